@@ -1,0 +1,73 @@
+# `make help` lists everything. `run` and `test` install what is missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8080
+# Passed on to pytest: make test ARGS="-k TKN-46"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "mintgate needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/system-package python3-venv
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.server: $(VENV)/.python requirements/server.lock pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/server.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.dev ## Install everything for development into .venv
+
+.PHONY: run
+run: $(VENV)/.server ## Run a demo instance (PORT=8080) and print how to try it
+	@exec $(BIN)/mintgate serve --demo --host $(HOST) --port $(PORT) $(ARGS)
+
+.PHONY: test
+test: lint ## Lint, then run every test (ARGS="-k TKN-46" for some)
+	$(BIN)/pytest -n auto $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Style, types and the layers between rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Bring the code into the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure minting and checking against the floor and against peers
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: docs
+docs: ## List the documents
+	@grep -rHm1 '^# ' README.md CONTRIBUTING.md CHANGELOG.md docs --include='*.md' | sed 's/:# /  —  /'
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Resolve the lock files anew (needs: pip install uv)
+	scripts/lock
+
+.PHONY: clean
+clean: ## Remove what was installed and built; databases stay
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""OData v4: addresses, query options, bodies and documents. It knows HTTP's words and no SQL."""

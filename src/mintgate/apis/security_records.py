@@ -1,0 +1,181 @@
+"""Trusted applications and users through OData, with the checks and audit of every other way in.
+
+[API-33], [API-72]: a write passes the validation of the contract, tells the state feed, and leaves
+an audit event, all in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from mintgate.apis.change import Change
+from mintgate.contract import applications as application_rules
+from mintgate.contract import users as user_rules
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.users import MAY_SIGN_IN, User
+from mintgate.store import AuditEvent, Transaction, applications, users
+from mintgate.store.records import (
+    APPLICATIONS,
+    USERS,
+    EntitySet,
+    NoSuchRecord,
+    RuleViolation,
+    ValueProblem,
+)
+from mintgate.verify.principal import Principal
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def is_administrator(connection: Connection, instance_id: str, principal: Principal) -> bool:
+    """Whether the acting user is an administrator now [API-33].
+
+    A user token must say so too; a service token has no such claim.
+    """
+    user = None
+    if principal.user_id is not None:
+        user = users.by_id(connection, instance_id, principal.user_id)
+    else:
+        user = users.by_login(connection, instance_id, principal.login)
+    says_so = principal.is_admin or principal.kind == "service"
+    return says_so and user is not None and user.is_admin
+
+
+def add(tx: Transaction, change: Change) -> None:
+    """Insert an application or a user.
+
+    Raises:
+        RuleViolation: the record is not a valid one, or is there already.
+        ValueProblem: `SystemUser` does not exist.
+    """
+    if change.entity_set.name == APPLICATIONS:
+        application = _built(TrustedApplication, change, {"id": change.key})
+        _check_application(tx.connection, change.instance_id, application)
+        _store(applications.add, tx, change.instance_id, application)
+        _record(tx, change, "application.created")
+        return
+    user = _built(User, change, {"id": change.key})
+    if user.user_type in MAY_SIGN_IN and change.hashed_password is None:  # [USR-11]
+        raise RuleViolation(f"Password: a user of type {user.user_type} needs one [USR-11].")
+    _check_user(user)
+    _store(users.add, tx, change.instance_id, user, change.hashed_password)
+    _record(tx, change, "user.created")
+
+
+def change(tx: Transaction, change: Change) -> None:
+    """Set attributes of an application or a user; see `add`.
+
+    Raises:
+        NoSuchRecord: there is none with this id.
+    """
+    instance_id, key = change.instance_id, change.key
+    if change.entity_set.name == APPLICATIONS:
+        stored_application = applications.by_id(tx.connection, instance_id, key)
+        application = _built(TrustedApplication, change, _values(stored_application))
+        _check_application(tx.connection, instance_id, application)
+        _store(applications.change, tx, instance_id, application)
+        _record(tx, change, "application.changed")
+        return
+    stored_user = users.by_id(tx.connection, instance_id, key)
+    user = _built(User, change, _values(stored_user))
+    if stored_user and user.email != stored_user.email and "EmailConfirmed" not in change.values:
+        user = msgspec.structs.replace(user, email_confirmed=False)  # [USR-3]
+    _check_user(user)
+    _store(users.change, tx, instance_id, user)
+    if change.hashed_password is not None:
+        users.set_password(tx, instance_id, key, change.hashed_password)
+    _record(tx, change, "user.changed")
+
+
+def remove(tx: Transaction, change: Change) -> None:
+    """Delete an application or a user.
+
+    Raises:
+        NoSuchRecord: there is none with this id.
+        RuleViolation: an application runs as this user.
+    """
+    connection, instance_id, key = tx.connection, change.instance_id, change.key
+    if change.entity_set.name == APPLICATIONS:
+        _values(applications.by_id(connection, instance_id, key))
+        applications.remove(tx, instance_id, key)
+        _record(tx, change, "application.removed")
+        return
+    _values(users.by_id(connection, instance_id, key))
+    if any(a.system_user == key for a in applications.all_of(connection, instance_id)):
+        raise RuleViolation("A trusted application has this user as its SystemUser.")
+    users.remove(tx, instance_id, key)
+    _record(tx, change, "user.removed")
+
+
+def _values(record: msgspec.Struct | None) -> dict[str, Any]:
+    if record is None:
+        raise NoSuchRecord
+    return msgspec.structs.asdict(record)
+
+
+def _built(struct: type[S], change: Change, fields: dict[str, Any]) -> S:
+    """The record with the changed attributes, whose columns are the fields' names."""
+    known = set(struct.__struct_fields__)
+    for attribute in change.entity_set.attributes:
+        if attribute.name in change.values and attribute.column in known:
+            fields[attribute.column] = change.values[attribute.name]
+    encoded = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    names = dict(encoded)
+    return msgspec.convert({names[name]: value for name, value in fields.items()}, struct)
+
+
+def _check_application(
+    connection: Connection, instance_id: str, application: TrustedApplication
+) -> None:
+    system_user = None
+    if application.system_user is not None:
+        system_user = users.by_id(connection, instance_id, application.system_user)
+        if system_user is None:
+            raise ValueProblem(f"{USERS}({application.system_user}) does not exist.")
+    system_user_type = system_user.user_type if system_user else None
+    _refuse(application_rules.problems_of(application, system_user_type))
+    other = applications.by_uri_in_any_case(connection, instance_id, application.application_uri)
+    if other is not None and other.id != application.id:
+        raise RuleViolation("ApplicationUri: another application has it [TAP-3].")
+
+
+def _check_user(user: User) -> None:
+    _refuse(user_rules.problems_of(user))
+
+
+def _refuse(problems: Sequence[tuple[str, str]]) -> None:
+    if problems:
+        raise RuleViolation("; ".join(f"{name} {sentence}" for name, sentence in problems))
+
+
+def _store(write: Any, tx: Transaction, *arguments: Any) -> None:
+    try:
+        write(tx, *arguments)
+    except IntegrityError:
+        raise RuleViolation("Another record has this name, address or Id.") from None
+
+
+def _record(tx: Transaction, change: Change, event: str) -> None:
+    principal = change.principal
+    tx.record(
+        AuditEvent(
+            instance_id=change.instance_id,
+            at=tx.now,
+            event=event,
+            actor=principal.login,
+            application=principal.client_id,
+            session=principal.session,
+            jti=principal.jti,
+            details={"id": change.key, "attributes": _names(change.entity_set, change)},
+        )
+    )
+
+
+def _names(entity_set: EntitySet, change: Change) -> list[str]:
+    names = [a.name for a in entity_set.attributes if a.name in change.values]
+    return [*names, "Password"] if change.hashed_password is not None else names

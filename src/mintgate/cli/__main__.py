@@ -1,0 +1,5 @@
+"""`python -m mintgate.cli`."""
+
+from mintgate.cli import main
+
+main()

@@ -1,0 +1,24 @@
+"""Options that several of the application commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Uri = Annotated[str, typer.Argument(metavar="URI", help="The ApplicationUri, its client_id.")]
+SecretStdin = Annotated[
+    bool, typer.Option("--secret-stdin", help="Read the secret from standard input.")
+]
+SecretEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--secret-env",
+        metavar="NAME",
+        help="Take the secret from this environment variable.",
+        show_default=False,
+    ),
+]
+Generate = Annotated[
+    bool, typer.Option("--generate", help="Make a secret of 256 bits and print it once.")
+]

@@ -1,0 +1,49 @@
+"""The command tree. Only what `--help` shows is imported here; commands import what they do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mintgate import __version__
+from mintgate.cli import applications, declared, users
+from mintgate.cli.serve import serve
+from mintgate.cli.token import token_app
+
+app = typer.Typer(
+    name="mintgate",
+    help="An identity server and API guard that is compatible with ERP.net.",
+    epilog="Try it: mintgate serve --demo. Start your own: mintgate init.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would print local values, secrets among them
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mintgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """An identity server and API guard that is compatible with ERP.net."""
+
+
+app.command("init")(declared.init)
+app.command("apply")(declared.apply)
+app.command("export")(declared.export)
+app.command("serve")(serve)
+app.add_typer(applications.app_commands, name="app")
+app.add_typer(users.user_commands, name="user")
+app.add_typer(token_app, name="token")

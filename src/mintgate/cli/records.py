@@ -1,0 +1,81 @@
+"""What the commands for single records share: one change in one transaction, and lists."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+import typer
+
+from mintgate.cli import common
+
+if TYPE_CHECKING:
+    from mintgate.contract.instance import Instance
+    from mintgate.server.declaration import Change
+    from mintgate.store import Transaction
+
+
+class Writing(msgspec.Struct, frozen=True):
+    """An open transaction on one instance; everything is committed together or not at all."""
+
+    tx: Transaction
+    instance: Instance
+
+    def carry_out(self, change: Change, logins: Mapping[str, str] | None = None) -> None:
+        """Write one change with its audit event."""
+        from mintgate.server.declaration import carry_out
+
+        carry_out(self.tx, self.instance.id, [change], actor=common.actor(), logins=logins)
+
+
+@contextlib.contextmanager
+def writing(database_url: str, instance_name: str | None) -> Iterator[Writing]:
+    """Open a transaction; what the database refuses ends with exit code 1."""
+    database = common.open_database(database_url, must_exist=True)
+    instance = common.the_instance(database, instance_name)
+    with common.refusals(), database.begin() as tx:
+        yield Writing(tx, instance)
+
+
+def refuse_if(problems: Sequence[tuple[str, str]], message: str) -> None:
+    """List what is wrong with a record, if anything, and end with exit code 1."""
+    for attribute, sentence in problems:
+        typer.echo(f"{attribute}: {sentence}", err=True)
+    if problems:
+        common.fail(message)
+
+
+def not_found(kind: str, name: str, known: Sequence[str], command: str) -> NoReturn:
+    """There is no such record; exit code 1."""
+    close = get_close_matches(name.lower(), [text.lower() for text in known], 1)
+    guess = next((text for text in known if close and text.lower() == close[0]), None)
+    hint = f" (did you mean {guess}?)" if guess else ""
+    common.fail(f"there is no {kind} {name!r}{hint}; list them with: mintgate {command}")
+
+
+def print_json(value: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Print rows for people; `empty` is said when there are none."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        typer.echo(empty, err=True)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # nobody wants lines of a file folded at 80
+    console.print(table)

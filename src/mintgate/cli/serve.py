@@ -1,0 +1,190 @@
+"""`mintgate serve`: listen, after everything that can be wrong was looked at."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mintgate.cli import common
+from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
+
+if TYPE_CHECKING:
+    from mintgate.server.declaration.demo import DemoSecrets
+    from mintgate.store import Database
+    from mintgate.store.keys import KeyEncryptionKey
+
+BACKLOG = 2048
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(envvar="MINTGATE_HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="MINTGATE_PORT", min=1, max=65535, help="The port to listen on.")
+    ] = 8080,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Fill in a demo instance and print how to try it.")
+    ] = False,
+    demo_for_everyone: Annotated[
+        bool,
+        typer.Option(
+            "--demo-for-everyone-who-reaches-this-address",
+            help="Let --demo listen beyond this machine; its secrets are random then.",
+        ),
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), to serve https."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            metavar="ADDRESS",
+            help="A proxy in front that ends TLS; its X-Forwarded-For is believed. Repeatable.",
+        ),
+    ] = None,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    key_file: KeyFile = None,
+) -> None:
+    """Run every instance of a database.
+
+    With an empty database nothing answers until an instance is declared; --demo makes one.
+    """
+    if demo and not _is_loopback(host) and not demo_for_everyone:
+        common.fail(
+            f"--demo has secrets that everyone knows, and {host} can be reached by others. "
+            "Leave --host out, or add --demo-for-everyone-who-reaches-this-address"
+        )
+    if (tls_certificate is None) != (tls_key is None):
+        common.misuse("--tls-cert and --tls-key go together")
+    listener = _listen(host, port)
+    database = common.open_database(database_url)
+    with common.refusals():
+        if demo:
+            secrets = _fill_demo(database, database_url, key_file, port, random=demo_for_everyone)
+            _print_demo(port, secrets)
+        else:
+            is_protected = tls_certificate is not None or bool(trusted_proxy)
+            _print_instances(database, host, port, is_protected=is_protected)
+        kek = common.key_encryption_key(database_url, key_file, create=not _has_instance(database))
+        _check_keys(database, kek)
+
+    import uvicorn
+
+    from mintgate.server.application import Application
+    from mintgate.server.logs import configure_logs
+
+    configure_logs()
+    config = uvicorn.Config(
+        Application(database, kek),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        lifespan="on",
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
+        proxy_headers=bool(trusted_proxy),
+        forwarded_allow_ips=trusted_proxy or [],
+        timeout_graceful_shutdown=10,
+        backlog=BACKLOG,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is done, so that a taken one changes nothing."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except socket.gaierror as error:
+        common.fail(f"there is no address {host!r} here: {error.strerror}; check --host")
+    except PermissionError:
+        common.fail(f"port {port} may not be used by this user; choose one above 1023 with --port")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            common.fail(f"port {port} is in use; choose another one with --port (or MINTGATE_PORT)")
+        common.fail(f"cannot listen on {host}:{port}: {error.strerror}")
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _has_instance(database: Database) -> bool:
+    from mintgate.store import instances
+
+    return bool(database.read_now(instances.all_of))
+
+
+def _check_keys(database: Database, kek: KeyEncryptionKey) -> None:
+    """A wrong key-encryption key shows now, and not at the first request."""
+    from mintgate.store import instances, keys
+
+    for instance in database.read_now(instances.all_of):
+        database.read_now(partial(keys.all_of, instance_id=instance.id, kek=kek))
+
+
+def _fill_demo(
+    database: Database, database_url: str, key_file: Path | None, port: int, *, random: bool
+) -> DemoSecrets:
+    from mintgate.server import declaration
+    from mintgate.server.declaration.demo import demo
+    from mintgate.store.records import fill_demo_data
+
+    is_first = not _has_instance(database)
+    made = demo(port, random_secrets=random)
+    plan = declaration.apply(
+        database,
+        made.declaration,
+        lambda: common.key_encryption_key(database_url, key_file, create=is_first),
+        actor=common.actor(),
+    )
+    with database.begin() as tx:
+        fill_demo_data(tx, plan.instance.id)
+    return made.secrets
+
+
+def _print_demo(port: int, secrets: DemoSecrets) -> None:
+    from mintgate.cli.demo_text import demo_text
+
+    typer.echo(demo_text(port, secrets))
+
+
+def _print_instances(database: Database, host: str, port: int, *, is_protected: bool) -> None:
+    from mintgate.store import instances
+
+    found = database.read_now(instances.all_of)
+    if not found:
+        typer.echo(
+            "The database has no instance yet. Declare one while this runs "
+            "(mintgate init, then mintgate apply FILE), or try: mintgate serve --demo"
+        )
+    for instance in found:
+        if instance.is_https and not is_protected:
+            # [TOP-8] Without TLS here or a known proxy in front, tokens would travel in clear.
+            common.fail(
+                f"{instance.base_url} is https, so give --tls-cert and --tls-key, "
+                "or name the proxy that ends TLS with --trusted-proxy"
+            )
+        typer.echo(f"{instance.name}: {instance.base_url} (listening on {host}:{port})")

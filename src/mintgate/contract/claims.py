@@ -1,0 +1,146 @@
+"""The claim sets, by flow, as structs that cannot be built wrong (specification §2).
+
+The field order is the member order of the token. A service token has no `sub` and a user token
+no `client_db`, because the structs have no such field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mintgate.contract import scopes as scope_rules
+from mintgate.contract.identifiers import HEX_128
+from mintgate.contract.instance import API_AUDIENCES
+
+CLOCK_CLAIMS = ("nbf", "exp", "iat")
+
+
+class BadClaims(ValueError):
+    """A claim set that the contract does not allow; a programming error at the issuer."""
+
+
+def audience_of(
+    scopes: Collection[str], issuer: str, further_apis: tuple[str, ...] = ()
+) -> tuple[str, ...] | str:
+    """The `aud` of an access token [TOK-50, TOK-51, TOK-52].
+
+    Args:
+        further_apis: operator-defined APIs of the application [EXT-12].
+    """
+    if scope_rules.has_api_scope(scopes):
+        return (*API_AUDIENCES, *further_apis, f"{issuer}/resources")
+    return f"{issuer}/resources"
+
+
+class _AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """Shared construction rules; it has no fields, so each set keeps its own member order."""
+
+    def _check(self) -> None:
+        set_ = msgspec.structs.asdict(self)
+        for name, value in set_.items():
+            # [TOK-10] A claim without a value is left out, never null and never empty.
+            if value is None or value == "" or value == ():
+                raise BadClaims(f"{name} has no value; leave it out [TOK-10]")
+        if set_["nbf"] != set_["iat"] or set_["exp"] <= set_["iat"]:
+            raise BadClaims("nbf must equal iat and exp must be later [TOK-11]")
+        for name in ("jti", "sid"):
+            if name in set_ and not HEX_128.fullmatch(set_[name]):
+                raise BadClaims(f"{name} must be 32 upper-case hex digits [TOK-25, TOK-29]")
+        granted = set_["scope"]
+        if granted != scope_rules.token_order(granted):
+            raise BadClaims("scope must be in token order [SCP-20]")
+        if isinstance(set_["aud"], str) == scope_rules.has_api_scope(granted):
+            raise BadClaims("aud is an array exactly when an API scope is granted [TOK-50, TOK-52]")
+
+
+class ServiceClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):
+    """The access token of client credentials, in the order of [TOK-7]."""
+
+    nbf: int
+    exp: int
+    iss: str
+    aud: tuple[str, ...]
+    client_id: str
+    client_system_user: str
+    client_system_user_type: str
+    client_system_user_id: str | UnsetType = UNSET
+    client_db: str
+    jti: str
+    iat: int
+    scope: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self._check()
+
+
+class UserClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):
+    """The access token of a signed-in person, in the order of [TOK-8]."""
+
+    nbf: int
+    exp: int
+    iss: str
+    aud: tuple[str, ...] | str
+    client_id: str
+    sub: str
+    idp: str | UnsetType = UNSET
+    tid: str | UnsetType = UNSET
+    sub_id: str
+    name: str
+    email: str | UnsetType = UNSET
+    user_type: str
+    is_admin: bool
+    email_verified: bool | UnsetType = UNSET
+    db: str
+    locale: str
+    jti: str
+    sid: str
+    iat: int
+    scope: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self._check()
+        if (self.email is UNSET) != (self.email_verified is UNSET):
+            raise BadClaims("email_verified is present exactly when email is [TOK-34]")
+        if self.idp == "local":
+            raise BadClaims("idp is never 'local' in an access token [TOK-44]")
+        if self.tid is not UNSET and self.idp is UNSET:
+            raise BadClaims("tid comes only with idp [TOK-45]")
+
+
+class IdTokenClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The ID token, in the order of [IDT-4]; no profile claims [IDT-14]."""
+
+    nbf: int
+    exp: int
+    iss: str
+    aud: str
+    nonce: str | UnsetType = UNSET
+    iat: int
+    c_hash: str | UnsetType = UNSET
+    at_hash: str | UnsetType = UNSET
+    s_hash: str | UnsetType = UNSET
+    sid: str
+    sub: str
+    auth_time: int
+    idp: str
+    amr: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name, value in msgspec.structs.asdict(self).items():
+            if value is None or value == "" or value == ():
+                raise BadClaims(f"{name} has no value; leave it out [TOK-10]")
+        if self.nbf != self.iat or self.exp <= self.iat or self.auth_time > self.iat:
+            raise BadClaims("nbf equals iat, exp is later, auth_time is not later [TOK-11, IDT-10]")
+        if not HEX_128.fullmatch(self.sid):
+            raise BadClaims("sid must be 32 upper-case hex digits [TOK-29]")
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(claims: ServiceClaims | UserClaims | IdTokenClaims) -> bytes:
+    """The JSON of a claim set, members in the contract's order."""
+    return _encoder.encode(claims)

@@ -1,0 +1,182 @@
+"""Every refusal of the protocol, listed once.
+
+A refusal has what the caller may know (`error`, `description`, `status`) and what only the audit
+log may know (`cause`). Rooms raise these; each protocol has one renderer (RFC 6749 §5.2, RFC 6750
+§3.1, OpenID Connect Core §3.1.2.6).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """A request that the protocol refuses.
+
+    Args:
+        description: a sentence for the caller; never holds a secret or raw input [EP-5].
+        cause: the full reason, for the audit log only.
+    """
+
+    error: ClassVar[str] = "server_error"
+    status: int = 400
+    sentence: ClassVar[str] = "The request was refused."
+
+    def __init__(self, description: str | None = None, *, cause: str | None = None) -> None:
+        self.description = description or self.sentence
+        self.cause = cause or self.description
+        super().__init__(f"{self.error}: {self.cause}")
+
+
+class InvalidRequest(Refusal):
+    error = "invalid_request"
+    sentence = "The request is malformed."
+
+
+class InvalidClient(Refusal):
+    """Args: `basic` is true when HTTP Basic was used, which is answered with 401 [TKN-33]."""
+
+    error = "invalid_client"
+    sentence = "Client authentication failed."
+
+    def __init__(
+        self, description: str | None = None, *, cause: str | None = None, basic: bool = False
+    ) -> None:
+        super().__init__(description, cause=cause)
+        if basic:
+            self.status = 401
+
+
+class InvalidGrant(Refusal):
+    error = "invalid_grant"
+    sentence = "The authorization code or refresh token is not valid."
+
+
+class UnauthorizedClient(Refusal):
+    error = "unauthorized_client"
+    sentence = "This application may not use this flow."
+
+
+class UnsupportedGrantType(Refusal):
+    error = "unsupported_grant_type"
+    sentence = "The grant type is not supported."
+
+
+class InvalidScope(Refusal):
+    error = "invalid_scope"
+    sentence = "A requested scope is unknown or not allowed to this application."
+
+
+class UnsupportedResponseType(Refusal):
+    error = "unsupported_response_type"
+    sentence = "The response type is not supported; use 'code'."
+
+
+class InvalidRedirectUri(Refusal):
+    error = "invalid_redirect_uri"
+    sentence = "The redirect URI is not registered for this application."
+
+
+class AccessDenied(Refusal):
+    error = "access_denied"
+    sentence = "Access was denied."
+
+
+class LoginRequired(Refusal):
+    error = "login_required"
+    sentence = "The user must sign in."
+
+
+class ConsentRequired(Refusal):
+    error = "consent_required"
+    sentence = "The user must give consent."
+
+
+class RequestNotSupported(Refusal):
+    error = "request_not_supported"
+    sentence = "The 'request' parameter is not supported."
+
+
+class RequestUriNotSupported(Refusal):
+    error = "request_uri_not_supported"
+    sentence = "The 'request_uri' parameter is not supported."
+
+
+class ServerError(Refusal):
+    error = "server_error"
+    status = 500
+    sentence = "The server could not finish the request. Try again."
+
+
+class TemporarilyUnavailable(Refusal):
+    """Answered with 503 and `Retry-After`; nothing half-done remains."""
+
+    error = "temporarily_unavailable"
+    status = 503
+    sentence = "The service is busy or its database is away. Try again in a moment."
+    retry_after: ClassVar[int] = 5
+
+
+class ResourceRefusal(Refusal):
+    """A refusal by an API (RFC 6750 §3.1), shown in `WWW-Authenticate`."""
+
+    status = 401
+
+    def challenge(self, realm: str) -> str:
+        """The `WWW-Authenticate` value for `realm` (the audience name) [API-1]."""
+        return (
+            f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
+        )
+
+
+class NoCredential(ResourceRefusal):
+    """No token was sent: the challenge has no `error` attribute [API-1]."""
+
+    error = "invalid_token"
+    sentence = "This API needs an access token."
+
+    def challenge(self, realm: str) -> str:
+        return f'Bearer realm="{realm}"'
+
+
+class SeveralCredentials(ResourceRefusal):
+    error = "invalid_request"
+    status = 400
+    sentence = "Send exactly one credential."
+
+
+class InvalidToken(ResourceRefusal):
+    error = "invalid_token"
+    sentence = "The access token is not valid."
+
+
+class InsufficientScope(ResourceRefusal):
+    """The token is good but its scopes do not cover the operation [API-15].
+
+    Args:
+        needed: the scope to ask for, as it appears in the challenge.
+    """
+
+    error = "insufficient_scope"
+    status = 403
+    sentence = "The access token lacks a scope that this operation needs."
+
+    def __init__(
+        self, description: str | None = None, *, needed: str, cause: str | None = None
+    ) -> None:
+        super().__init__(description, cause=cause)
+        self.needed = needed
+
+    def challenge(self, realm: str) -> str:
+        return f'Bearer realm="{realm}", error="{self.error}", scope="{self.needed}"'
+
+
+class Forbidden(ResourceRefusal):
+    """The caller is known and the operation is not allowed to it: no `error` attribute [API-18]."""
+
+    error = "forbidden"
+    status = 403
+    sentence = "This operation is not allowed to the caller."
+
+    def challenge(self, realm: str) -> str:
+        return f'Bearer realm="{realm}"'

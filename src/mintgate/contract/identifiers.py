@@ -1,0 +1,47 @@
+"""Random values and digests, in the forms that the contract gives them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import uuid
+from base64 import b64encode
+
+HEX_128 = re.compile(r"[0-9A-F]{32}")
+
+
+def new_hex128() -> str:
+    """32 upper-case hex digits, 128 random bits: `jti`, `sid`, `kid` [TOK-3, TOK-25, TOK-29]."""
+    return secrets.token_hex(16).upper()
+
+
+def new_token() -> str:
+    """64 upper-case hex digits, 256 random bits: codes, refresh tokens [AUT-44, LIF-11]."""
+    return secrets.token_hex(32).upper()
+
+
+def new_secret() -> str:
+    """A generated secret of 256 bits in `A-Z a-z 0-9 _ -` only [TKN-6]."""
+    return secrets.token_urlsafe(32)
+
+
+def new_guid() -> str:
+    """A random GUID as ERP.net writes it: lower case, with hyphens."""
+    return str(uuid.uuid4())
+
+
+def token_digest(token: str) -> str:
+    """Upper-hex SHA-256 of a random token; the only form in which one is stored [REF-4]."""
+    return hashlib.sha256(token.encode()).hexdigest().upper()
+
+
+def secret_hash(secret: str) -> str:
+    """`base64(SHA-256(UTF-8 secret))`, the form of `ApplicationSecretHash` [TKN-3, TOP-28]."""
+    return b64encode(hashlib.sha256(secret.encode()).digest()).decode()
+
+
+def secret_matches(secret: str, stored_hash: str) -> bool:
+    """Whether `secret` has `stored_hash`, in constant time [TKN-3]."""
+    return hmac.compare_digest(secret_hash(secret), stored_hash)

@@ -1,0 +1,1 @@
+"""The authorization server: endpoints, grants, ways to sign in, and the mint."""

@@ -1,0 +1,203 @@
+"""The rules of an authorization request, in the order that decides which error wins (§3.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from mintgate.contract import scopes
+from mintgate.contract.applications import ClientType, TrustedApplication
+from mintgate.contract.errors import (
+    InvalidRedirectUri,
+    InvalidRequest,
+    Refusal,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    UnauthorizedClient,
+    UnsupportedResponseType,
+)
+from mintgate.contract.instance import Instance
+
+ResponseMode = Literal["query", "fragment", "form_post"]
+_MODES: dict[str, ResponseMode] = {
+    "query": "query",
+    "fragment": "fragment",
+    "form_post": "form_post",
+}
+_PROMPTS = frozenset({"none", "login", "select_account", "consent"})
+# RFC 7636 §4.2: the base64url of a SHA-256 has exactly 43 characters [AUT-8].
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+MAX_AGE_DIGITS = 10
+
+
+class ReturnAddress(msgspec.Struct, frozen=True):
+    """Where an answer to the application goes, and how."""
+
+    redirect_uri: str
+    mode: ResponseMode
+    state: str | None
+
+
+class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that passed every check that needs no person; `max_age` in seconds."""
+
+    application: TrustedApplication
+    return_address: ReturnAddress
+    scopes: tuple[str, ...]
+    code_challenge: str | None
+    nonce: str | None
+    prompts: frozenset[str]
+    max_age: int | None
+    login_hint: str | None
+
+
+class PageRefusal(Exception):
+    """A refusal that must not be sent to the redirect URI: it becomes a page [AUT-20..23]."""
+
+    def __init__(self, refusal: Refusal, status: int = 400) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.status = status
+
+
+class ReturnedRefusal(Exception):
+    """A refusal that goes back to the application by its redirect URI [AUT-24..37, AUT-49]."""
+
+    def __init__(self, refusal: Refusal, return_address: ReturnAddress) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.return_address = return_address
+
+
+def validate(
+    parameters: Mapping[str, str], application: TrustedApplication | None, instance: Instance
+) -> AuthorizationRequest:
+    """Check a request; the first failure wins.
+
+    Args:
+        application: the one that `client_id` names, None when there is none.
+
+    Raises:
+        PageRefusal: client or redirect URI are not to be trusted.
+        ReturnedRefusal: everything else.
+    """
+    application, redirect_uri = _require_return_address(parameters, application)
+    state = parameters.get("state")
+    address = ReturnAddress(redirect_uri, "query", state)
+    try:
+        _require_response_type(parameters)
+        mode = _response_mode(parameters)
+        address = ReturnAddress(redirect_uri, mode, state)
+        _refuse_request_objects(parameters)
+        _require_flag(application)
+        challenge = _challenge(parameters, application)
+        granted = _scopes(parameters, application, instance)
+        prompts = _prompts(parameters)
+        max_age = _max_age(parameters)
+    except Refusal as refusal:
+        raise ReturnedRefusal(refusal, address) from refusal
+    return AuthorizationRequest(
+        application=application,
+        return_address=address,
+        scopes=granted,
+        code_challenge=challenge,
+        nonce=parameters.get("nonce"),
+        prompts=prompts,
+        max_age=max_age,
+        login_hint=parameters.get("login_hint"),
+    )
+
+
+def _require_return_address(
+    parameters: Mapping[str, str], application: TrustedApplication | None
+) -> tuple[TrustedApplication, str]:
+    if "client_id" not in parameters:
+        raise PageRefusal(InvalidRequest("The parameter client_id is missing."))  # [AUT-20]
+    if (
+        application is None
+        or not application.is_enabled
+        or application.client_type is ClientType.NONE
+    ):
+        raise PageRefusal(  # [AUT-21]
+            UnauthorizedClient("This application is not registered here, or it is disabled.")
+        )
+    redirect_uri = parameters.get("redirect_uri")
+    if redirect_uri is None:
+        raise PageRefusal(InvalidRequest("The parameter redirect_uri is missing."))  # [AUT-22]
+    if not application.allows_redirect_to(redirect_uri):
+        raise PageRefusal(InvalidRedirectUri())  # [AUT-23]
+    return application, redirect_uri
+
+
+def _require_response_type(parameters: Mapping[str, str]) -> None:
+    response_type = parameters.get("response_type")
+    if response_type is None:
+        raise InvalidRequest("The parameter response_type is missing.")
+    if response_type != "code":
+        raise UnsupportedResponseType
+
+
+def _response_mode(parameters: Mapping[str, str]) -> ResponseMode:
+    mode = _MODES.get(parameters.get("response_mode", "query"))
+    if mode is None:
+        raise InvalidRequest("The response_mode must be query, fragment or form_post.")
+    return mode
+
+
+def _refuse_request_objects(parameters: Mapping[str, str]) -> None:
+    if "request" in parameters:
+        raise RequestNotSupported
+    if "request_uri" in parameters:
+        raise RequestUriNotSupported
+
+
+def _require_flag(application: TrustedApplication) -> None:
+    if not (
+        application.impersonate_as_internal_user_allowed
+        or application.impersonate_as_community_user_allowed
+    ):
+        raise UnauthorizedClient(cause="neither impersonation flag is on")  # [AUT-26]
+
+
+def _challenge(parameters: Mapping[str, str], application: TrustedApplication) -> str | None:
+    challenge = parameters.get("code_challenge")
+    method = parameters.get("code_challenge_method")
+    if challenge is None:
+        if application.is_public or method is not None:
+            raise InvalidRequest("Send a code_challenge (PKCE, RFC 7636).")  # [AUT-27]
+        return None
+    if method != "S256":
+        raise InvalidRequest("The code_challenge_method must be S256.")  # [AUT-28]
+    if not _CHALLENGE.fullmatch(challenge):
+        raise InvalidRequest("The code_challenge must have 43 base64url characters.")
+    return challenge
+
+
+def _scopes(
+    parameters: Mapping[str, str], application: TrustedApplication, instance: Instance
+) -> tuple[str, ...]:
+    granted = scopes.for_authorization(parameters.get("scope"), application.scope_names)
+    if application.is_public and not instance.public_refresh_tokens:  # [LIF-5]
+        granted = tuple(name for name in granted if name != scopes.OFFLINE_ACCESS)
+    return granted
+
+
+def _prompts(parameters: Mapping[str, str]) -> frozenset[str]:
+    prompts = frozenset(parameters.get("prompt", "").split())
+    if not prompts <= _PROMPTS:
+        raise InvalidRequest("The prompt must be none, login, select_account or consent.")
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequest("The prompt none goes with no other value.")  # [AUT-31]
+    return prompts
+
+
+def _max_age(parameters: Mapping[str, str]) -> int | None:
+    text = parameters.get("max_age")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_AGE_DIGITS):
+        raise InvalidRequest("The max_age must be a number of seconds.")
+    return int(text)

@@ -1,0 +1,124 @@
+"""Which application sends this token request, and has it proved so (RFC 6749 §2.3, §3.2.1)."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from mintgate.contract.applications import ClientType, TrustedApplication
+from mintgate.contract.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+from mintgate.contract.identifiers import secret_hash, secret_matches
+from mintgate.identity.directory import Directory
+
+CLIENT_CREDENTIALS = "client_credentials"
+_NOBODYS_HASH = secret_hash("the hash that a secret is compared with when there is none")
+
+
+class PresentedClient(msgspec.Struct, frozen=True):
+    """What a request says of its sender. `raw` is the Basic pair as it was sent [TKN-6]."""
+
+    client_id: str
+    secret: str | None
+    basic: bool = False
+    raw: tuple[str, str] | None = None
+
+
+def presented_client(form: Mapping[str, str], authorization: str | None) -> PresentedClient:
+    """Find client id and secret in the form or in HTTP Basic.
+
+    Raises:
+        InvalidRequest: none, both ways at once, or a malformed header [TKN-2, TKN-32].
+    """
+    if authorization is None:
+        client_id = form.get("client_id")
+        if client_id is None:
+            raise InvalidRequest("The parameter client_id is missing.")
+        return PresentedClient(client_id, form.get("client_secret"))
+    if "client_secret" in form:
+        raise InvalidRequest("Send the secret in the header or in the form, not in both.")
+    client = _from_basic(authorization)
+    if form.get("client_id", client.client_id) not in (client.client_id, (client.raw or ("",))[0]):
+        raise InvalidRequest("The client_id in the form differs from that in the header.")
+    return client
+
+
+async def authenticate(
+    presented: PresentedClient, grant_type: str, directory: Directory
+) -> TrustedApplication:
+    """The application, once its secret is proved.
+
+    Args:
+        grant_type: decides the answer to a missing secret [TKN-36, TKN-37].
+
+    Raises:
+        InvalidClient, InvalidRequest, UnauthorizedClient: see TKN-33 to TKN-38.
+    """
+    refusal = InvalidClient(cause="no attempt was made")
+    for client_id, secret in _pairs(presented):
+        try:
+            return await _authenticate_pair(client_id, secret, presented, grant_type, directory)
+        except InvalidClient as error:
+            refusal = error
+    raise refusal
+
+
+async def _authenticate_pair(
+    client_id: str,
+    secret: str | None,
+    presented: PresentedClient,
+    grant_type: str,
+    directory: Directory,
+) -> TrustedApplication:
+    application = await directory.application(client_id)
+    basic = presented.basic
+    if application is None or not application.is_enabled:
+        secret_matches(secret or "", _NOBODYS_HASH)  # the same work as for a known client
+        cause = "unknown" if application is None else "disabled"
+        raise InvalidClient(cause=f"the application {client_id[:254]!r} is {cause}", basic=basic)
+    if application.client_type is ClientType.NONE:
+        raise UnauthorizedClient(cause="ClientType is None")  # [TKN-38]
+    if application.is_public:
+        if secret:
+            raise InvalidClient(cause="a Public client sent a secret", basic=basic)  # [TKN-35]
+        return application
+    if not secret:
+        if grant_type == CLIENT_CREDENTIALS:
+            raise InvalidRequest("The parameter client_secret is missing.")  # [TKN-36]
+        raise InvalidClient(cause="no secret was sent", basic=basic)  # [TKN-37]
+    stored = application.application_secret_hash
+    if not secret_matches(secret, stored or _NOBODYS_HASH) or stored is None:
+        cause = "the application has no secret" if stored is None else "wrong secret"
+        raise InvalidClient(cause=cause, basic=basic)
+    return application
+
+
+def _pairs(presented: PresentedClient) -> list[tuple[str, str | None]]:
+    pairs: list[tuple[str, str | None]] = [(presented.client_id, presented.secret)]
+    if presented.raw is not None:
+        pairs.append(presented.raw)
+    return pairs
+
+
+def _from_basic(authorization: str) -> PresentedClient:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidRequest("Authenticate the client with HTTP Basic, or in the form.")
+    try:
+        client_id, colon, secret = (
+            b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        )
+        if not colon:
+            raise ValueError
+        decoded = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except (Base64Error, ValueError):
+        raise InvalidRequest("The Authorization header is malformed.") from None
+    # RFC 6749 §2.3.1 form-url-encodes both halves; Authlib and curl -u send them raw [TKN-6].
+    raw = (client_id, secret)
+    is_ambiguous = any(mark in half for half in raw for mark in "%+")
+    return PresentedClient(
+        decoded[0], decoded[1] or None, basic=True, raw=raw if is_ambiguous else None
+    )

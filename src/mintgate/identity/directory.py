@@ -1,0 +1,261 @@
+"""What this process knows of an instance: applications, users, keys, revoked tokens.
+
+Everything here is a copy of rows, bounded in size and age. A change drops the copies that it
+concerns: at once for commits of this process, within a second for those of others [TOP-13].
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import TemporarilyUnavailable
+from mintgate.contract.instance import Instance
+from mintgate.contract.redirects import origin_of, registered_uris
+from mintgate.contract.users import User
+from mintgate.jose import KeySet, PublicKey, SigningKey
+from mintgate.store import Change, Database, applications, keys, revocations, users
+from mintgate.store.keys import KeyEncryptionKey
+from mintgate.verify.state import TokenState, UserState
+
+V = TypeVar("V")
+MAX_ENTRIES = 10_000
+MAX_AGE_SECONDS = 300.0
+
+
+class _Copies(Generic[V]):
+    """A bounded map from a key to a copy and the moment it was made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[str, tuple[V, float]] = {}
+
+    def get(self, key: str) -> V | None:
+        entry = self._entries.get(key)
+        if entry is None or self._clock() - entry[1] > MAX_AGE_SECONDS:
+            return None
+        return entry[0]
+
+    def put(self, key: str, value: V) -> None:
+        self._entries.pop(key, None)
+        if len(self._entries) >= MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (value, self._clock())
+
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
+
+    def drop_where(self, condition: Callable[[V], bool]) -> None:
+        for key in [key for key, (value, _) in self._entries.items() if condition(value)]:
+            del self._entries[key]
+
+
+class Directory:
+    """One instance as this process knows it; also the state source and key source of verifiers.
+
+    Args:
+        is_fresh: whether the state feed was followed up to a second ago; when not, nothing
+            copied is trusted and every look goes to the database.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        database: Database,
+        key_encryption_key: KeyEncryptionKey,
+        is_fresh: Callable[[], bool],
+        clock: Clock,
+        monotonic: Clock = time.monotonic,
+    ) -> None:
+        self.instance = instance
+        self._database = database
+        self._kek = key_encryption_key
+        self._is_fresh = is_fresh
+        self._clock = clock
+        self._applications: _Copies[TrustedApplication] = _Copies(monotonic)
+        self._users: _Copies[User] = _Copies(monotonic)
+        self._keys: list[tuple[SigningKey, float]] = []
+        self._revoked: dict[str, float] = {}
+        self._origins: frozenset[str] | None = None
+        # Counts changes: a copy that was read before a change must not be kept after it.
+        self._generation = 0
+        self._must_reload = False
+
+    async def start(self) -> None:
+        """Load keys and revoked tokens."""
+        await self._database.read(self._reload)
+
+    def apply(self, changes: list[Change]) -> None:
+        """Drop what the committed changes concern."""
+        for change in changes:
+            if change.instance_id != self.instance.id:
+                continue
+            self._generation += 1
+            if change.kind == "application":
+                self._applications.drop_where(partial(_has_id, change.subject))
+                self._origins = None
+            elif change.kind == "user":
+                self._users.drop(change.subject)
+            elif change.kind == "jti":
+                # Kept for the longest life of a token; a reload brings the exact time.
+                self._revoked[change.subject] = self._clock() + 86_400
+            else:
+                self._must_reload = True
+
+    def cached_application(self, client_id: str) -> TrustedApplication | None:
+        return self._applications.get(client_id) if self._is_fresh() else None
+
+    async def application(self, client_id: str) -> TrustedApplication | None:
+        """The application with exactly this `ApplicationUri`, enabled or not."""
+        known = self.cached_application(client_id)
+        if known is not None:
+            return known
+        generation = self._generation
+        found = await self._database.read(
+            lambda connection: applications.by_uri(connection, self.instance.id, client_id)
+        )
+        if found is not None and generation == self._generation:
+            self._applications.put(client_id, found)
+        return found
+
+    async def application_by_id(self, application_id: str) -> TrustedApplication | None:
+        return await self._database.read(
+            lambda connection: applications.by_id(connection, self.instance.id, application_id)
+        )
+
+    async def user(self, user_id: str) -> User | None:
+        known = self._users.get(user_id) if self._is_fresh() else None
+        if known is not None:
+            return known
+        generation = self._generation
+        found = await self._database.read(
+            lambda connection: users.by_id(connection, self.instance.id, user_id)
+        )
+        if found is not None and generation == self._generation:
+            self._users.put(user_id, found)
+        return found
+
+    async def signing_key(self) -> SigningKey:
+        """The newest key that is active now.
+
+        Raises:
+            TemporarilyUnavailable: the instance has none.
+        """
+        if self._must_reload:
+            await self._database.read(self._reload)
+        now = self._clock()
+        for key, active_from in reversed(self._keys):
+            if active_from <= now:
+                return key
+        raise TemporarilyUnavailable(cause="the instance has no active signing key")
+
+    async def key_set(self) -> KeySet:
+        """What the JWKS publishes."""
+        if self._must_reload:
+            await self._database.read(self._reload)
+        return KeySet(key.public for key, _ in self._keys)
+
+    async def browser_origins(self) -> frozenset[str]:
+        """Origins of the redirect URIs of enabled applications [EP-8]."""
+        if self._origins is not None and self._is_fresh():
+            return self._origins
+        generation = self._generation
+        everyone = await self._database.read(
+            lambda connection: applications.all_of(connection, self.instance.id)
+        )
+        origins = frozenset(
+            origin
+            for application in everyone
+            if application.is_enabled
+            for uri in registered_uris(application.impersonate_login_url)
+            if (origin := origin_of(uri)) is not None
+        )
+        if generation == self._generation:
+            self._origins = origins
+        return origins
+
+    # The key source of the verifier inside the server.
+
+    def get(self, kid: str) -> PublicKey | None:
+        return next((key.public for key, _ in self._keys if key.kid == kid), None)
+
+    def refresh(self, kid: str) -> None:
+        if self._must_reload:
+            self._database.read_now(self._reload)
+
+    async def refresh_async(self, kid: str) -> None:
+        if self._must_reload:
+            await self._database.read(self._reload)
+
+    # Its state source [API-13, API-14].
+
+    def find(self, claims: dict[str, Any]) -> TokenState | None:
+        if not self._is_fresh():
+            return None
+        user_id = claims.get("client_system_user_id") or claims.get("sub_id")
+        application = self._applications.get(claims["client_id"])
+        user = self._users.get(user_id) if isinstance(user_id, str) else None
+        if application is None or user is None:
+            return None
+        return self._state(claims, application, user, claims["jti"] in self._revoked)
+
+    def load(self, claims: dict[str, Any]) -> TokenState:
+        return self._database.read_now(lambda connection: self._load(connection, claims))
+
+    async def load_async(self, claims: dict[str, Any]) -> TokenState:
+        generation = self._generation
+        application = await self.application(claims["client_id"])
+        user_id = claims.get("client_system_user_id") or claims.get("sub_id")
+        if application is None or not isinstance(user_id, str) or not self._is_fresh():
+            return await self._database.read(lambda connection: self._load(connection, claims))
+        user = await self.user(user_id)
+        if generation != self._generation:
+            return await self._database.read(lambda connection: self._load(connection, claims))
+        return self._state(claims, application, user, claims["jti"] in self._revoked)
+
+    def _load(self, connection: Connection, claims: dict[str, Any]) -> TokenState:
+        instance_id = self.instance.id
+        application = applications.by_uri(connection, instance_id, claims["client_id"])
+        user_id = claims.get("client_system_user_id") or claims.get("sub_id")
+        login = claims.get("client_system_user")
+        user = None
+        if isinstance(user_id, str):
+            user = users.by_id(connection, instance_id, user_id)
+        elif isinstance(login, str):  # [TOK-42] readers accept the absence of the id
+            user = users.by_login(connection, instance_id, login)
+        revoked = revocations.is_revoked(connection, instance_id, claims["jti"])
+        return self._state(claims, application, user, revoked)
+
+    def _state(
+        self,
+        claims: dict[str, Any],
+        application: TrustedApplication | None,
+        user: User | None,
+        revoked: bool,
+    ) -> TokenState:
+        return TokenState(
+            revoked=revoked,
+            application_enabled=application.is_enabled if application else None,
+            user=UserState(user.active, user.is_locked(self._clock()), user.user_type)
+            if user
+            else None,
+        )
+
+    def _reload(self, connection: Connection) -> None:
+        generation = self._generation
+        instance_id = self.instance.id
+        self._keys = keys.all_of(connection, instance_id, self._kek)
+        self._revoked = revocations.live(connection, instance_id, self._clock())
+        if generation == self._generation:
+            self._must_reload = False
+
+
+def _has_id(application_id: str, application: TrustedApplication) -> bool:
+    return application.id == application_id

@@ -1,0 +1,1 @@
+"""One file an endpoint: parse, decide, render. Rules live in `grants` and `authorization`."""

@@ -1,0 +1,229 @@
+"""`/signin` and `/consent`: the pages between an authorization request and its code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mintgate.contract import scopes
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.errors import AccessDenied, InvalidRequest, Refusal
+from mintgate.contract.users import UserType
+from mintgate.identity.authorization import (
+    AuthorizationRequest,
+    PageRefusal,
+    ReturnedRefusal,
+    validate,
+)
+from mintgate.identity.cookies import Cookies
+from mintgate.identity.directory import Directory
+from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see_other
+from mintgate.identity.forms import client_address, read_form
+from mintgate.identity.interactions import Interactions, OpenInteraction
+from mintgate.identity.pages import Pages
+from mintgate.identity.response_modes import form_target_of, respond_refusal
+from mintgate.identity.sessions import Sessions
+from mintgate.identity.signin.password import AMR, PasswordSignIn
+from mintgate.store import AuditEvent, Database, Transaction, applications
+from mintgate.store import sessions as session_rows
+
+WRONG_PASSWORD = "The login or the password is not right."  # noqa: S105 - a sentence
+FOREIGN_FORM = (
+    "The form did not come from this site, or cookies are blocked. "
+    "Allow cookies for this site, go back and try again."
+)
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    """An open interaction whose request is still valid."""
+
+    interaction: OpenInteraction
+    request: AuthorizationRequest
+
+    @property
+    def application(self) -> TrustedApplication:
+        return self.request.application
+
+    @property
+    def form_target(self) -> str:
+        return form_target_of(self.request.return_address.redirect_uri)
+
+
+class InteractionParts(NamedTuple):
+    """What both pages need."""
+
+    directory: Directory
+    database: Database
+    sessions: Sessions
+    interactions: Interactions
+    cookies: Cookies
+    pages: Pages
+
+
+class _InteractionEndpoint:
+    """What both pages share: finding the request that waits, and going back to it."""
+
+    def __init__(self, parts: InteractionParts) -> None:
+        self._directory = parts.directory
+        self._database = parts.database
+        self._sessions = parts.sessions
+        self._interactions = parts.interactions
+        self._cookies = parts.cookies
+        self._pages = parts.pages
+
+    async def _waiting(self, name: str | None) -> _Waiting | None:
+        interaction = await self._interactions.find(name)
+        if interaction is None:
+            return None
+        parameters = interaction.row.parameters
+        application = await self._directory.application(parameters.get("client_id", ""))
+        try:
+            valid = validate(parameters, application, self._directory.instance)
+        except (PageRefusal, ReturnedRefusal):
+            return None  # the application was changed meanwhile
+        return _Waiting(interaction, valid)
+
+    async def _cancel(self, waiting: _Waiting) -> Response:
+        """[AUT-33] The person does not want to."""
+        await self._interactions.close(waiting.interaction)
+        refusal = AccessDenied("The user did not agree.")
+        issuer = self._directory.instance.issuer
+        return respond_refusal(waiting.request.return_address, refusal, issuer)
+
+    def _foreign_form(self, request: Request) -> Response:
+        return self._pages.error(request, error=InvalidRequest.error, description=FOREIGN_FORM)
+
+
+class SignInEndpoint(_InteractionEndpoint):
+    """Login and password [SGN-1..5]."""
+
+    def __init__(self, parts: InteractionParts, passwords: PasswordSignIn) -> None:
+        super().__init__(parts)
+        self._passwords = passwords
+
+    async def show(self, request: Request) -> Response:
+        waiting = await self._waiting(request.query_params.get("interaction"))
+        if waiting is None:
+            return expired_page(self._pages, request)
+        return self._form(request, waiting, login=waiting.request.login_hint or "")
+
+    async def submit(self, request: Request) -> Response:
+        try:
+            form = await read_form(request.scope, request.receive)
+        except Refusal as refusal:
+            return self._pages.error(request, error=refusal.error, description=refusal.description)
+        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
+            return self._foreign_form(request)
+        waiting = await self._waiting(form.get("interaction"))
+        if waiting is None:
+            return expired_page(self._pages, request)
+        if form.get("action") == "cancel":
+            return await self._cancel(waiting)
+        return await self._sign_in(request, waiting, form)
+
+    async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
+        login, address = form.get("login", "").strip(), client_address(request.scope)
+        try:
+            user = await self._passwords.authenticate(login, form.get("password", ""), address)
+        except Refusal as refusal:
+            return self._form(request, waiting, login, refusal.description, refusal.status)
+        if user is None:
+            return self._form(request, waiting, login, WRONG_PASSWORD, 400)
+        remember = form.get("remember") == "on"
+        cookie = await self._sessions.start(
+            user,
+            amr=AMR,
+            remember=remember,
+            before=await self._sessions.current(request),
+            interaction_hash=waiting.interaction.row.id_hash,
+            address=address,
+        )
+        response = see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
+        self._cookies.set_session(response, cookie, remember=remember)
+        return response
+
+    def _form(
+        self,
+        request: Request,
+        waiting: _Waiting,
+        login: str,
+        problem: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        anti_forgery = self._cookies.anti_forgery_of(request)
+        response = self._pages.sign_in(
+            request,
+            interaction=waiting.interaction.name,
+            application=waiting.application,
+            login=login[:254],
+            anti_forgery=anti_forgery,
+            form_target=waiting.form_target,
+            problem=problem,
+            status=status,
+        )
+        self._cookies.set_anti_forgery(response, anti_forgery)
+        return response
+
+
+class ConsentEndpoint(_InteractionEndpoint):
+    """Asks whether the application may have what it asks for [EXT-2]."""
+
+    async def show(self, request: Request) -> Response:
+        waiting = await self._waiting(request.query_params.get("interaction"))
+        signed_in = await self._sessions.current(request)
+        if waiting is None or signed_in is None:
+            return expired_page(self._pages, request)
+        asked = waiting.request.scopes
+        if signed_in.user.user_type is UserType.COMMUNITY:
+            asked = scopes.without_api_scopes(asked)
+        anti_forgery = self._cookies.anti_forgery_of(request)
+        response = self._pages.consent(
+            request,
+            interaction=waiting.interaction.name,
+            application=waiting.application,
+            user_name=signed_in.user.display_name(),
+            scopes=asked,
+            anti_forgery=anti_forgery,
+            form_target=waiting.form_target,
+        )
+        self._cookies.set_anti_forgery(response, anti_forgery)
+        return response
+
+    async def submit(self, request: Request) -> Response:
+        try:
+            form = await read_form(request.scope, request.receive)
+        except Refusal as refusal:
+            return self._pages.error(request, error=refusal.error, description=refusal.description)
+        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
+            return self._foreign_form(request)
+        waiting = await self._waiting(form.get("interaction"))
+        signed_in = await self._sessions.current(request)
+        if waiting is None or signed_in is None:
+            return expired_page(self._pages, request)
+        if form.get("action") != "allow":
+            return await self._cancel(waiting)
+        instance_id = self._directory.instance.id
+        user, application = signed_in.user, waiting.application
+        allowed = frozenset(waiting.request.scopes)
+
+        def work(tx: Transaction) -> None:
+            applications.remember_consent(tx, instance_id, user.id, application.id, allowed)
+            session_rows.note_consent(tx, instance_id, waiting.interaction.row.id_hash, user.id)
+            tx.record(
+                AuditEvent(
+                    instance_id=instance_id,
+                    at=tx.now,
+                    event="consent.given",
+                    actor=user.login,
+                    application=application.application_uri,
+                    session=signed_in.session.sid,
+                    address=client_address(request.scope),
+                    details={"scope": sorted(allowed)},
+                )
+            )
+
+        await self._database.write(work)
+        return see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)

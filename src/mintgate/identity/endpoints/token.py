@@ -1,0 +1,89 @@
+"""`POST /connect/token` (RFC 6749 §3.2): the hot path, plain ASGI from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import (
+    InvalidRequest,
+    Refusal,
+    TemporarilyUnavailable,
+    UnsupportedGrantType,
+)
+from mintgate.identity.client_authentication import authenticate, presented_client
+from mintgate.identity.directory import Directory
+from mintgate.identity.forms import client_address, header, read_form
+from mintgate.identity.grants import GrantType, TokenRequest
+from mintgate.identity.mint import IssuedTokens, mint
+from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TokenEndpoint:
+    """Authenticates the application, has the grant decide, and the mint sign."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        database: Database,
+        grants: Iterable[GrantType],
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._grants = {grant.grant_type: grant for grant in grants}
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await method_not_allowed("POST")(scope, receive, send)
+            return
+        form: dict[str, str] = {}
+        try:
+            form = await read_form(scope, receive)
+            tokens = await self._answer(form, scope)
+        except Refusal as refusal:
+            await self._audit(refusal, form, scope)
+            await oauth_error(refusal)(scope, receive, send)
+        except DatabaseUnavailable as error:
+            await oauth_error(TemporarilyUnavailable(cause=str(error)))(scope, receive, send)
+        else:
+            await send_json(send, _encode(tokens))
+
+    async def _answer(self, form: dict[str, str], scope: Scope) -> IssuedTokens:
+        grant_type = form.get("grant_type")
+        if grant_type is None:
+            raise InvalidRequest("The parameter grant_type is missing.")  # [TKN-30]
+        grant = self._grants.get(grant_type)
+        if grant is None:
+            raise UnsupportedGrantType(cause=f"grant_type {grant_type[:64]!r}")  # [TKN-31]
+        presented = presented_client(form, header(scope, b"authorization"))
+        application = await authenticate(presented, grant_type, self._directory)
+        # A grant sees only the parameters that it declares.
+        parameters = {name: form[name] for name in grant.parameters if name in form}
+        request = TokenRequest(parameters, client_address(scope))
+        decided = await grant.decide(request, application)
+        key = await self._directory.signing_key()
+        return mint(decided, self._directory.instance, key)
+
+    async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:
+        event = AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            event="token.refused",
+            application=form.get("client_id", "")[:254] or None,
+            address=client_address(scope),
+            cause=f"{refusal.error}: {refusal.cause}",
+            details={"grant_type": form.get("grant_type", "")[:64]},
+        )
+        try:
+            await self._database.record(event)
+        except DatabaseUnavailable:
+            # The refusal stands whether or not it could be written down.
+            return

@@ -1,0 +1,86 @@
+"""Form bodies, strictly: the type that OAuth names, no parameter twice (RFC 6749 §3.2)."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope
+
+from mintgate.contract.errors import InvalidRequest
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_FIELDS = 100
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """One request header. A second one of the same name makes the request malformed.
+
+    Raises:
+        InvalidRequest: the header is there twice.
+    """
+    found: str | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            if found is not None:
+                raise InvalidRequest(f"The header {name.decode()} was sent twice.")
+            found = value.decode("latin-1")
+    return found
+
+
+def parse_parameters(text: bytes) -> dict[str, str]:
+    """Parameters of a query or form body; an empty one counts as absent [EP-3, EP-4].
+
+    Raises:
+        InvalidRequest: a repeated parameter, or text that is not UTF-8.
+    """
+    try:
+        pairs = parse_qsl(
+            text.decode("utf-8", errors="strict"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequest("A parameter is not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequest("The request has too many parameters.") from None
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name in parameters:
+            raise InvalidRequest("A parameter was sent more than once.")
+        parameters[name] = value
+    return {name: value for name, value in parameters.items() if value}
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The query parameters of a request; raises as `parse_parameters`."""
+    return parse_parameters(scope["query_string"])
+
+
+async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
+    """The parameters of a form body [EP-2].
+
+    Raises:
+        InvalidRequest: another content type, too long, or malformed.
+    """
+    content_type = header(scope, b"content-type") or ""
+    if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
+        raise InvalidRequest(f"Send the parameters as {FORM_TYPE}.")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        if len(body) > MAX_BODY_BYTES:
+            break
+        message = await receive()
+        body += message.get("body", b"")
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidRequest(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    return parse_parameters(body)
+
+
+def client_address(scope: Scope) -> str | None:
+    """Where the request came from, for the audit log; no header is believed."""
+    client = scope.get("client")
+    return client[0] if client else None

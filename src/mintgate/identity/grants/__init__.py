@@ -1,0 +1,62 @@
+"""Grants: each file is one grant type, its parameters and its rules. They know nothing of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.users import User
+
+
+class ServiceGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A decided client-credentials grant: who, which scopes, from when. Times in Unix seconds."""
+
+    application: TrustedApplication
+    system_user: User
+    scopes: tuple[str, ...]
+    jti: str
+    issued_at: int
+
+
+class UserGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A decided grant of a signed-in person; `scopes` in the order of the response [TKN-21].
+
+    `nonce` and `state_hash` are for the ID token of the first issue only [IDT-6, IDT-9].
+    """
+
+    application: TrustedApplication
+    user: User
+    scopes: tuple[str, ...]
+    jti: str
+    issued_at: int
+    sid: str
+    auth_time: int
+    amr: tuple[str, ...]
+    idp: str
+    tid: str | None
+    refresh_token: str | None = None
+    nonce: str | None = None
+    state_hash: str | None = None
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """What a grant may read: only the parameters that it declares, and the sender's address."""
+
+    parameters: Mapping[str, str]
+    address: str | None
+
+
+class GrantType(Protocol):
+    """One file in this room exports one of these."""
+
+    grant_type: ClassVar[str]
+    parameters: ClassVar[frozenset[str]]
+
+    async def decide(
+        self, request: TokenRequest, application: TrustedApplication
+    ) -> ServiceGrant | UserGrant:
+        """Apply the grant's rules; what must be committed is committed when this returns."""
+        ...

@@ -1,0 +1,198 @@
+"""The authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): redeemed once, by the right client."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import ClassVar
+
+import msgspec
+
+from mintgate.contract import lifetimes
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import InvalidGrant, InvalidRequest, UnauthorizedClient
+from mintgate.contract.identifiers import new_guid, new_hex128, new_token, token_digest
+from mintgate.contract.scopes import OFFLINE_ACCESS
+from mintgate.contract.users import User
+from mintgate.identity.directory import Directory
+from mintgate.identity.grants import TokenRequest, UserGrant
+from mintgate.jose.encoding import base64url_encode
+from mintgate.store import AuditEvent, Database, Transaction, codes, refresh, revocations
+from mintgate.store.codes import StoredCode
+
+# RFC 7636 §4.1: 43 to 128 unreserved characters.
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+
+
+class AuthorizationCode:
+    grant_type: ClassVar[str] = "authorization_code"
+    parameters: ClassVar[frozenset[str]] = frozenset({"code", "redirect_uri", "code_verifier"})
+
+    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._database = database
+        self._clock = clock
+
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> UserGrant:
+        """Raises InvalidRequest [TKN-43], InvalidGrant [TKN-44..47, 51] or UnauthorizedClient."""
+        presented = request.parameters.get("code")
+        if presented is None:
+            raise InvalidRequest("The parameter code is missing.")
+        instance_id = self._directory.instance.id
+        now = self._clock()
+        digest = token_digest(presented)
+        code = await self._database.read(
+            lambda connection: codes.find(connection, instance_id, digest)
+        )
+        if code is None or code.application_id != application.id:
+            raise InvalidGrant(cause="the code is unknown or of another client")  # [TKN-44]
+        if code.consumed_at is not None:
+            await self._take_back(code, application, request.address)
+        _require_unexpired(code, now)
+        _require_redirect_uri(code, request.parameters.get("redirect_uri"))
+        _require_verifier(code, request.parameters.get("code_verifier"))
+        user = await self._directory.user(code.user_id)
+        _require_user(user, application, now)
+        assert user is not None  # noqa: S101 - told to the type checker
+        grant = UserGrant(
+            application=application,
+            user=user,
+            scopes=code.scopes,
+            jti=new_hex128(),
+            issued_at=int(now),
+            sid=code.sid,
+            auth_time=code.auth_time,
+            amr=code.amr,
+            idp=code.idp,
+            tid=code.tid,
+            refresh_token=new_token() if OFFLINE_ACCESS in code.scopes else None,
+            nonce=code.nonce,
+            state_hash=code.state_hash,
+        )
+        await self._redeem(code, grant, request.address)
+        return grant
+
+    async def _redeem(self, code: StoredCode, grant: UserGrant, address: str | None) -> None:
+        family = self._family(code, grant) if grant.refresh_token is not None else None
+        instance = self._directory.instance
+
+        def work(tx: Transaction) -> StoredCode | None:
+            """None when this call redeemed the code, else the code as another call left it."""
+            redeemed = codes.consume(
+                tx,
+                instance.id,
+                code.code_hash,
+                jti=grant.jti,
+                token_expires_at=grant.issued_at + instance.access_token_lifetime,
+                family_id=family.id if family else None,
+            )
+            if not redeemed:
+                return codes.find(tx.connection, instance.id, code.code_hash)
+            if family is not None and grant.refresh_token is not None:
+                refresh.start_family(tx, instance.id, family, token_digest(grant.refresh_token))
+            tx.record(self._event("token.issued", grant, address))
+            return None
+
+        winner = await self._database.write(work)
+        if winner is not None:
+            await self._take_back(winner, grant.application, address)
+
+    async def _take_back(
+        self, code: StoredCode, application: TrustedApplication, address: str | None
+    ) -> None:
+        """[TKN-47] A second redemption: what the first one gave ends. Always raises."""
+        instance_id = self._directory.instance.id
+
+        def work(tx: Transaction) -> None:
+            if code.family_id is not None:
+                refresh.revoke(tx, instance_id, code.family_id, "code_replayed")
+            if code.jti is not None and code.token_expires_at is not None:
+                revocations.add(tx, instance_id, code.jti, code.token_expires_at)
+            tx.record(
+                AuditEvent(
+                    instance_id=instance_id,
+                    at=tx.now,
+                    event="code.replayed",
+                    application=application.application_uri,
+                    session=code.sid,
+                    jti=code.jti,
+                    address=address,
+                )
+            )
+
+        await self._database.write(work)
+        raise InvalidGrant(cause="the code was redeemed before; its tokens are revoked")
+
+    def _family(self, code: StoredCode, grant: UserGrant) -> refresh.Family:
+        lifetime = (
+            lifetimes.REFRESH_TOKEN_PUBLIC  # [LIF-5]
+            if grant.application.is_public
+            else lifetimes.REFRESH_TOKEN_CONFIDENTIAL  # [LIF-4]
+        )
+        shared = {name: getattr(code, name) for name in ("sid", "scopes", "auth_time", "amr")}
+        return refresh.Family(
+            id=new_guid(),
+            application_id=code.application_id,
+            user_id=code.user_id,
+            idp=code.idp,
+            tid=code.tid,
+            created_at=float(grant.issued_at),
+            expires_at=code.created_at + lifetime,
+            **msgspec.convert(shared, dict),
+        )
+
+    def _event(self, event: str, grant: UserGrant, address: str | None) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            event=event,
+            actor=grant.user.login,
+            application=grant.application.application_uri,
+            session=grant.sid,
+            jti=grant.jti,
+            address=address,
+            details={"grant_type": self.grant_type, "scope": grant.scopes},
+        )
+
+
+def s256(verifier: str) -> str:
+    """The S256 challenge of a verifier (RFC 7636 §4.2) [TKN-60]."""
+    return base64url_encode(hashlib.sha256(verifier.encode()).digest()).decode()
+
+
+def _require_unexpired(code: StoredCode, now: float) -> None:
+    if now >= code.expires_at:
+        raise InvalidGrant(cause="the code has expired")
+
+
+def _require_redirect_uri(code: StoredCode, redirect_uri: str | None) -> None:
+    if redirect_uri != code.redirect_uri:
+        raise InvalidGrant(  # [TKN-45]
+            "The redirect_uri must be the one of the authorization request.",
+            cause="redirect_uri differs or is missing",
+        )
+
+
+def _require_verifier(code: StoredCode, verifier: str | None) -> None:
+    # RFC 9700 §2.1.1: a verifier without a challenge is a downgrade attempt [TKN-46].
+    if (verifier is None) != (code.code_challenge is None):
+        raise InvalidGrant(
+            "The code_verifier does not fit.", cause="code_verifier without challenge or missing"
+        )
+    if verifier is None or code.code_challenge is None:
+        return
+    if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(
+        s256(verifier), code.code_challenge
+    ):
+        raise InvalidGrant("The code_verifier does not fit.", cause="wrong code_verifier")
+
+
+def _require_user(user: User | None, application: TrustedApplication, now: float) -> None:
+    if user is None or not user.active or user.is_locked(now):
+        raise InvalidGrant(cause="the user is missing, inactive or locked")  # [TKN-51]
+    if not application.allows_sign_in_of(user.user_type):
+        raise UnauthorizedClient(  # [TKN-52]
+            cause=f"the application no longer admits users of type {user.user_type}"
+        )

@@ -1,0 +1,61 @@
+"""Client credentials (RFC 6749 §4.4): an application acts as its system user."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mintgate.contract import scopes
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import UnauthorizedClient
+from mintgate.contract.identifiers import new_hex128
+from mintgate.contract.users import MAY_BE_SYSTEM_USER
+from mintgate.identity.directory import Directory
+from mintgate.identity.grants import ServiceGrant, TokenRequest
+from mintgate.store import AuditEvent, Database
+
+
+class ClientCredentials:
+    grant_type: ClassVar[str] = "client_credentials"
+    parameters: ClassVar[frozenset[str]] = frozenset({"scope"})
+
+    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._database = database
+        self._clock = clock
+
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> ServiceGrant:
+        """Raises UnauthorizedClient [TKN-39..41] or InvalidScope [TKN-42]."""
+        if application.is_public:
+            raise UnauthorizedClient(cause="a Public client asked for client credentials")
+        if not application.system_user_allowed or application.system_user is None:
+            raise UnauthorizedClient(cause="SystemUserAllowed is off or SystemUser is not set")
+        now = self._clock()
+        user = await self._directory.user(application.system_user)
+        if user is None or not user.active or user.is_locked(now):
+            raise UnauthorizedClient(cause="the system user is missing, inactive or locked")
+        if user.user_type not in MAY_BE_SYSTEM_USER:
+            raise UnauthorizedClient(cause=f"the system user has type {user.user_type}")
+        granted = scopes.for_client_credentials(
+            request.parameters.get("scope"), application.scope_names
+        )
+        grant = ServiceGrant(
+            application=application,
+            system_user=user,
+            scopes=granted,
+            jti=new_hex128(),
+            issued_at=int(now),
+        )
+        await self._database.record(
+            AuditEvent(
+                instance_id=self._directory.instance.id,
+                at=now,
+                event="token.issued",
+                actor=user.login,
+                application=application.application_uri,
+                jti=grant.jti,
+                address=request.address,
+                details={"grant_type": self.grant_type, "scope": granted},
+            )
+        )
+        return grant

@@ -1,0 +1,159 @@
+"""Refresh tokens (RFC 6749 §6, RFC 9700 §4.14): every use rotates, a replay ends the family."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mintgate.contract import scopes
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import InvalidGrant, InvalidRequest
+from mintgate.contract.identifiers import new_hex128, new_token, token_digest
+from mintgate.contract.users import User, UserType
+from mintgate.identity.directory import Directory
+from mintgate.identity.grants import TokenRequest, UserGrant
+from mintgate.store import AuditEvent, Database, Transaction, refresh
+from mintgate.store.refresh import Family, StoredToken
+
+
+class RefreshToken:
+    grant_type: ClassVar[str] = "refresh_token"
+    parameters: ClassVar[frozenset[str]] = frozenset({"refresh_token", "scope"})
+
+    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._database = database
+        self._clock = clock
+
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> UserGrant:
+        """Raises InvalidRequest [TKN-43], InvalidGrant [TKN-48, 49, 52], InvalidScope [TKN-50]."""
+        presented = request.parameters.get("refresh_token")
+        if presented is None:
+            raise InvalidRequest("The parameter refresh_token is missing.")
+        instance_id = self._directory.instance.id
+        digest = token_digest(presented)
+        now = self._clock()
+        token = await self._database.read(
+            lambda connection: refresh.find(connection, instance_id, digest)
+        )
+        family = _require_family(token, application, now)
+        assert token is not None  # noqa: S101 - told to the type checker
+        grace = self._directory.instance.refresh_grace_seconds
+        if token.consumed_at is not None and not _within_grace(token, now, grace):
+            await self._end_family(token.family, application, request.address)
+        user = await self._directory.user(family.user_id)
+        _require_grantable(user, application, family, now)  # [LIF-12]
+        assert user is not None  # noqa: S101 - told to the type checker
+        granted = scopes.for_refresh(request.parameters.get("scope"), family.scopes)
+        grant = UserGrant(
+            application=application,
+            user=user,
+            scopes=granted,
+            jti=new_hex128(),
+            issued_at=int(now),
+            sid=family.sid,
+            auth_time=family.auth_time,
+            amr=family.amr,
+            idp=family.idp,
+            tid=family.tid,
+            refresh_token=new_token(),
+        )
+        if not await self._rotate(token, grant, request.address):
+            await self._end_family(family, application, request.address)
+        return grant
+
+    async def _rotate(self, token: StoredToken, grant: UserGrant, address: str | None) -> bool:
+        instance = self._directory.instance
+        family_id = token.family.id
+
+        def work(tx: Transaction) -> bool:
+            """Rotate; False when another request was faster and no grace covers this one."""
+            event = "token.refreshed"
+            if not refresh.consume(tx, instance.id, token.token_hash):
+                current = refresh.find(tx.connection, instance.id, token.token_hash)
+                if current is None or not _within_grace(
+                    current, tx.now, instance.refresh_grace_seconds
+                ):
+                    return False
+                event = "token.refreshed_within_grace"
+            if grant.refresh_token is not None:
+                successor = token_digest(grant.refresh_token)
+                refresh.add_successor(tx, instance.id, family_id, successor, token.token_hash)
+            tx.record(self._event(event, grant, address, tx.now))
+            return True
+
+        return await self._database.write(work)
+
+    async def _end_family(
+        self, family: Family, application: TrustedApplication, address: str | None
+    ) -> None:
+        """[LIF-14] A replay: the whole family ends. Always raises."""
+        instance_id = self._directory.instance.id
+
+        def work(tx: Transaction) -> None:
+            refresh.revoke(tx, instance_id, family.id, "replay")
+            tx.record(
+                AuditEvent(
+                    instance_id=instance_id,
+                    at=tx.now,
+                    event="refresh.replayed",
+                    application=application.application_uri,
+                    session=family.sid,
+                    address=address,
+                )
+            )
+
+        await self._database.write(work)
+        raise InvalidGrant(cause="the refresh token was used before; its family is revoked")
+
+    def _event(self, event: str, grant: UserGrant, address: str | None, at: float) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=at,
+            event=event,
+            actor=grant.user.login,
+            application=grant.application.application_uri,
+            session=grant.sid,
+            jti=grant.jti,
+            address=address,
+            details={"scope": grant.scopes},
+        )
+
+
+def _within_grace(token: StoredToken, now: float, grace: int) -> bool:
+    """[EXT-4] Only the immediate predecessor of an unused token, and only for a moment."""
+    return (
+        grace > 0
+        and token.consumed_at is not None
+        and now < token.consumed_at + grace
+        and not token.successor_used
+        and token.family.revoked_at is None
+    )
+
+
+def _require_family(
+    token: StoredToken | None, application: TrustedApplication, now: float
+) -> Family:
+    if token is None or token.family.application_id != application.id:
+        raise InvalidGrant(cause="the refresh token is unknown or of another client")  # [TKN-48]
+    if token.family.revoked_at is not None:
+        raise InvalidGrant(cause="the refresh token's family is revoked")
+    if now >= token.family.expires_at:
+        raise InvalidGrant(cause="the refresh token has expired")
+    return token.family
+
+
+def _require_grantable(
+    user: User | None, application: TrustedApplication, family: Family, now: float
+) -> None:
+    if user is None or not user.active or user.is_locked(now):
+        raise InvalidGrant(cause="the user is missing, inactive or locked")  # [TKN-49]
+    if not application.allows_sign_in_of(user.user_type):
+        raise InvalidGrant(  # [TKN-52]
+            cause=f"the application no longer admits users of type {user.user_type}"
+        )
+    allowed = scopes.PROTOCOL_SCOPES.union(application.scope_names)
+    if not allowed.issuperset(family.scopes):
+        raise InvalidGrant(cause="the granted scopes no longer fit the application's Scope")
+    if user.user_type is UserType.COMMUNITY and scopes.has_api_scope(family.scopes):
+        raise InvalidGrant(cause="a community user cannot hold API scopes")  # [TKN-49]

@@ -1,0 +1,135 @@
+"""The mint: the single place where a decided grant becomes tokens."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from msgspec import UNSET
+
+from mintgate.contract import lifetimes
+from mintgate.contract.claims import (
+    IdTokenClaims,
+    ServiceClaims,
+    UserClaims,
+    audience_of,
+    encode,
+)
+from mintgate.contract.instance import Instance
+from mintgate.contract.scopes import OPENID, token_order
+from mintgate.identity.grants import ServiceGrant, UserGrant
+from mintgate.jose import SigningKey
+from mintgate.jose.encoding import base64url_encode
+from mintgate.jose.keys import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
+
+
+class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The token response (RFC 6749 §5.1) [TKN-20]."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+    id_token: str | None = None
+    refresh_token: str | None = None
+
+
+def half_hash(text: str) -> str:
+    """`at_hash`, `c_hash`, `s_hash`: base64url of the left half of SHA-256 [IDT-7..9]."""
+    return base64url_encode(hashlib.sha256(text.encode()).digest()[:16]).decode()
+
+
+def service_claims(grant: ServiceGrant, instance: Instance) -> ServiceClaims:
+    """The claims of a service token, column CC of the claim table [TOK-20..45]."""
+    user = grant.system_user
+    return ServiceClaims(
+        nbf=grant.issued_at,
+        exp=grant.issued_at + instance.access_token_lifetime,
+        iss=instance.issuer,
+        aud=_array(audience_of(grant.scopes, instance.issuer)),
+        client_id=grant.application.application_uri,
+        client_system_user=user.login,
+        client_system_user_type=user.user_type.value,
+        client_system_user_id=user.id,
+        client_db=instance.database,
+        jti=grant.jti,
+        iat=grant.issued_at,
+        scope=token_order(grant.scopes),
+    )
+
+
+def user_claims(grant: UserGrant, instance: Instance) -> UserClaims:
+    """The claims of a person's token, column AC of the claim table [TOK-20..45]."""
+    user = grant.user
+    external = grant.idp != "local"  # [TOK-44]
+    return UserClaims(
+        nbf=grant.issued_at,
+        exp=grant.issued_at + instance.access_token_lifetime,
+        iss=instance.issuer,
+        aud=audience_of(grant.scopes, instance.issuer),
+        client_id=grant.application.application_uri,
+        sub=user.login,
+        idp=grant.idp if external else UNSET,
+        tid=grant.tid if external and grant.tid else UNSET,
+        sub_id=user.id,
+        name=user.display_name(),
+        email=user.email or UNSET,
+        user_type=user.user_type.value,
+        is_admin=user.is_admin,
+        email_verified=user.email_confirmed if user.email else UNSET,
+        db=instance.database,
+        locale=user.locale,
+        jti=grant.jti,
+        sid=grant.sid,
+        iat=grant.issued_at,
+        scope=token_order(grant.scopes),
+    )
+
+
+def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> IdTokenClaims:
+    """The claims of the ID token that travels with `access_token` [IDT-2..14]."""
+    return IdTokenClaims(
+        nbf=grant.issued_at,
+        exp=grant.issued_at + lifetimes.ID_TOKEN,
+        iss=instance.issuer,
+        aud=grant.application.application_uri,
+        nonce=grant.nonce or UNSET,
+        iat=grant.issued_at,
+        at_hash=half_hash(access_token),
+        s_hash=grant.state_hash or UNSET,
+        sid=grant.sid,
+        sub=grant.user.login,
+        auth_time=grant.auth_time,
+        idp=grant.idp,
+        amr=grant.amr,
+    )
+
+
+def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -> IssuedTokens:
+    """Sign what was granted.
+
+    Args:
+        key: the instance's active signing key.
+    """
+    if isinstance(grant, ServiceGrant):
+        access_token = key.sign(encode(service_claims(grant, instance)), ACCESS_TOKEN_TYPE)
+        id_token = refresh_token = None
+    else:
+        access_token = key.sign(encode(user_claims(grant, instance)), ACCESS_TOKEN_TYPE)
+        refresh_token = grant.refresh_token
+        id_token = None
+        if OPENID in grant.scopes:
+            claims = id_token_claims(grant, instance, access_token)
+            id_token = key.sign(encode(claims), ID_TOKEN_TYPE)
+    return IssuedTokens(
+        access_token=access_token,
+        token_type="Bearer",  # noqa: S106 - RFC 6750 [TKN-20]
+        expires_in=instance.access_token_lifetime,
+        scope=" ".join(grant.scopes),
+        id_token=id_token,
+        refresh_token=refresh_token,
+    )
+
+
+def _array(audience: tuple[str, ...] | str) -> tuple[str, ...]:
+    return (audience,) if isinstance(audience, str) else audience

@@ -1,0 +1,66 @@
+"""What the identity service asks of whoever draws its pages; `sites` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mintgate.contract.applications import TrustedApplication
+
+
+class Pages(Protocol):
+    """Pages for a person. Every `form_target` is an origin or scheme that a form may lead to."""
+
+    def sign_in(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        login: str,
+        anti_forgery: str,
+        form_target: str | None,
+        problem: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        """The sign-in form; `login` prefills it, `problem` says why it is shown again."""
+        ...
+
+    def consent(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        user_name: str,
+        scopes: Sequence[str],
+        anti_forgery: str,
+        form_target: str | None,
+    ) -> Response:
+        """The consent form [EXT-2]."""
+        ...
+
+    def sign_out(
+        self,
+        request: Request,
+        *,
+        parameters: dict[str, str],
+        user_name: str | None,
+        anti_forgery: str,
+        form_target: str | None,
+    ) -> Response:
+        """Asks whether to sign out [END-2]; `parameters` travel through the form."""
+        ...
+
+    def signed_out(self, request: Request, *, return_uri: str | None = None) -> Response:
+        """Says that it is done, with a link back where that is allowed [END-7, END-8]."""
+        ...
+
+    def error(
+        self, request: Request, *, error: str, description: str, status: int = 400
+    ) -> Response:
+        """An error page; it tells what to do and shows nothing of the request."""
+        ...

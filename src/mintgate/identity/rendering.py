@@ -1,0 +1,67 @@
+"""How the identity service's JSON endpoints answer (RFC 6749 §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mintgate.contract.errors import InvalidClient, Refusal, TemporarilyUnavailable
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""[EP-6]"""
+
+
+class RawJson(Response):
+    """JSON that is encoded already, or a value that msgspec encodes."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return content if isinstance(content, bytes) else msgspec.json.encode(content)
+
+
+def oauth_error(refusal: Refusal) -> Response:
+    """The JSON error of the token endpoint and its kin (RFC 6749 §5.2) [EP-5]."""
+    headers = dict(NO_STORE)
+    if isinstance(refusal, InvalidClient) and refusal.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="mintgate"'
+    if isinstance(refusal, TemporarilyUnavailable):
+        headers["Retry-After"] = str(refusal.retry_after)
+    body = {"error": refusal.error, "error_description": refusal.description}
+    return RawJson(body, status_code=refusal.status, headers=headers)
+
+
+def method_not_allowed(allowed: str) -> Response:
+    """[EP-9]"""
+    body = {"error": "invalid_request", "error_description": f"Use {allowed}."}
+    return RawJson(body, status_code=405, headers={"Allow": allowed})
+
+
+async def send_json(send: Send, body: bytes) -> None:
+    """A 200 on the hot path, without a response object."""
+    await send({"type": "http.response.start", "status": 200, "headers": _headers(body)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"pragma", b"no-cache"),
+    ]
+
+
+__all__ = [
+    "NO_STORE",
+    "RawJson",
+    "Receive",
+    "Scope",
+    "Send",
+    "method_not_allowed",
+    "oauth_error",
+    "send_json",
+]

@@ -1,0 +1,122 @@
+"""Identity sessions: who is signed in at this browser, and signing in and out [SES-50..56]."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+
+from mintgate.contract import lifetimes
+from mintgate.contract.clock import Clock
+from mintgate.contract.identifiers import new_hex128, new_token, token_digest
+from mintgate.contract.users import MAY_SIGN_IN, User
+from mintgate.identity.cookies import Cookies
+from mintgate.identity.directory import Directory
+from mintgate.store import AuditEvent, Database, Transaction, refresh, sessions
+from mintgate.store.sessions import IdentitySession
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A live session with its user."""
+
+    session: IdentitySession
+    user: User
+
+
+class Sessions:
+    """Reads, starts and ends the identity sessions of one instance."""
+
+    def __init__(
+        self, directory: Directory, database: Database, cookies: Cookies, clock: Clock
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._cookies = cookies
+        self._clock = clock
+
+    async def current(self, request: Request) -> SignedIn | None:
+        """The live session of this browser, if its user may still sign in."""
+        cookie = self._cookies.session_of(request)
+        if not cookie:
+            return None
+        instance_id = self._directory.instance.id
+        digest = token_digest(cookie)
+        session = await self._database.read(
+            lambda connection: sessions.by_cookie(connection, instance_id, digest)
+        )
+        now = self._clock()
+        if session is None or now >= session.expires_at:
+            return None
+        user = await self._directory.user(session.user_id)
+        if (
+            user is None
+            or not user.active
+            or user.is_locked(now)
+            or user.user_type not in MAY_SIGN_IN
+        ):
+            return None
+        return SignedIn(session, user)
+
+    async def start(
+        self,
+        user: User,
+        *,
+        amr: tuple[str, ...],
+        remember: bool,
+        before: SignedIn | None,
+        interaction_hash: str,
+        address: str | None,
+    ) -> str:
+        """Sign a user in, note it in the interaction, and return the cookie's new value.
+
+        The same user keeps the `sid` [SES-51]; another one gets a new one [SES-52]. The cookie
+        is new in every case, so that one planted before the sign-in is worth nothing.
+        """
+        now = self._clock()
+        cookie = new_token()
+        same_user = before is not None and before.user.id == user.id
+        lifetime = lifetimes.REMEMBERED_SESSION if remember else lifetimes.BROWSER_SESSION
+        session = IdentitySession(
+            sid=before.session.sid if before is not None and same_user else new_hex128(),
+            cookie_hash=token_digest(cookie),
+            user_id=user.id,
+            auth_time=int(now),
+            amr=amr,
+            idp="local",
+            tid=None,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        instance_id = self._directory.instance.id
+
+        def work(tx: Transaction) -> None:
+            if before is not None and not same_user:
+                # Nobody holds that cookie any more; tokens of its sid live on [SES-53].
+                sessions.end(tx, instance_id, before.session.sid)
+            sessions.put(tx, instance_id, session)
+            sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
+            tx.record(self._event("user.signed_in", user, session.sid, address))
+
+        await self._database.write(work)
+        return cookie
+
+    async def end(self, signed_in: SignedIn, address: str | None) -> None:
+        """Sign out: the session ends, and every refresh token of its `sid` [END-4]."""
+        instance_id = self._directory.instance.id
+        sid = signed_in.session.sid
+
+        def work(tx: Transaction) -> None:
+            sessions.end(tx, instance_id, sid)
+            refresh.revoke_of_session(tx, instance_id, sid, "signed_out")
+            tx.record(self._event("user.signed_out", signed_in.user, sid, address))
+
+        await self._database.write(work)
+
+    def _event(self, event: str, user: User, sid: str, address: str | None) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            event=event,
+            actor=user.login,
+            session=sid,
+            address=address,
+        )

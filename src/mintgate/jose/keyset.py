@@ -1,0 +1,72 @@
+"""JWK Sets (RFC 7517 §5): what an issuer publishes and a verifier reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from mintgate.jose.encoding import decode_object
+from mintgate.jose.keys import PublicKey
+
+MAX_KEYS = 64
+
+
+class MalformedKeySet(ValueError):
+    """What was fetched is not a JWK Set."""
+
+
+class KeySet:
+    """Public keys by `kid`."""
+
+    def __init__(self, keys: Iterable[PublicKey]) -> None:
+        self._by_kid = {key.kid: key for key in keys}
+
+    @classmethod
+    def from_json(cls, text: bytes) -> KeySet:
+        """Read a JWK Set; keys that RS256 cannot use are passed over (RFC 7517 §5).
+
+        Raises:
+            MalformedKeySet: not a JSON object with a `keys` array of at most 64 members.
+        """
+        try:
+            members = decode_object(text).get("keys")
+        except (ValueError, RecursionError):
+            members = None
+        if not isinstance(members, list) or len(members) > MAX_KEYS:
+            raise MalformedKeySet("not a JWK Set")
+        return cls(key for member in members if (key := _usable_key(member)) is not None)
+
+    def get(self, kid: str) -> PublicKey | None:
+        return self._by_kid.get(kid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document to publish; public members only [DSC-13]."""
+        return {"keys": [key.to_jwk() for key in self._by_kid.values()]}
+
+    def __iter__(self) -> Iterator[PublicKey]:
+        return iter(self._by_kid.values())
+
+    def __len__(self) -> int:
+        return len(self._by_kid)
+
+
+def _usable_key(member: Any) -> PublicKey | None:
+    if not isinstance(member, dict) or member.get("kty") != "RSA":
+        return None
+    kid = member.get("kid")
+    if not isinstance(kid, str) or not kid:
+        return None
+    # A key that says what it is for is used for nothing else (RFC 7517 §4.2, §4.4).
+    if member.get("use", "sig") != "sig" or member.get("alg", "RS256") != "RS256":
+        return None
+    try:
+        key = RSAKey.import_key({"kty": "RSA", "n": member["n"], "e": member["e"]}).public_key
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    try:
+        return PublicKey(kid, key)
+    except ValueError:
+        return None

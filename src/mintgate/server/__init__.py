@@ -1,0 +1,1 @@
+"""The composition root: settings, application, lifespan. The only place that knows all rooms."""

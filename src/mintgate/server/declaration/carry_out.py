@@ -1,0 +1,162 @@
+"""Carries out changes in one transaction, each with its audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.users import User
+from mintgate.server.declaration.differences import (
+    CHANGED,
+    SET,
+    Difference,
+    action_of,
+    differences_of,
+    kind_of,
+    name_of,
+)
+from mintgate.server.declaration.plan import (
+    ApiChange,
+    ApplicationChange,
+    Change,
+    InstanceChange,
+    UserChange,
+)
+from mintgate.server.declaration.stored import key_of
+from mintgate.store import AuditEvent, Transaction, applications, instances, users
+
+# Audit rows stay for ever, and a person's data must be erasable: these are told without values.
+PERSONAL = frozenset({"Name", "Email", "PhoneNumber"})
+
+
+def carry_out(
+    tx: Transaction,
+    instance_id: str,
+    changes: Iterable[Change],
+    *,
+    actor: str | None,
+    logins: Mapping[str, str] | None = None,
+) -> None:
+    """Write changes and record an audit event for each.
+
+    Args:
+        actor: who did it, for the audit log.
+        logins: by user id, so that the events name system users by login.
+    """
+    changes = list(changes)
+    _step_aside(tx, instance_id, changes)
+    for change in changes:
+        if isinstance(change, InstanceChange):
+            (instances.change if change.before else instances.add)(tx, change.after)
+        elif isinstance(change, ApiChange):
+            _write_api(tx, instance_id, change)
+        elif isinstance(change, ApplicationChange):
+            _write_application(tx, instance_id, change)
+        else:
+            _write_user(tx, instance_id, change)
+        tx.record(_event(instance_id, tx.now, change, actor, logins or {}))
+
+
+def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
+    if change.is_removed:
+        instances.remove_api(tx, instance_id, change.name)
+    else:
+        instances.set_api_secret(tx, instance_id, change.name, change.secret_hash)
+    tx.changed(instance_id, "instance", instance_id)
+
+
+def _write_application(tx: Transaction, instance_id: str, change: ApplicationChange) -> None:
+    if change.after is None:
+        if change.before is not None:
+            applications.remove(tx, instance_id, change.before.id)
+    elif change.before is None:
+        applications.add(tx, instance_id, change.after)
+    else:
+        applications.change(tx, instance_id, change.after)
+
+
+def _write_user(tx: Transaction, instance_id: str, change: UserChange) -> None:
+    if change.after is None:
+        if change.before is not None:
+            users.remove(tx, instance_id, change.before.id)
+    elif change.before is None:
+        users.add(tx, instance_id, change.after, change.password_hash)
+    else:
+        if change.before != change.after:
+            users.change(tx, instance_id, change.after)
+        if change.password_hash:
+            users.set_password(tx, instance_id, change.after.id, change.password_hash)
+
+
+def _step_aside(tx: Transaction, instance_id: str, changes: list[Change]) -> None:
+    """Free names that one record gives up and another takes, such as two logins swapped."""
+    users_moved = [c for c in changes if isinstance(c, UserChange)]
+    logins = [(_login(c.before), _login(c.after)) for c in users_moved]
+    emails = [(_email(c.before), _email(c.after)) for c in users_moved]
+    for index in sorted(_handed_over(logins) | _handed_over(emails)):
+        user = users_moved[index].before
+        if user is not None and users_moved[index].after is not None:
+            users.change(tx, instance_id, replace(user, login=f"~{user.id}", email=None))
+    applications_moved = [c for c in changes if isinstance(c, ApplicationChange)]
+    uris = [(_uri(c.before), _uri(c.after)) for c in applications_moved]
+    for index in sorted(_handed_over(uris)):
+        application = applications_moved[index].before
+        if application is not None and applications_moved[index].after is not None:
+            aside = replace(application, application_uri=f"~{application.id}")
+            applications.change(tx, instance_id, aside)
+
+
+def _login(user: User | None) -> str | None:
+    return user.login if user else None
+
+
+def _email(user: User | None) -> str | None:
+    return user.email if user else None
+
+
+def _uri(application: TrustedApplication | None) -> str | None:
+    return application.application_uri if application else None
+
+
+def _handed_over(names: Sequence[tuple[str | None, str | None]]) -> set[int]:
+    """Where a name before is not the one after, and another record gets it."""
+    wanted = {key_of(after) for _, after in names if after}
+    return {
+        index
+        for index, (before, after) in enumerate(names)
+        if before and key_of(before) != key_of(after or "") and key_of(before) in wanted
+    }
+
+
+def _event(
+    instance_id: str, now: float, change: Change, actor: str | None, logins: Mapping[str, str]
+) -> AuditEvent:
+    details: dict[str, Any] = {"name": name_of(change)}
+    record = None if isinstance(change, ApiChange) else change.after or change.before
+    if isinstance(record, User | TrustedApplication):
+        details["id"] = record.id
+    is_user = isinstance(change, UserChange)
+    details["attributes"] = {
+        told.attribute: [told.before, told.after]
+        for difference in differences_of(change, logins)
+        for told in [_without_values(difference) if is_user else difference]
+    }
+    return AuditEvent(
+        instance_id=instance_id,
+        at=now,
+        event=f"{kind_of(change)}.{action_of(change)}",
+        actor=actor,
+        application=name_of(change) if isinstance(change, ApplicationChange) else None,
+        details=details,
+    )
+
+
+def _without_values(difference: Difference) -> Difference:
+    if difference.attribute not in PERSONAL:
+        return difference
+    before = SET if difference.before else None
+    after = (CHANGED if before else SET) if difference.after else None
+    return Difference(difference.attribute, before, after)

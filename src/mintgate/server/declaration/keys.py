@@ -1,0 +1,109 @@
+"""The keys of each table of the file, and what each may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
+from mintgate.contract.users import UserType
+from mintgate.server.declaration import kinds, secrets
+from mintgate.server.declaration.kinds import Kind
+
+
+class TableShape(msgspec.Struct, frozen=True):
+    """What a table may hold.
+
+    Args:
+        kinds: by key.
+        required: keys that must be there; the first one identifies the record.
+        aliases: other spellings that are accepted, to the key.
+        exclusive: pairs of keys of which at most one may be given.
+    """
+
+    kinds: Mapping[str, Kind]
+    required: tuple[str, ...]
+    aliases: Mapping[str, str] = {}
+    exclusive: tuple[tuple[str, str], ...] = ()
+
+
+INSTANCE = TableShape(
+    kinds={
+        "name": kinds.text(128),
+        "database": kinds.text(128),
+        "base_url": kinds.text(254),
+        "licences": kinds.integer,
+        "access_token_lifetime": kinds.integer,
+        "public_refresh_tokens": kinds.flag,
+        "refresh_grace_seconds": kinds.integer,
+    },
+    required=("name", "database", "base_url"),
+)
+
+
+def api(environment: Mapping[str, str]) -> TableShape:
+    return TableShape(
+        kinds={
+            "Name": kinds.text(64),
+            "Secret": secrets.secret(environment, secrets.problem_of_secret),
+            "SecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+        },
+        required=("Name",),
+        exclusive=(("Secret", "SecretHash"),),
+    )
+
+
+def application(environment: Mapping[str, str]) -> TableShape:
+    """The attributes of a trusted application [TAP-1..18, EXT-2]; `SystemUser` is a login."""
+    return TableShape(
+        kinds={
+            "Id": kinds.guid,
+            "ApplicationUri": kinds.text(254),
+            "Name": kinds.texts_by_language,
+            "IsEnabled": kinds.flag,
+            "ClientType": kinds.one_of(ClientType),
+            "ApplicationSecret": secrets.secret(environment, secrets.problem_of_secret),
+            "ApplicationSecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "ImpersonateLoginUrl": kinds.optional_text(500),
+            "ImpersonateLogoutUrl": kinds.optional_text(500),
+            "ImpersonateAsInternalUserAllowed": kinds.flag,
+            "ImpersonateAsCommunityUserAllowed": kinds.flag,
+            "SystemUserAllowed": kinds.flag,
+            "SystemUser": kinds.optional_text(64),
+            "SystemUserLoginUrl": kinds.optional_text(254),
+            "Scope": kinds.optional_text(1024),
+            "ReferenceTokens": kinds.one_of(ReferenceTokenPolicy),
+            "BasicAuthenticationAllowed": kinds.flag,
+            "RequireConsent": kinds.flag,
+            "Notes": kinds.optional_text(32_000),
+        },
+        required=("ApplicationUri", "Name"),
+        aliases={"AccessTokens": "ReferenceTokens"},  # [TAP-15, DIF-13]
+        exclusive=(("ApplicationSecret", "ApplicationSecretHash"),),
+    )
+
+
+def user(environment: Mapping[str, str]) -> TableShape:
+    """The attributes of a user [USR-1..10]."""
+    return TableShape(
+        kinds={
+            "Id": kinds.guid,
+            "Login": kinds.text(64),
+            "Name": kinds.texts_by_language,
+            "UserType": kinds.one_of(UserType),
+            "Email": kinds.optional_text(254),
+            "EmailConfirmed": kinds.flag,
+            "Active": kinds.flag,
+            "IsAdmin": kinds.flag,
+            "DefaultLanguage": kinds.optional_text(15),
+            "PhoneNumber": kinds.optional_text(64),
+            "BasicAuthenticationAllowed": kinds.flag,
+            "LockoutEndUtc": kinds.moment,
+            "Password": secrets.secret(environment, secrets.problem_of_password),
+            "PasswordHash": secrets.secret(environment, secrets.problem_of_password_hash),
+        },
+        required=("Login", "Name", "UserType"),
+        aliases={"EmailVerified": "EmailConfirmed", "Locale": "DefaultLanguage"},
+        exclusive=(("Password", "PasswordHash"),),
+    )

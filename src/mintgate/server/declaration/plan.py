@@ -1,0 +1,167 @@
+"""What applying a declaration would change, in the order in which it can be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from mintgate.contract.applications import ClientType, TrustedApplication, warnings_of
+from mintgate.contract.instance import API_AUDIENCES, Instance
+from mintgate.contract.users import User
+from mintgate.identity.passwords import hash_password, needs_upgrade, password_matches
+from mintgate.server.declaration.check import problems_with
+from mintgate.server.declaration.model import Declaration, DeclaredUser
+from mintgate.server.declaration.problems import InvalidDeclaration
+from mintgate.server.declaration.resolve import Resolved, UserTarget, resolve
+from mintgate.server.declaration.stored import Stored
+
+
+class InstanceChange(msgspec.Struct, frozen=True):
+    before: Instance | None
+    after: Instance
+
+
+class ApiChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An API is added, gets another secret or none, or is removed."""
+
+    name: str
+    is_new: bool = False
+    is_removed: bool = False
+    secret_hash: str | None = None
+
+
+class ApplicationChange(msgspec.Struct, frozen=True):
+    """`before` is None when it is added, `after` when it is removed."""
+
+    before: TrustedApplication | None
+    after: TrustedApplication | None
+
+
+class UserChange(msgspec.Struct, frozen=True):
+    """`before` is None when it is added, `after` when it is removed."""
+
+    before: User | None
+    after: User | None
+    password_hash: str | None = None
+    """The new one; None leaves the stored one."""
+
+    def __repr__(self) -> str:
+        return f"UserChange({self.before!r}, {self.after!r})"  # hashes must reach no log
+
+
+Change = InstanceChange | ApiChange | ApplicationChange | UserChange
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes, and what is allowed and yet probably not meant.
+
+    `logins` names users by id, for whoever prints the plan.
+    """
+
+    instance: Instance
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+    logins: Mapping[str, str] = {}
+
+    @property
+    def is_new_instance(self) -> bool:
+        return any(isinstance(c, InstanceChange) and c.before is None for c in self.changes)
+
+
+def plan_of(declaration: Declaration, stored: Stored, *, prune: bool) -> Plan:
+    """Compare what should be with what is.
+
+    Raises:
+        InvalidDeclaration: with every problem.
+    """
+    resolved = resolve(declaration, stored, prune=prune)
+    problems = problems_with(declaration, resolved, stored)
+    if problems:
+        raise InvalidDeclaration(problems)
+    changes = (
+        *_instance_changes(resolved, stored),
+        *(ApplicationChange(application, None) for application in resolved.removed_applications),
+        *(UserChange(user, None) for user in resolved.removed_users),
+        *(ApiChange(name=name, is_removed=True) for name in resolved.removed_apis),
+        *_user_changes(resolved.users, stored),
+        *(
+            ApplicationChange(target.before, target.after)
+            for target in resolved.applications
+            if target.before != target.after
+        ),
+        *_api_changes(declaration, stored),
+    )
+    users = (*stored.users, *(target.after for target in resolved.users))
+    return Plan(
+        instance=resolved.instance,
+        changes=changes,
+        warnings=tuple(_warnings(declaration, resolved, stored)),
+        logins={user.id: user.login for user in users},
+    )
+
+
+def _instance_changes(resolved: Resolved, stored: Stored) -> Iterator[Change]:
+    if stored.instance != resolved.instance:
+        yield InstanceChange(stored.instance, resolved.instance)
+
+
+def _api_changes(declaration: Declaration, stored: Stored) -> Iterator[Change]:
+    for api in declaration.apis:
+        is_new = api.name not in stored.apis
+        before = stored.apis.get(api.name)
+        after = before if api.secret_hash is None else api.secret_hash or None
+        if is_new or after != before:
+            yield ApiChange(name=api.name, is_new=is_new, secret_hash=after)
+
+
+def _user_changes(targets: Iterable[UserTarget], stored: Stored) -> Iterator[Change]:
+    for target in targets:
+        current = stored.password_hashes.get(target.after.id)
+        new_hash = _new_password_hash(target.declared, current)
+        if target.before != target.after or new_hash:
+            yield UserChange(target.before, target.after, new_hash)
+
+
+def _new_password_hash(declared: DeclaredUser, current: str | None) -> str | None:
+    if declared.password is not None:
+        if current and password_matches(declared.password, current):
+            return None
+        return hash_password(declared.password)
+    wanted = declared.password_hash
+    if not wanted or wanted == current:
+        return None
+    # [EXT-1] A sign-in replaces an imported hash of an older kind by one of the same password;
+    # applying the file again must not undo that, nor end the user's refresh tokens.
+    if current and needs_upgrade(wanted) and not needs_upgrade(current):
+        return None
+    return wanted
+
+
+def _warnings(declaration: Declaration, resolved: Resolved, stored: Stored) -> Iterator[str]:
+    for target in resolved.applications:
+        application = target.after
+        for sentence in warnings_of(application):
+            yield f"{application.application_uri}: {sentence}"
+        if (
+            application.client_type is ClientType.CONFIDENTIAL
+            and not application.application_secret_hash
+        ):
+            yield (
+                f"{application.application_uri}: has no secret, so it gets no token; declare "
+                "ApplicationSecret, or set one with: mintgate app set-secret"
+            )
+    for api in declaration.apis:
+        if api.name not in API_AUDIENCES:
+            yield (
+                f"{api.name}: is none of {', '.join(API_AUDIENCES)}; "
+                "it may be asked about tokens, but no token names it as audience"
+            )
+    left = [*resolved.kept_users, *(target.after for target in resolved.users)]
+    if any(_is_administrator(u) for u in stored.users) and not any(map(_is_administrator, left)):
+        names = ", ".join(repr(user.login) for user in stored.users if _is_administrator(user))
+        yield f"no administrator is left afterwards (now: {names})"
+
+
+def _is_administrator(user: User) -> bool:
+    return user.is_admin and user.active

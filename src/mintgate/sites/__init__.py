@@ -1,0 +1,1 @@
+"""What people and programs see at the root: pages, and the anonymous tools."""

@@ -1,0 +1,141 @@
+"""Trusted applications, their per-user authorizations [TAP-30] and remembered consents [EXT-2]."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from mintgate.contract.applications import TrustedApplication
+from mintgate.store import refresh
+from mintgate.store.database import Transaction
+from mintgate.store.rows import from_row, to_row
+from mintgate.store.tables import application_authorizations, applications, consents
+
+
+def _key(uri: str) -> str:
+    # [TAP-3] unique without regard to case, while client_id is compared exactly [AUT-1].
+    return uri.casefold()
+
+
+def _of(instance_id: str, application_id: str) -> ColumnElement[bool]:
+    return (applications.c.instance_id == instance_id) & (applications.c.id == application_id)
+
+
+def by_uri(connection: Connection, instance_id: str, client_id: str) -> TrustedApplication | None:
+    """The application whose `ApplicationUri` is exactly `client_id`."""
+    found = by_uri_in_any_case(connection, instance_id, client_id)
+    return found if found and found.application_uri == client_id else None
+
+
+def by_uri_in_any_case(
+    connection: Connection, instance_id: str, uri: str
+) -> TrustedApplication | None:
+    """The application that stands in the way of registering `uri` [TAP-3]."""
+    statement = select(applications).where(
+        applications.c.instance_id == instance_id, applications.c.application_uri_key == _key(uri)
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(TrustedApplication, row) if row else None
+
+
+def by_id(
+    connection: Connection, instance_id: str, application_id: str
+) -> TrustedApplication | None:
+    statement = select(applications).where(_of(instance_id, application_id))
+    row = connection.execute(statement).mappings().first()
+    return from_row(TrustedApplication, row) if row else None
+
+
+def all_of(connection: Connection, instance_id: str) -> list[TrustedApplication]:
+    rows = connection.execute(
+        select(applications)
+        .where(applications.c.instance_id == instance_id)
+        .order_by(applications.c.application_uri_key)
+    ).mappings()
+    return [from_row(TrustedApplication, row) for row in rows]
+
+
+def add(tx: Transaction, instance_id: str, application: TrustedApplication) -> None:
+    values = _columns(application)
+    values["creation_time_utc"] = application.creation_time_utc or int(tx.now)  # [TAP-17]
+    tx.connection.execute(insert(applications).values(**values, instance_id=instance_id))
+    tx.changed(instance_id, "application", application.id)
+
+
+def change(tx: Transaction, instance_id: str, application: TrustedApplication) -> None:
+    """Store a changed record; disabling it ends its refresh tokens [LIF-15]."""
+    values = _columns(application)
+    del values["creation_time_utc"]
+    statement = update(applications).where(_of(instance_id, application.id)).values(**values)
+    tx.connection.execute(statement)
+    if not application.is_enabled:
+        refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
+    tx.changed(instance_id, "application", application.id)
+
+
+def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
+    """Delete the record; its refresh tokens die with it [TAP-33]."""
+    refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
+    for table in (application_authorizations, consents):
+        tx.connection.execute(
+            delete(table).where(
+                table.c.instance_id == instance_id, table.c.application_id == application_id
+            )
+        )
+    tx.connection.execute(delete(applications).where(_of(instance_id, application_id)))
+    tx.changed(instance_id, "application", application_id)
+
+
+def blocks_user(
+    connection: Connection, instance_id: str, application_id: str, user_id: str, now: float
+) -> bool:
+    """Whether an authorization record keeps this user out; absence lets in [TAP-30, AUT-36]."""
+    record = application_authorizations.c
+    row = connection.execute(
+        select(record.is_revoked, record.valid_from_utc, record.valid_until_utc).where(
+            record.instance_id == instance_id,
+            record.application_id == application_id,
+            record.context_user == user_id,
+        )
+    ).first()
+    if row is None:
+        return False
+    started = row.valid_from_utc is None or row.valid_from_utc <= now
+    ended = row.valid_until_utc is not None and row.valid_until_utc <= now
+    return bool(row.is_revoked or not started or ended)
+
+
+def consented_scopes(
+    connection: Connection, instance_id: str, user_id: str, application_id: str
+) -> frozenset[str]:
+    """What the user allowed the application, remembered [EXT-2]."""
+    statement = select(consents.c.scopes).where(
+        consents.c.instance_id == instance_id,
+        consents.c.user_id == user_id,
+        consents.c.application_id == application_id,
+    )
+    return frozenset(connection.execute(statement).scalar_one_or_none() or ())
+
+
+def remember_consent(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str, scopes: frozenset[str]
+) -> None:
+    known = consented_scopes(tx.connection, instance_id, user_id, application_id)
+    where = (
+        consents.c.instance_id == instance_id,
+        consents.c.user_id == user_id,
+        consents.c.application_id == application_id,
+    )
+    tx.connection.execute(delete(consents).where(*where))
+    tx.connection.execute(
+        insert(consents).values(
+            instance_id=instance_id,
+            user_id=user_id,
+            application_id=application_id,
+            scopes=sorted(known | scopes),
+            given_at=tx.now,
+        )
+    )
+
+
+def _columns(application: TrustedApplication) -> dict[str, object]:
+    return {**to_row(application), "application_uri_key": _key(application.application_uri)}

@@ -1,0 +1,65 @@
+"""The append-only audit table. Nothing here updates or deletes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from mintgate.store.tables import audit_events
+
+_INSERT = insert(audit_events)
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One security event. Never put a token or a secret in any field [TOK-14].
+
+    Args:
+        at: Unix seconds.
+        event: a dotted name such as `token.issued`.
+        actor: the acting login.
+        application: the `client_id`.
+        session: the `sid`.
+        address: where the request came from.
+        cause: the full reason of a refusal, which the caller does not see.
+    """
+
+    instance_id: str
+    at: float
+    event: str
+    actor: str | None = None
+    application: str | None = None
+    session: str | None = None
+    jti: str | None = None
+    address: str | None = None
+    cause: str | None = None
+    details: dict[str, Any] | None = None
+
+
+def append(
+    connection: Connection, writer_id: str, first_sequence: int, events: Sequence[AuditEvent]
+) -> None:
+    """Insert events, numbered from `first_sequence` in the chain of one writer."""
+    rows = []
+    for sequence, event in enumerate(events, first_sequence):
+        row = msgspec.structs.asdict(event)
+        row["writer_id"] = writer_id
+        row["sequence"] = sequence
+        rows.append(row)
+    connection.execute(_INSERT, rows)
+
+
+def latest(connection: Connection, instance_id: str, limit: int = 100) -> list[AuditEvent]:
+    """The newest events, newest first."""
+    statement = (
+        select(audit_events)
+        .where(audit_events.c.instance_id == instance_id)
+        .order_by(audit_events.c.at.desc(), audit_events.c.sequence.desc())
+        .limit(limit)
+    )
+    return [
+        AuditEvent(**{name: row[name] for name in AuditEvent.__struct_fields__})
+        for row in connection.execute(statement).mappings()
+    ]

@@ -1,0 +1,85 @@
+"""Authorization codes: stored as digests, redeemed once [AUT-45]."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mintgate.store.database import Transaction
+from mintgate.store.rows import from_row, to_row
+from mintgate.store.tables import authorization_codes
+
+
+class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
+    """What a code is bound to [AUT-45]; times in Unix seconds."""
+
+    code_hash: str
+    application_id: str
+    user_id: str
+    sid: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    code_challenge: str | None
+    nonce: str | None
+    state_hash: str | None
+    auth_time: int
+    amr: tuple[str, ...]
+    idp: str
+    tid: str | None
+    created_at: float
+    expires_at: float
+    consumed_at: float | None = None
+    jti: str | None = None
+    token_expires_at: float | None = None
+    family_id: str | None = None
+
+
+def add(tx: Transaction, instance_id: str, code: StoredCode) -> None:
+    tx.connection.execute(
+        insert(authorization_codes).values(**to_row(code), instance_id=instance_id)
+    )
+
+
+def find(connection: Connection, instance_id: str, code_hash: str) -> StoredCode | None:
+    statement = select(authorization_codes).where(
+        authorization_codes.c.instance_id == instance_id,
+        authorization_codes.c.code_hash == code_hash,
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(StoredCode, row) if row else None
+
+
+def consume(
+    tx: Transaction,
+    instance_id: str,
+    code_hash: str,
+    *,
+    jti: str,
+    token_expires_at: float,
+    family_id: str | None,
+) -> bool:
+    """Redeem the code and note what it gave; False when it was redeemed before [TKN-47].
+
+    One conditional UPDATE decides races between requests, processes and machines.
+    """
+    result = tx.connection.execute(
+        update(authorization_codes)
+        .where(
+            authorization_codes.c.instance_id == instance_id,
+            authorization_codes.c.code_hash == code_hash,
+            authorization_codes.c.consumed_at.is_(None),
+        )
+        .values(consumed_at=tx.now, jti=jti, token_expires_at=token_expires_at, family_id=family_id)
+    )
+    return result.rowcount == 1
+
+
+def purge(tx: Transaction, instance_id: str, before: float) -> int:
+    """Remove codes that ended before `before`; returns how many."""
+    result = tx.connection.execute(
+        delete(authorization_codes).where(
+            authorization_codes.c.instance_id == instance_id,
+            authorization_codes.c.expires_at < before,
+        )
+    )
+    return result.rowcount

@@ -1,0 +1,107 @@
+"""Following the state feed: what another process committed is known here within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection, PoolProxiedConnection
+
+from mintgate.contract.clock import Clock
+from mintgate.store import feed
+from mintgate.store.database import Database, DatabaseUnavailable
+from mintgate.store.feed import Change
+
+POLL_SECONDS = 0.25
+FRESH_SECONDS = 1.0
+"""[TOP-13] Older than this, what is cached may be wrong and readers ask the database."""
+
+
+class Follower:
+    """Polls the feed of every instance and tells of each change once, in order.
+
+    Args:
+        on_change: called in the event loop's thread with committed changes.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        on_change: Callable[[list[Change]], None],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._on_change = on_change
+        self._clock = clock
+        self._positions: dict[str, int] = {}
+        self._polled_at = float("-inf")
+        self._data_version: int | None = None
+        self._watching: PoolProxiedConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last good poll is at most a second old."""
+        return self._clock() - self._polled_at <= FRESH_SECONDS
+
+    async def start(self) -> None:
+        """Take today's positions as the beginning, then follow until `stop`."""
+        self._positions = await self._database.read(feed.positions)
+        self._polled_at = self._clock()
+        self._database.on_commit = self._on_change
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
+
+    async def poll(self) -> None:
+        """Look once. The position moves only after the changes were told."""
+        started = self._clock()
+        if await self._database.read(self._is_unchanged):
+            self._polled_at = started
+            return
+        newest = await self._database.read(feed.positions)
+        for instance_id, position in newest.items():
+            known = self._positions.setdefault(instance_id, 0)
+            while known < position:
+                changes = await self._database.read(partial(_after, instance_id, known))
+                if not changes:
+                    break
+                self._on_change(changes)
+                known = self._positions[instance_id] = changes[-1].position
+        self._polled_at = started
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            # While the database is away, `is_fresh` turns false and readers notice by themselves.
+            with contextlib.suppress(DatabaseUnavailable):
+                await self.poll()
+
+    def _is_unchanged(self, _: Connection) -> bool:
+        # SQLite tells cheaply whether any other connection has committed; it must be asked on
+        # the same connection each time, and outside of a transaction.
+        if not self._database.is_sqlite:
+            return False
+        if self._watching is None:
+            self._watching = self._database.engine.raw_connection()
+        cursor = self._watching.cursor()
+        version: int = cursor.execute("PRAGMA data_version").fetchone()[0]
+        cursor.close()
+        unchanged = version == self._data_version
+        self._data_version = version
+        return unchanged
+
+
+def _after(instance_id: str, position: int, connection: Connection) -> list[Change]:
+    return feed.after(connection, instance_id, position)

@@ -1,0 +1,1 @@
+"""Alembic migrations; `schema` runs them."""

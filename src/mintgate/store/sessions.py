@@ -1,0 +1,114 @@
+"""Identity sessions, and interactions: authorization requests that wait for a person."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mintgate.store.database import Transaction
+from mintgate.store.rows import from_row, to_row
+from mintgate.store.tables import identity_sessions, interactions
+
+
+class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser's sign-in; the cookie's value is stored as a digest. Times in Unix seconds."""
+
+    sid: str
+    cookie_hash: str
+    user_id: str
+    auth_time: int
+    amr: tuple[str, ...]
+    idp: str
+    tid: str | None
+    created_at: float
+    expires_at: float
+
+
+class Interaction(msgspec.Struct, frozen=True, kw_only=True):
+    """An authorization request while its sign-in or consent page is open.
+
+    `authenticated_sid` is the session that a sign-in within this interaction made or confirmed;
+    `consented_by` the user who agreed within it.
+    """
+
+    id_hash: str
+    parameters: dict[str, str]
+    created_at: float
+    expires_at: float
+    authenticated_sid: str | None = None
+    consented_by: str | None = None
+
+
+def by_cookie(connection: Connection, instance_id: str, cookie_hash: str) -> IdentitySession | None:
+    statement = select(identity_sessions).where(
+        identity_sessions.c.instance_id == instance_id,
+        identity_sessions.c.cookie_hash == cookie_hash,
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(IdentitySession, row) if row else None
+
+
+def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
+    """Store a session; one with the same `sid` is replaced, its old cookie with it [SES-51]."""
+    end(tx, instance_id, session.sid)
+    tx.connection.execute(
+        insert(identity_sessions).values(**to_row(session), instance_id=instance_id)
+    )
+
+
+def end(tx: Transaction, instance_id: str, sid: str) -> None:
+    tx.connection.execute(
+        delete(identity_sessions).where(
+            identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+        )
+    )
+
+
+def open_interaction(tx: Transaction, instance_id: str, interaction: Interaction) -> None:
+    tx.connection.execute(
+        insert(interactions).values(**to_row(interaction), instance_id=instance_id)
+    )
+
+
+def interaction(connection: Connection, instance_id: str, id_hash: str) -> Interaction | None:
+    statement = select(interactions).where(
+        interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(Interaction, row) if row else None
+
+
+def note_authentication(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
+    _note(tx, instance_id, id_hash, authenticated_sid=sid)
+
+
+def note_consent(tx: Transaction, instance_id: str, id_hash: str, user_id: str) -> None:
+    _note(tx, instance_id, id_hash, consented_by=user_id)
+
+
+def close_interaction(tx: Transaction, instance_id: str, id_hash: str) -> bool:
+    """End it; False when another request has ended it already."""
+    result = tx.connection.execute(
+        delete(interactions).where(
+            interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash
+        )
+    )
+    return result.rowcount == 1
+
+
+def purge(tx: Transaction, instance_id: str, before: float) -> int:
+    """Remove sessions and interactions that ended before `before`; returns how many."""
+    return sum(
+        tx.connection.execute(
+            delete(table).where(table.c.instance_id == instance_id, table.c.expires_at < before)
+        ).rowcount
+        for table in (identity_sessions, interactions)
+    )
+
+
+def _note(tx: Transaction, instance_id: str, id_hash: str, **values: str) -> None:
+    tx.connection.execute(
+        update(interactions)
+        .where(interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash)
+        .values(**values)
+    )

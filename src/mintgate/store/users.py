@@ -1,0 +1,113 @@
+"""Users. The password hash is read by its own function and is in no struct."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+
+from mintgate.contract.users import User
+from mintgate.store import refresh
+from mintgate.store.database import Transaction
+from mintgate.store.rows import from_row, to_row
+from mintgate.store.tables import users
+
+
+def _key(text: str) -> str:
+    return text.casefold()
+
+
+def _of(instance_id: str, user_id: str) -> ColumnElement[bool]:
+    return (users.c.instance_id == instance_id) & (users.c.id == user_id)
+
+
+def by_id(connection: Connection, instance_id: str, user_id: str) -> User | None:
+    row = connection.execute(select(users).where(_of(instance_id, user_id))).mappings().first()
+    return from_row(User, row) if row else None
+
+
+def by_login(connection: Connection, instance_id: str, login: str) -> User | None:
+    row = (
+        connection.execute(
+            select(users).where(
+                users.c.instance_id == instance_id, users.c.login_key == _key(login)
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return from_row(User, row) if row else None
+
+
+def for_sign_in(
+    connection: Connection, instance_id: str, login_or_email: str
+) -> tuple[User, str | None] | None:
+    """The user with this login, else with this email [USR-2], and the stored password hash."""
+    key = _key(login_or_email)
+    rows = (
+        connection.execute(
+            select(users).where(
+                users.c.instance_id == instance_id,
+                or_(users.c.login_key == key, users.c.email_key == key),
+            )
+        )
+        .mappings()
+        .all()
+    )
+    # A login that looks like another user's email wins over that email.
+    row = min(rows, key=lambda row: row["login_key"] != key, default=None)
+    return (from_row(User, row), row["password_hash"]) if row else None
+
+
+def all_of(connection: Connection, instance_id: str) -> list[User]:
+    rows = connection.execute(
+        select(users).where(users.c.instance_id == instance_id).order_by(users.c.login_key)
+    ).mappings()
+    return [from_row(User, row) for row in rows]
+
+
+def password_hash(connection: Connection, instance_id: str, user_id: str) -> str | None:
+    statement = select(users.c.password_hash).where(_of(instance_id, user_id))
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | None = None) -> None:
+    tx.connection.execute(
+        insert(users).values(
+            **_columns(user),
+            instance_id=instance_id,
+            password_hash=hashed_password,
+            created_at=tx.now,
+        )
+    )
+    tx.changed(instance_id, "user", user.id)
+
+
+def change(tx: Transaction, instance_id: str, user: User) -> None:
+    tx.connection.execute(update(users).where(_of(instance_id, user.id)).values(**_columns(user)))
+    tx.changed(instance_id, "user", user.id)
+
+
+def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
+    """Change the password; every refresh token of the user dies [USR-22, LIF-15]."""
+    upgrade_password_hash(tx, instance_id, user_id, hashed)
+    refresh.revoke_of_user(tx, instance_id, user_id, "password_changed")
+
+
+def upgrade_password_hash(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
+    """Store the same password in a better format [EXT-1]; nothing is revoked."""
+    tx.connection.execute(
+        update(users).where(_of(instance_id, user_id)).values(password_hash=hashed)
+    )
+
+
+def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
+    refresh.revoke_of_user(tx, instance_id, user_id, "user_removed")
+    tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
+    tx.changed(instance_id, "user", user_id)
+
+
+def _columns(user: User) -> dict[str, object]:
+    return {
+        **to_row(user),
+        "login_key": _key(user.login),
+        "email_key": _key(user.email) if user.email else None,
+    }

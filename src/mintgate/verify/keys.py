@@ -1,0 +1,174 @@
+"""The issuer's keys: fetched once for everybody, kept when the issuer is away (RFC 7517)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.redirects import LOOPBACK_HOSTS
+from mintgate.jose import KeySet, MalformedKeySet, PublicKey
+from mintgate.jose.encoding import decode_object
+
+MAX_DOCUMENT_BYTES = 256 * 1024
+
+
+class KeysUnavailable(Exception):
+    """No keys could be had from the issuer, and none are known from before."""
+
+
+class KeySource(Protocol):
+    """Where a verifier finds keys."""
+
+    def get(self, kid: str) -> PublicKey | None:
+        """The key if it is known, without waiting."""
+        ...
+
+    def refresh(self, kid: str) -> None:
+        """Fetch again because `kid` is unknown, if that was not done a moment ago."""
+        ...
+
+    async def refresh_async(self, kid: str) -> None: ...
+
+
+class StaticKeys:
+    """Keys that the caller has already; nothing is fetched."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+
+    def get(self, kid: str) -> PublicKey | None:
+        return self._keys.get(kid)
+
+    def refresh(self, kid: str) -> None:
+        return None
+
+    async def refresh_async(self, kid: str) -> None:
+        return None
+
+
+class RemoteKeys:
+    """The key set that the issuer publishes, found through its metadata.
+
+    One fetch at a time; an unknown `kid` causes at most one fetch every `cooldown` seconds, so
+    that a stream of forged tokens is not a stream of requests [API-6]. When a fetch fails the
+    keys from before stay in use for up to `max_stale` seconds.
+
+    Args:
+        issuer: the exact `iss` of tokens; plain http only on loopback [TOP-8].
+        cooldown: seconds between two fetches.
+        max_age: seconds after which keys are fetched again although every `kid` is known.
+        max_stale: seconds after the last good fetch until the keys are dropped; None = never.
+        http: an HTTP client to use; by default one with a timeout of 5 s.
+        clock: monotonic seconds.
+
+    Raises:
+        ValueError: the issuer is neither https nor on loopback.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        cooldown: float = 10.0,
+        max_age: float = 3600.0,
+        max_stale: float | None = 86_400.0,
+        http: httpx.Client | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        _require_safe(issuer)
+        self._issuer = issuer
+        self._cooldown, self._max_age, self._max_stale = cooldown, max_age, max_stale
+        self._http = http or httpx.Client(timeout=5.0, follow_redirects=False)
+        self._clock = clock
+        self._keys: KeySet | None = None
+        self._fetched_at = self._tried_at = float("-inf")
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._fetching: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+
+    def get(self, kid: str) -> PublicKey | None:
+        keys = self._keys
+        if keys is None:
+            return None
+        age = self._clock() - self._fetched_at
+        if age > self._max_age and (self._max_stale is None or age <= self._max_stale):
+            self._refresh_in_background()
+        elif self._max_stale is not None and age > self._max_stale:
+            return None
+        return keys.get(kid)
+
+    def refresh(self, kid: str) -> None:
+        """Fetch the key set unless another call just did.
+
+        Raises:
+            KeysUnavailable: it failed and no keys are known.
+        """
+        with self._lock:
+            now = self._clock()
+            known = self._keys is not None and self._keys.get(kid) is not None
+            if (known and now - self._fetched_at <= self._max_age) or (
+                now - self._tried_at < self._cooldown
+            ):
+                if self._keys is None and self._error is not None:
+                    raise KeysUnavailable(str(self._error)) from self._error
+                return
+            self._tried_at = now
+            try:
+                self._keys = self._fetch()
+                self._fetched_at, self._error = self._clock(), None
+            except (httpx.HTTPError, ValueError) as error:
+                self._error = error
+                if self._keys is None:
+                    raise KeysUnavailable(
+                        f"cannot get keys from {self._issuer}: {error}"
+                    ) from error
+
+    async def refresh_async(self, kid: str) -> None:
+        """The same for an event loop: one thread fetches, every task waits for it."""
+        loop = asyncio.get_running_loop()
+        task = self._fetching.get(loop)
+        if task is None:
+            task = loop.create_task(asyncio.to_thread(self.refresh, kid))
+            self._fetching[loop] = task
+            task.add_done_callback(lambda _: self._fetching.pop(loop, None))
+        await asyncio.shield(task)
+
+    def _refresh_in_background(self) -> None:
+        if self._lock.locked() or self._clock() - self._tried_at < self._cooldown:
+            return
+        threading.Thread(target=self.refresh, args=("",), daemon=True).start()
+
+    def _fetch(self) -> KeySet:
+        metadata = decode_object(self._get(f"{self._issuer}/.well-known/openid-configuration"))
+        # OpenID Connect Discovery §4.3: the document must be the issuer's own.
+        if metadata.get("issuer") != self._issuer:
+            raise ValueError("its metadata names another issuer")
+        jwks_uri = metadata.get("jwks_uri")
+        if not isinstance(jwks_uri, str):
+            raise MalformedKeySet("its metadata has no jwks_uri")
+        _require_safe(jwks_uri)
+        return KeySet.from_json(self._get(jwks_uri))
+
+    def _get(self, url: str) -> bytes:
+        with self._http.stream("GET", url) as response:
+            response.raise_for_status()
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > MAX_DOCUMENT_BYTES:
+                    raise ValueError("its answer is too large")
+            return bytes(body)
+
+
+def _require_safe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+    ):
+        raise ValueError(f"{url} must be https (http is for loopback only)")

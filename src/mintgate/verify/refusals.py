@@ -1,0 +1,31 @@
+"""How an API says no: status, challenge and body (RFC 6750 §3) [API-40, API-41]."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mintgate.contract.errors import Refusal, ResourceRefusal
+
+
+def error_body(message: str, code: int, kind: str = "", info: str = "") -> bytes:
+    """The body of every API error; `code` is a JSON number [API-40]."""
+    return msgspec.json.encode(
+        {"error": {"message": message, "code": code, "type": kind, "info": info}}
+    )
+
+
+def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a refusal; nothing in it tells more than the caller may know.
+
+    Args:
+        realm: the audience name of the API.
+    """
+    body = error_body(refusal.description, refusal.status, refusal.error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(refusal, ResourceRefusal):
+        headers.append((b"www-authenticate", refusal.challenge(realm).encode("latin-1")))
+    return refusal.status, headers, body

@@ -1,0 +1,45 @@
+"""What a verifier asks about the present: is the token, its application, its user still good?"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from mintgate.contract.users import UserType
+
+
+class UserState(msgspec.Struct, frozen=True):
+    """The acting user now; `locked` means locked by an administrator [SGN-10]."""
+
+    active: bool
+    locked: bool
+    user_type: UserType
+
+
+class TokenState(msgspec.Struct, frozen=True):
+    """The present of one token's subjects.
+
+    `application_enabled` is None when the application does not exist, `user` when the user does
+    not.
+    """
+
+    revoked: bool
+    application_enabled: bool | None
+    user: UserState | None
+
+
+class StateSource(Protocol):
+    """Where a verifier learns the state for checks API-13 and API-14."""
+
+    def find(self, claims: dict[str, Any]) -> TokenState | None:
+        """The state if it is known here and now, without waiting; None when it must be loaded."""
+        ...
+
+    def load(self, claims: dict[str, Any]) -> TokenState:
+        """The state, waiting for it in this thread."""
+        ...
+
+    async def load_async(self, claims: dict[str, Any]) -> TokenState:
+        """The state, waiting for it in the event loop."""
+        ...

@@ -1,0 +1,241 @@
+"""The verifier: a credential goes in, a principal or the first failed check comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import httpx
+
+from mintgate.contract.clock import Clock, system_clock
+from mintgate.contract.errors import InvalidToken
+from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
+from mintgate.jose import MalformedToken, parse_compact
+from mintgate.jose.encoding import decode_object
+from mintgate.verify import checks
+from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
+from mintgate.verify.keys import KeySource, RemoteKeys
+from mintgate.verify.principal import Principal
+from mintgate.verify.state import StateSource
+
+MAX_LEEWAY = 60.0
+MAX_KNOWN_HEADERS = 16
+
+
+class Verifier:
+    """Checks access tokens of one issuer, in the order of specification §10.1.
+
+    Args:
+        issuer: the exact `iss`, such as `https://orion.my.example/id`.
+        database: the instance's database name; without it API-12 is not checked.
+        state: answers API-13 and API-14; without it they are not checked.
+        keys: where keys come from; by default the issuer's published key set.
+        user_types: the types of users whose tokens pass API-14; an API takes internal users only.
+        expiry_leeway: seconds that a token may be used after `exp`, 0 to 60 [API-9].
+        start_leeway: seconds that `nbf` and `iat` may be ahead of this clock, 0 to 60.
+        clock: the time, in Unix seconds.
+
+    Raises:
+        ValueError: a leeway out of range, or an issuer that is neither https nor loopback.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        database: str | None = None,
+        state: StateSource | None = None,
+        *,
+        keys: KeySource | None = None,
+        user_types: frozenset[UserType] = MAY_CALL_APIS_AS_USER,
+        expiry_leeway: float = 0.0,
+        start_leeway: float = 5.0,
+        clock: Clock = system_clock,
+    ) -> None:
+        if not (0 <= expiry_leeway <= MAX_LEEWAY and 0 <= start_leeway <= MAX_LEEWAY):
+            raise ValueError("a leeway must be between 0 and 60 seconds")
+        self.issuer = issuer
+        self.database = database
+        self._state = state
+        self._keys = keys if keys is not None else RemoteKeys(issuer)
+        self._user_types = user_types
+        self._leeways = (expiry_leeway, start_leeway)
+        self._clock = clock
+        self._expected: dict[tuple[str, frozenset[str]], Expected] = {}
+        self._known_headers: dict[bytes, dict[str, Any]] = {}
+
+    @classmethod
+    def discover(cls, root_url: str, **options: Any) -> Verifier:
+        """A verifier for the instance at `root_url`, found by auto-discovery [TOP-20..23].
+
+        Args:
+            root_url: such as `https://orion.my.erp.net`.
+            options: as for the constructor.
+
+        Raises:
+            httpx.HTTPError: the instance does not answer.
+            ValueError: the answer is not an auto-discovery document.
+        """
+        answer = httpx.get(f"{root_url.rstrip('/')}/sys/auto-discovery", timeout=5.0)
+        answer.raise_for_status()
+        document = decode_object(answer.content)
+        sites = document.get("WebSites")
+        urls = [s.get("Url") for s in sites or [] if isinstance(s, dict) and s.get("Type") == "ID"]
+        if len(urls) != 1 or not isinstance(urls[0], str):
+            raise ValueError(f"{root_url} names no identity service in its auto-discovery")
+        options.setdefault("database", document.get("DbName"))
+        return cls(urls[0].rstrip("/"), **options)
+
+    def verify(self, token: str, audience: str, scopes: Collection[str] = frozenset()) -> Principal:
+        """Check a token; `update` satisfies `read` [API-38].
+
+        Args:
+            token: the credential, without its scheme.
+            audience: this API's name, case-sensitive, such as `DomainAPI`.
+            scopes: what the operation needs.
+
+        Raises:
+            InvalidToken, Forbidden, InsufficientScope: the first check that failed.
+            KeysUnavailable: the issuer's keys were never reached.
+        """
+        examined = self._examine(token)
+        kid = self._unknown_kid(examined)
+        if kid is not None:
+            self._keys.refresh(kid)
+            examined = self._examine(token)
+        expected = self._expect(audience, scopes)
+        self._check_token(examined, expected)
+        if self._state is not None:
+            claims = examined.claims
+            examined.state = self._state.find(claims) or self._state.load(claims)
+        return self._admit(examined, expected)
+
+    async def verify_async(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal:
+        """The same as `verify`, without blocking the event loop."""
+        examined = self._examine(token)
+        kid = self._unknown_kid(examined)
+        if kid is not None:
+            await self._keys.refresh_async(kid)
+            examined = self._examine(token)
+        expected = self._expect(audience, scopes)
+        self._check_token(examined, expected)
+        if self._state is not None:
+            claims = examined.claims
+            examined.state = self._state.find(claims) or await self._state.load_async(claims)
+        return self._admit(examined, expected)
+
+    def explain(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> list[CheckOutcome]:
+        """Every check with its outcome; those that could not be made are 'not checked'."""
+        examined = self._examine(token)
+        kid = self._unknown_kid(examined)
+        if kid is not None:
+            self._keys.refresh(kid)
+            examined = self._examine(token)
+        if self._state is not None and isinstance(examined.claims.get("client_id"), str):
+            claims = examined.claims
+            examined.state = self._state.find(claims) or self._state.load(claims)
+        return checks.explain(examined, self._expect(audience, scopes))
+
+    def _examine(self, token: str) -> Examined:
+        now = self._clock()
+        if token.startswith(checks.REFERENCE_TOKEN_PREFIX):
+            # [API-3] No reference tokens are known here, so none is valid.
+            return Examined(token=None, problem="an unknown reference token", key=None, now=now)
+        try:
+            parsed = parse_compact(token, self._known_headers)
+        except MalformedToken as error:
+            return Examined(token=None, problem=str(error), key=None, now=now)
+        kid = parsed.header.get("kid")
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        return Examined(token=parsed, problem=None, key=key, now=now)
+
+    def _unknown_kid(self, examined: Examined) -> str | None:
+        """The `kid` worth a fetch: only of a token that passes the checks before API-6."""
+        if examined.token is None or examined.key is not None:
+            return None
+        kid = examined.token.header.get("kid")
+        try:
+            checks.check_algorithm(examined, self._expect("", frozenset()))
+        except InvalidToken:
+            return None
+        return kid if isinstance(kid, str) else None
+
+    def _expect(self, audience: str, scopes: Collection[str]) -> Expected:
+        key = (audience, frozenset(scopes))
+        expected = self._expected.get(key)
+        if expected is None:
+            expiry, start = self._leeways
+            expected = Expected(
+                issuer=self.issuer,
+                audience=audience,
+                scopes=key[1],
+                database=self.database,
+                user_types=self._user_types,
+                expiry_leeway=expiry,
+                start_leeway=start,
+            )
+            if len(self._expected) < 256:
+                self._expected[key] = expected
+        return expected
+
+    def _check_token(self, examined: Examined, expected: Expected) -> None:
+        for check in checks.TOKEN_CHECKS:
+            try:
+                check.run(examined, expected)
+            except NotChecked:
+                continue
+        token = examined.token
+        if token is not None and len(self._known_headers) < MAX_KNOWN_HEADERS:
+            self._known_headers[token.header_text] = token.header
+
+    def _admit(self, examined: Examined, expected: Expected) -> Principal:
+        if self._state is not None:
+            for check in checks.STATE_CHECKS:
+                check.run(examined, expected)
+        checks.check_scopes(examined, expected)
+        return _principal(examined.claims)
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    scopes = frozenset(claims["scope"])
+    if "client_system_user" in claims:
+        return Principal(
+            kind="service",
+            issuer=claims["iss"],
+            client_id=claims["client_id"],
+            login=claims["client_system_user"],
+            user_id=_text(claims, "client_system_user_id"),
+            user_type=claims["client_system_user_type"],
+            database=claims["client_db"],
+            scopes=scopes,
+            jti=claims["jti"],
+            session=claims["jti"],
+            expires_at=claims["exp"],
+            claims=claims,
+        )
+    return Principal(
+        kind="user",
+        issuer=claims["iss"],
+        client_id=claims["client_id"],
+        login=claims["sub"],
+        user_id=claims["sub_id"],
+        user_type=claims["user_type"],
+        database=claims["db"],
+        scopes=scopes,
+        jti=claims["jti"],
+        session=claims["sid"],
+        expires_at=claims["exp"],
+        is_admin=claims.get("is_admin") in (True, "true"),  # [API-22]
+        name=_text(claims, "name"),
+        email=_text(claims, "email"),
+        locale=_text(claims, "locale"),
+        claims=claims,
+    )
+
+
+def _text(claims: dict[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,264 @@
+"""A world for tests: a declared instance, a server with a clock that tests move, and people."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import uvicorn
+
+from mintgate.server import declaration
+from mintgate.server.application import Application
+from mintgate.store import Database, instances, schema
+from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.records import fill_demo_data
+
+NOW = 1_790_000_100.0
+PASSWORD = "correct horse battery staple"
+SECRET = "s3cret-of-the-tests"
+REDIRECT = "http://127.0.0.1:9101/callback"
+LOGOUT = "http://127.0.0.1:9101/"
+
+TOML = """
+[instance]
+name = "orion"
+database = "ORION_PROD X-1"
+base_url = "{base_url}"
+licences = 10
+{instance_settings}
+
+[[applications]]
+ApplicationUri = "sync.example.org/stock"
+Name = "Stock"
+ApplicationSecret = "s3cret-of-the-tests"
+SystemUserAllowed = true
+SystemUser = "svc.stock"
+Scope = "read update"
+
+[[applications]]
+ApplicationUri = "shop.example.org/backoffice"
+Name = "Back office"
+ApplicationSecret = "s3cret-of-the-tests"
+ImpersonateLoginUrl = "http://127.0.0.1:9101/callback"
+ImpersonateLogoutUrl = "http://127.0.0.1:9101/"
+ImpersonateAsInternalUserAllowed = true
+ImpersonateAsCommunityUserAllowed = true
+Scope = "read update"
+
+[[applications]]
+ApplicationUri = "shop.example.org/spa"
+Name = "SPA"
+ClientType = "Public"
+ImpersonateLoginUrl = "http://127.0.0.1:9101/callback,http://127.0.0.1/native"
+ImpersonateAsInternalUserAllowed = true
+Scope = "read"
+
+[[users]]
+Login = "svc.stock"
+Name = "Stock service"
+UserType = "SystemUserNoLogin"
+
+[[users]]
+Login = "mira.k"
+Name = {{ en = "Mira Kolarova", bg = "Мира Коларова" }}
+UserType = "InternalUser"
+Email = "mira.k@orion.example"
+EmailConfirmed = true
+DefaultLanguage = "bg"
+PasswordHash = "{password_hash}"
+
+[[users]]
+Login = "ada"
+Name = "Ada Admin"
+UserType = "InternalUser"
+IsAdmin = true
+PasswordHash = "{password_hash}"
+
+[[users]]
+Login = "buyer@client.example"
+Name = "Ana Buyer"
+UserType = "ExternalCommunityUser"
+Email = "buyer@client.example"
+PasswordHash = "{password_hash}"
+{more}
+"""
+
+
+class MovableClock:
+    """Seconds since 1970, moved by tests only."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def aspnet_hash(password: str, rounds: int = 1000) -> str:
+    """A cheap hash in the ASP.NET Core Identity v3 format, made without our code."""
+    salt = secrets.token_bytes(16)
+    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds, 32)
+    data = b"\x01" + b"".join(n.to_bytes(4, "big") for n in (1, rounds, 16)) + salt + key
+    return base64.b64encode(data).decode()
+
+
+PASSWORD_HASH = aspnet_hash(PASSWORD)
+
+
+@dataclass
+class World:
+    """One server over one database."""
+
+    database_url: str
+    clock: MovableClock = field(default_factory=MovableClock)
+    instance_settings: str = ""
+    more: str = ""
+    customers: bool = False
+
+    def start(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.issuer = f"{self.base}/id"
+        self.kek = KeyEncryptionKey(bytes(32))
+        self.database = Database(self.database_url, self.clock)
+        schema.upgrade(self.database)
+        self.declare()
+        if self.customers:
+            with self.database.begin() as tx:
+                fill_demo_data(tx, self.instance.id)
+        application = Application(Database(self.database_url, self.clock), self.kek, self.clock)
+        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="on")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            time.sleep(0.005)
+        self.http = httpx.Client(base_url=self.base, timeout=30)
+        return self
+
+    def stop(self) -> None:
+        self.http.close()
+        self._server.should_exit = True
+        self._thread.join(30)
+        self.database.close()
+
+    def declare(self, *, more: str | None = None, replace: tuple[str, str] | None = None) -> None:
+        """Apply the file (again), as another process would."""
+        text = TOML.format(
+            base_url=self.base,
+            instance_settings=self.instance_settings,
+            password_hash=PASSWORD_HASH,
+            more=self.more if more is None else more,
+        )
+        if replace is not None:
+            assert replace[0] in text
+            text = text.replace(*replace)
+        declaration.apply(self.database, declaration.read(text, {}), lambda: self.kek)
+        self.instance = self.database.read_now(instances.all_of)[0]
+
+    # What clients do.
+
+    def request_token(self, auth: tuple[str, str] | None = None, **form: str) -> httpx.Response:
+        return self.http.post("/id/connect/token", data=form, auth=auth)
+
+    def service_token(self, scope: str | None = None) -> str:
+        form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+        answer = self.request_token(("sync.example.org/stock", SECRET), **form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def api(self, path: str, token: str | None = None, **kwargs: Any) -> httpx.Response:
+        headers = kwargs.pop("headers", {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        method = kwargs.pop("method", "GET")
+        return self.http.request(method, f"/api/domain/odata/{path}", headers=headers, **kwargs)
+
+    def browser(self) -> Browser:
+        return Browser(self)
+
+
+class Browser:
+    """What a person's browser does, without scripts: forms, cookies, redirects."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.http = httpx.Client(base_url=world.base, timeout=30)
+
+    def authorize(self, method: str = "GET", **parameters: str) -> httpx.Response:
+        """Open an authorization request and follow redirects within the issuer."""
+        query = {
+            "client_id": "shop.example.org/backoffice",
+            "redirect_uri": REDIRECT,
+            "response_type": "code",
+            "scope": "openid profile read",
+            "state": "st-1",
+        } | parameters
+        query = {name: value for name, value in query.items() if value}
+        if method == "POST":
+            return self.follow(self.http.post("/id/connect/authorize", data=query))
+        return self.follow(self.http.get("/id/connect/authorize", params=query))
+
+    def follow(self, response: httpx.Response) -> httpx.Response:
+        """Follow redirects up to one that leaves the issuer."""
+        while response.is_redirect and response.headers["location"].startswith(self.world.base):
+            response = self.http.get(response.headers["location"])
+        return response
+
+    def submit(self, page: httpx.Response, **values: str) -> httpx.Response:
+        """Send the form of a page with its hidden fields."""
+        action = html.unescape(re.search(r'<form method="post" action="([^"]*)"', page.text)[1])
+        fields = dict(
+            (html.unescape(name), html.unescape(value))
+            for name, value in re.findall(
+                r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text
+            )
+        )
+        return self.follow(self.http.post(action, data=fields | values))
+
+    def sign_in(
+        self, login: str = "mira.k", password: str = PASSWORD, **parameters: str
+    ) -> httpx.Response:
+        """Authorize and fill in the sign-in form; returns what comes after it."""
+        page = self.authorize(**parameters)
+        assert "<h1>Sign in</h1>" in page.text, page.text
+        return self.submit(page, login=login, password=password)
+
+    def code(self, login: str = "mira.k", **parameters: str) -> str:
+        return answer_of(self.sign_in(login, **parameters))["code"]
+
+
+def answer_of(response: httpx.Response) -> dict[str, str]:
+    """The parameters of an authorization response sent by redirect."""
+    assert response.is_redirect, response.text
+    location = urlsplit(response.headers["location"])
+    return dict(parse_qsl(location.query or location.fragment))
+
+
+def pkce() -> tuple[str, str]:
+    """A verifier and its S256 challenge, computed without our code."""
+    verifier = secrets.token_urlsafe(48)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return verifier, base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/test.db"
