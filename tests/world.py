@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 import secrets
 import socket
@@ -16,11 +17,14 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+import msgspec
 import uvicorn
 
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.users import User
 from mintgate.server import declaration
 from mintgate.server.application import Application
-from mintgate.store import Database, instances, schema
+from mintgate.store import AuditEvent, Database, applications, audit, feed, instances, schema, users
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
 
@@ -28,6 +32,12 @@ NOW = 1_790_000_100.0
 PASSWORD = "correct horse battery staple"
 SECRET = "s3cret-of-the-tests"
 REDIRECT = "http://127.0.0.1:9101/callback"
+STOCK, BACKOFFICE, SPA = (
+    "sync.example.org/stock",
+    "shop.example.org/backoffice",
+    "shop.example.org/spa",
+)
+FULL = "openid profile read update offline_access"
 LOGOUT = "http://127.0.0.1:9101/"
 
 TOML = """
@@ -128,6 +138,7 @@ class World:
     instance_settings: str = ""
     more: str = ""
     customers: bool = False
+    application: Application | None = None
 
     def start(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -141,8 +152,9 @@ class World:
         if self.customers:
             with self.database.begin() as tx:
                 fill_demo_data(tx, self.instance.id)
-        application = Application(Database(self.database_url, self.clock), self.kek, self.clock)
-        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="on")
+        self.server_database = Database(self.database_url, self.clock)
+        self.application = Application(self.server_database, self.kek, self.clock)
+        config = uvicorn.Config(self.application, log_config=None, access_log=False, lifespan="on")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
@@ -173,6 +185,44 @@ class World:
             text = text.replace(*replace)
         declaration.apply(self.database, declaration.read(text, {}), lambda: self.kek)
         self.instance = self.database.read_now(instances.all_of)[0]
+        self.sync()
+
+    def sync(self) -> None:
+        """Wait until the server knows what this process committed; at most a second [TOP-13]."""
+        if self.application is None:
+            return
+        position = self.database.read_now(feed.positions)[self.instance.id]
+        deadline = time.monotonic() + 1.0
+        while self.application.follower.position_of(self.instance.id) < position:
+            assert time.monotonic() < deadline, "the change was not seen within a second"
+            time.sleep(0.01)
+
+    def change_user(self, login: str, /, **changes: Any) -> User:
+        """Change a user's row, as another process would."""
+        user = self.database.read_now(lambda c: users.by_login(c, self.instance.id, login))
+        assert user is not None
+        changed = msgspec.structs.replace(user, **changes)
+        with self.database.begin() as tx:
+            users.change(tx, self.instance.id, changed)
+        self.sync()
+        return changed
+
+    def change_application(self, client_id: str, /, **changes: Any) -> TrustedApplication:
+        """Change an application's row, as another process would."""
+        found = self.database.read_now(
+            lambda c: applications.by_uri(c, self.instance.id, client_id)
+        )
+        assert found is not None
+        changed = msgspec.structs.replace(found, **changes)
+        with self.database.begin() as tx:
+            applications.change(tx, self.instance.id, changed)
+        self.sync()
+        return changed
+
+    def events(self, name: str) -> list[AuditEvent]:
+        """The audit events of this name, newest first."""
+        found = self.database.read_now(lambda c: audit.latest(c, self.instance.id, 1000))
+        return [event for event in found if event.event == name]
 
     # What clients do.
 
@@ -191,6 +241,30 @@ class World:
             headers["Authorization"] = f"Bearer {token}"
         method = kwargs.pop("method", "GET")
         return self.http.request(method, f"/api/domain/odata/{path}", headers=headers, **kwargs)
+
+    def redeem(self, code: str, client_id: str = BACKOFFICE, **form: str) -> httpx.Response:
+        """Exchange a code; Confidential applications send their secret."""
+        auth = None if client_id == SPA else (client_id, SECRET)
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT} | form
+        if auth is None:
+            form["client_id"] = client_id
+        return self.request_token(auth, **{k: v for k, v in form.items() if v})
+
+    def refresh(
+        self, refresh_token: str, client_id: str = BACKOFFICE, **form: str
+    ) -> httpx.Response:
+        auth = None if client_id == SPA else (client_id, SECRET)
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | form
+        if auth is None:
+            form["client_id"] = client_id
+        return self.request_token(auth, **form)
+
+    def user_tokens(self, login: str = "mira.k", scope: str = FULL) -> dict[str, Any]:
+        """Sign a person in and return the token response."""
+        answer = self.redeem(self.browser().code(login, scope=scope))
+        assert answer.status_code == 200, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
 
     def browser(self) -> Browser:
         return Browser(self)
@@ -226,12 +300,8 @@ class Browser:
     def submit(self, page: httpx.Response, **values: str) -> httpx.Response:
         """Send the form of a page with its hidden fields."""
         action = html.unescape(re.search(r'<form method="post" action="([^"]*)"', page.text)[1])
-        fields = dict(
-            (html.unescape(name), html.unescape(value))
-            for name, value in re.findall(
-                r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text
-            )
-        )
+        hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)
+        fields = {html.unescape(name): html.unescape(value) for name, value in hidden}
         return self.follow(self.http.post(action, data=fields | values))
 
     def sign_in(
@@ -251,6 +321,13 @@ def answer_of(response: httpx.Response) -> dict[str, str]:
     assert response.is_redirect, response.text
     location = urlsplit(response.headers["location"])
     return dict(parse_qsl(location.query or location.fragment))
+
+
+def payload_of(token: str) -> dict[str, Any]:
+    """The claims of a token, decoded without our code and without any check; order is kept."""
+    part = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return claims
 
 
 def pkce() -> tuple[str, str]:

@@ -22,11 +22,10 @@ from mintgate.contract.errors import NoCredential, Refusal, TemporarilyUnavailab
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.store.records import NoSuchRecord, QueryProblem, RuleViolation, ValueProblem
+from mintgate.verify.asgi import PRINCIPAL
 from mintgate.verify.principal import Principal
 
 AUDIENCE = "DomainAPI"
-PRINCIPAL = "mintgate.principal"
-"""Where the guard puts the caller into the ASGI scope."""
 _log = logging.getLogger(__name__)
 
 

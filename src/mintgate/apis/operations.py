@@ -142,6 +142,8 @@ class Operations:
         read = bodies.changed_values if is_partial else bodies.new_values
         values = read(change.entity_set, body)
         wanted = values.pop("Id", None)
+        if values.get("Password", "") is None and request.method != "POST":
+            raise BadRequest("Password can be changed and not be removed.")
         password = values.pop("Password", None)
         hashed = None
         if password is not None:

@@ -39,12 +39,12 @@ class Reader:
         """The body of a list [API-61]."""
         options = parameters.system
         shape = shape_of(entity_set, options.get("$select"), options.get("$expand"))
-        query = self.query_of(parameters)
+        query = self._query_of(parameters)
         page = queries.page(connection, self._instance_id, entity_set, shape.attributes, query)
         body: dict[str, Any] = {"@odata.context": self._context(entity_set, shape)}
         if page.total is not None:
             body["@odata.count"] = page.total
-        body["value"] = self.rendered(connection, entity_set, shape, page.rows, parameters)
+        body["value"] = self._rendered(connection, entity_set, shape, page.rows, parameters)
         if page.more and page.rows:  # [API-65]
             address = self._root + entity_set.name
             body["@odata.nextLink"] = paging.next_link(
@@ -67,14 +67,14 @@ class Reader:
         )
         if key not in found:
             raise NotFound("There is no entity with this id.")
-        [body] = self.rendered(connection, entity_set, shape, [found[key]], parameters)
+        [body] = self._rendered(connection, entity_set, shape, [found[key]], parameters)
         return {"@odata.context": self._context(entity_set, shape) + "/$entity", **body}
 
     def count(self, connection: Connection, entity_set: EntitySet, parameters: Parameters) -> int:
         """The number of entities of a set, after `$filter` and `$search`."""
-        return queries.count(connection, self._instance_id, entity_set, self.query_of(parameters))
+        return queries.count(connection, self._instance_id, entity_set, self._query_of(parameters))
 
-    def query_of(self, parameters: Parameters) -> ListQuery:
+    def _query_of(self, parameters: Parameters) -> ListQuery:
         """The options of a list as the store takes them.
 
         Raises:
@@ -94,7 +94,7 @@ class Reader:
             now=self._now,
         )
 
-    def rendered(
+    def _rendered(
         self,
         connection: Connection,
         entity_set: EntitySet,

@@ -37,7 +37,6 @@ def is_administrator(connection: Connection, instance_id: str, principal: Princi
 
     A user token must say so too; a service token has no such claim.
     """
-    user = None
     if principal.user_id is not None:
         user = users.by_id(connection, instance_id, principal.user_id)
     else:
@@ -67,7 +66,7 @@ def add(tx: Transaction, change: Change) -> None:
     _record(tx, change, "user.created")
 
 
-def change(tx: Transaction, change: Change) -> None:
+def update(tx: Transaction, change: Change) -> None:
     """Set attributes of an application or a user; see `add`.
 
     Raises:

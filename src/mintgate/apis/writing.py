@@ -35,7 +35,7 @@ def update(tx: Transaction, change: Change) -> None:
             change.principal.login,
         )
     else:
-        security_records.change(tx, change)
+        security_records.update(tx, change)
 
 
 def delete(tx: Transaction, change: Change) -> None:

@@ -38,14 +38,15 @@ def read_secret(
         text = os.environ.get(environment_name)
         if text is None:
             fail(f"the environment variable {environment_name} is not set; set it and try again")
-        return _nonempty(what, text)
+        return _usable(what, text)
     if from_stdin:
         # One line ending belongs to `echo`, not to the secret.
-        return _nonempty(what, sys.stdin.read().removesuffix("\n").removesuffix("\r"))
+        data = sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
+        return _usable(what, data.decode(errors="surrogateescape"))
     if not sys.stdin.isatty():
         misuse(f"there is no terminal to ask on; use --{what}-stdin, --{what}-env or --generate")
     prompt = f"{what.capitalize()} (not shown)"
-    return _nonempty(
+    return _usable(
         what, str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     )
 
@@ -58,7 +59,9 @@ def show_if_generated(secret: GivenSecret | None) -> None:
         typer.echo(secret.text)
 
 
-def _nonempty(what: str, text: str) -> GivenSecret:
+def _usable(what: str, text: str) -> GivenSecret:
     if not text:
         fail(f"the {what} must not be empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):  # bytes that are no UTF-8
+        fail(f"the {what} must be UTF-8 text")
     return GivenSecret(text)

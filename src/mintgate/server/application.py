@@ -41,18 +41,18 @@ class Application:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
-        self._follower = Follower(database, self._apply, monotonic)
+        self.follower = Follower(database, self._apply, monotonic)
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._instances_changed = False
 
     async def start(self) -> None:
         """Load the instances and follow the state feed."""
-        await self._follower.start()
+        await self.follower.start()
         await self._load_instances()
 
     async def stop(self) -> None:
-        await self._follower.stop()
+        await self.follower.stop()
         self.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +125,7 @@ class Application:
             known = self._instances.get(row.id)
             if known is None or known.instance != row:
                 known = InstanceApplication(
-                    row, self.database, self._kek, lambda: self._follower.is_fresh, self._clock
+                    row, self.database, self._kek, lambda: self.follower.is_fresh, self._clock
                 )
                 await known.start()
             loaded[row.id] = known
@@ -139,7 +139,7 @@ class Application:
             self._instances_changed = True
 
     async def _answer_health(self, path: str, send: Send) -> None:
-        ready = path == "/healthz" or (self._follower.is_fresh and bool(self._instances))
+        ready = path == "/healthz" or (self.follower.is_fresh and bool(self._instances))
         await _send_json(send, 200 if ready else 503, {"status": "ok" if ready else "not ready"})
 
     async def _misdirected(self, send: Send) -> None:

@@ -48,6 +48,10 @@ class Follower:
         """Whether the last good poll is at most a second old."""
         return self._clock() - self._polled_at <= FRESH_SECONDS
 
+    def position_of(self, instance_id: str) -> int:
+        """The number of the last change that was told."""
+        return self._positions.get(instance_id, 0)
+
     async def start(self) -> None:
         """Take today's positions as the beginning, then follow until `stop`."""
         self._positions = await self._database.read(feed.positions)

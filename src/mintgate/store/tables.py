@@ -121,7 +121,7 @@ applications = Table(
     Column("impersonate_as_internal_user_allowed", Boolean, nullable=False),
     Column("impersonate_as_community_user_allowed", Boolean, nullable=False),
     Column("system_user_allowed", Boolean, nullable=False),
-    Column("system_user", String(36)),
+    Column("system_user", String(36), quote=True),  # a reserved word of PostgreSQL
     Column("system_user_login_url", String(254)),
     Column("scope", Text),
     Column("reference_tokens", String(32), nullable=False),

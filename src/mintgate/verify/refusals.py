@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mintgate.contract.errors import Refusal, ResourceRefusal
+from mintgate.contract.errors import Refusal, ResourceRefusal, TemporarilyUnavailable
 
 
 def error_body(message: str, code: int, kind: str = "", info: str = "") -> bytes:
@@ -26,6 +26,8 @@ def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[byte
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if isinstance(refusal, TemporarilyUnavailable):
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if isinstance(refusal, ResourceRefusal):
         headers.append((b"www-authenticate", refusal.challenge(realm).encode("latin-1")))
     return refusal.status, headers, body

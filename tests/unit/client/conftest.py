@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from issuer_stub import FakeClock, Stage, World, served
 
 from mintgate.client import BearerAuth, ClientCredentialsAuth, RefreshTokenAuth
+from tests.unit.client.issuer_stub import FakeClock, Stage, World, served
 
 Send = Callable[..., httpx.Response]
 

@@ -7,7 +7,6 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from issuer_stub import wait_for_renewals
 
 from mintgate.client import (
     IssuerMismatch,
@@ -15,6 +14,7 @@ from mintgate.client import (
     TokenError,
     TokenRefused,
 )
+from tests.unit.client.issuer_stub import wait_for_renewals
 
 
 def test_a_refusal_tells_error_and_description(world, service, send):

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from issuer_stub import wait_for_renewals, wait_until
 
 from mintgate.client import TokenEndpointUnavailable
+from tests.unit.client.issuer_stub import wait_for_renewals, wait_until
 
 
 def test_client_authenticates_with_encoded_basic(world, service, send):  # [TKN-1]

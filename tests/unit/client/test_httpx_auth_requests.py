@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from issuer_stub import INVALID, wait_until
 
 from mintgate.client import ClientCredentialsAuth, TokenRefused
 from mintgate.client.challenge import says_invalid_token
+from tests.unit.client.issuer_stub import INVALID, wait_until
 
 
 def test_a_401_is_retried_once_with_a_new_token(world, service, send):

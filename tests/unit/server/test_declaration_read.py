@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +14,8 @@ from mintgate.contract.applications import ReferenceTokenPolicy, TrustedApplicat
 from mintgate.contract.identifiers import secret_hash
 from mintgate.contract.users import User
 from mintgate.server.declaration import InvalidDeclaration, keys, read
-from mintgate.server.declaration.locate import Path, lines_of
+from mintgate.server.declaration.locate import Path as KeyPath
+from mintgate.server.declaration.locate import lines_of
 from mintgate.server.declaration.read import USER_FIELDS
 
 INSTANCE = '[instance]\nname = "i"\ndatabase = "d"\nbase_url = "http://127.0.0.1:8080"\n'
@@ -52,7 +55,7 @@ x = 2
 
 def test_every_key_of_an_odd_file_is_found_on_its_line() -> None:
     lines = lines_of(ODD_TOML)
-    expected: dict[Path, int] = {
+    expected: dict[KeyPath, int] = {
         ("top", "dotted", "quoted key"): 2,
         ("instance",): 4,
         ("instance", "name"): 5,
@@ -82,7 +85,7 @@ def test_every_key_that_tomllib_reads_has_a_line_and_no_other(line_end: str) -> 
     assert found == set(_paths(tomllib.loads(text), ()))
 
 
-def _paths(value: object, path: Path) -> list[Path]:
+def _paths(value: object, path: KeyPath) -> list[KeyPath]:
     if isinstance(value, dict):
         nested = [p for key, inner in value.items() for p in _paths(inner, (*path, key))]
         return [*([path] if path and isinstance(path[-1], str) else []), *nested]
@@ -96,6 +99,7 @@ APPLICATION = '[[applications]]\nApplicationUri = "a"\nName = "A"\n'
 USER = '[[users]]\nLogin = "u"\nName = "U"\nUserType = "SystemUserNoLogin"\n'
 
 MISTAKES = {
+    "line break": (APPLICATION + 'Scope = "read\\nupdate"\n', 8, "Scope", "or line breaks"),
     "unknown table": ("[aplications]\n", 5, "aplications", "did you mean applications?"),
     "table instead of list": (
         '[users]\nLogin = "u"\n', 5, "users", "write [[users]] above each",
@@ -233,6 +237,27 @@ def test_a_lock_is_a_time_or_has_no_end() -> None:
     assert bounded.users[0].record.locked_until == 10
     unbounded = read(INSTANCE + USER + "LockoutEndUtc = inf\n", {})
     assert unbounded.users[0].record.locked_until == math.inf
+
+
+def test_a_variable_that_is_not_text_is_refused() -> None:
+    text = INSTANCE + USER + 'Password = { env = "BYTES" }\n'
+    assert "UTF-8" in read(text, {"BYTES": "\udcff"}).problems[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("table", "shape"),
+    [
+        ("[instance]", keys.INSTANCE),
+        ("[[apis]]", keys.api({})),
+        ("[[applications]]", keys.application({})),
+        ("[[users]]", keys.user({})),
+    ],
+)
+def test_every_key_is_documented(table: str, shape: keys.TableShape) -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "declared-instance.md").read_text("utf-8")
+    section = page.partition(f"## `{table}`")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(shape.kinds)
+    assert all(f"alias `{alias}`" in section for alias in shape.aliases)
 
 
 def test_every_attribute_of_the_records_can_be_declared() -> None:

@@ -37,7 +37,7 @@ def _text(attribute: Attribute, value: Any) -> str | None:
     limit = attribute.max_length
     if limit is not None and len(value) > limit:
         raise BadRequest(f"{attribute.name} must have at most {limit} characters.")
-    if attribute.required and not value.strip():
+    if (attribute.required or attribute.is_secret) and not value.strip():
         raise BadRequest(f"{attribute.name} must not be empty.")
     return value
 

@@ -76,7 +76,7 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "ReferenceTokens": kinds.one_of(ReferenceTokenPolicy),
             "BasicAuthenticationAllowed": kinds.flag,
             "RequireConsent": kinds.flag,
-            "Notes": kinds.optional_text(32_000),
+            "Notes": kinds.optional_text(32_000, lines=True),
         },
         required=("ApplicationUri", "Name"),
         aliases={"AccessTokens": "ReferenceTokens"},  # [TAP-15, DIF-13]

@@ -16,24 +16,25 @@ class Unfit(Exception):
     """The value is not allowed; the message is a sentence about what is."""
 
 
-def text(maximum: int) -> Kind:
-    """A text of at most `maximum` characters."""
+def text(maximum: int, *, lines: bool = False) -> Kind:
+    """A text of at most `maximum` characters, of several lines where `lines` is true."""
+    allowed_controls = "\t\r\n" if lines else ""
 
     def fit(value: object) -> str:
         if not isinstance(value, str):
             raise Unfit(f"must be a text in quotes, not {_kind_of(value)}")
         if len(value) > maximum:
             raise Unfit(f"must have at most {maximum} characters")
-        if any((ord(c) < 32 and c not in "\t\r\n") or ord(c) == 127 for c in value):
-            raise Unfit("must not hold control characters")
+        if any((ord(c) < 32 and c not in allowed_controls) or ord(c) == 127 for c in value):
+            raise Unfit("must not hold control characters" + ("" if lines else " or line breaks"))
         return value
 
     return fit
 
 
-def optional_text(maximum: int) -> Kind:
+def optional_text(maximum: int, *, lines: bool = False) -> Kind:
     """A text; an empty one means that there is none, as TOML has no null."""
-    fit = text(maximum)
+    fit = text(maximum, lines=lines)
     return lambda value: fit(value) or None
 
 

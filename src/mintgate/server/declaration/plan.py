@@ -157,6 +157,12 @@ def _warnings(declaration: Declaration, resolved: Resolved, stored: Stored) -> I
                 f"{api.name}: is none of {', '.join(API_AUDIENCES)}; "
                 "it may be asked about tokens, but no token names it as audience"
             )
+    before = stored.instance
+    if before is not None and before.base_url != resolved.instance.base_url:
+        yield (
+            f"base_url changes the issuer from {before.issuer} to {resolved.instance.issuer}: "
+            "tokens issued until now are refused"
+        )
     left = [*resolved.kept_users, *(target.after for target in resolved.users)]
     if any(_is_administrator(u) for u in stored.users) and not any(map(_is_administrator, left)):
         names = ", ".join(repr(user.login) for user in stored.users if _is_administrator(user))

@@ -65,7 +65,7 @@ def problem_of_password_hash(value: str) -> str | None:
     )
 
 
-_TEXT = text(8192)
+_TEXT = text(8192, lines=True)
 
 
 def _is_digest(value: str) -> bool:
@@ -85,4 +85,12 @@ def _from_environment(
         raise Unfit('must be a text, or { env = "NAME" } with the name of an environment variable')
     if name not in environment:
         raise Unfit(f"the environment variable {name} is not set; set it and try again")
-    return name, environment[name]
+    found = environment[name]
+    if not is_utf8(found):
+        raise Unfit(f"the environment variable {name} does not hold UTF-8 text")
+    return name, found
+
+
+def is_utf8(value: str) -> bool:
+    """Whether a text from outside can be encoded: bytes that are no UTF-8 come as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

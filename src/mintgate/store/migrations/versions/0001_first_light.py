@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("impersonate_as_internal_user_allowed", sa.Boolean(), nullable=False),
         sa.Column("impersonate_as_community_user_allowed", sa.Boolean(), nullable=False),
         sa.Column("system_user_allowed", sa.Boolean(), nullable=False),
-        sa.Column("system_user", sa.String(length=36), nullable=True),
+        sa.Column("system_user", sa.String(length=36), nullable=True, quote=True),
         sa.Column("system_user_login_url", sa.String(length=254), nullable=True),
         sa.Column("scope", sa.Text(), nullable=True),
         sa.Column("reference_tokens", sa.String(length=32), nullable=False),

@@ -1,0 +1,133 @@
+"""`/connect/endsession` (§3.9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.world import BACKOFFICE, FULL, LOGOUT, REDIRECT, SPA, Browser, World, answer_of
+
+ENDPOINT = "/id/connect/endsession"
+
+
+def signed_in(world: World) -> tuple[Browser, dict[str, Any]]:
+    browser = world.browser()
+    code = answer_of(browser.sign_in(scope=FULL))["code"]
+    tokens: dict[str, Any] = world.redeem(code).json()
+    return browser, tokens
+
+
+def is_signed_in(browser: Browser) -> bool:
+    return "code" in answer_of(browser.authorize(prompt="none"))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_with_a_hint(method: str, world: World) -> None:
+    """[END-2, END-4, END-5, END-6, LIF-15, DIF-48]"""
+    browser, tokens = signed_in(world)
+    parameters = {
+        "id_token_hint": tokens["id_token"],
+        "post_logout_redirect_uri": LOGOUT,
+        "state": "a b&c",
+    }
+    world.clock.advance(1000)  # [END-3] an expired hint is fine
+    if method == "GET":
+        answer = browser.http.get(ENDPOINT, params=parameters)
+    else:
+        answer = browser.follow(browser.http.post(ENDPOINT, data=parameters))
+        assert tokens["id_token"] not in str(answer.url)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == LOGOUT + "?state=a%20b%26c"
+    assert not is_signed_in(browser)
+    assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert world.api("Crm_Sales_Customers", tokens["access_token"]).status_code == 200
+
+
+def test_without_a_hint_the_person_is_asked(world: World) -> None:
+    """[END-2, END-8]"""
+    browser, tokens = signed_in(world)
+    parameters = {"client_id": BACKOFFICE, "post_logout_redirect_uri": LOGOUT, "state": "x"}
+    page = browser.http.get(ENDPOINT, params=parameters)
+    assert "<h1>Sign out?</h1>" in page.text
+    assert is_signed_in(browser)
+    done = browser.submit(page)
+    assert "You are signed out" in done.text
+    assert f'href="{LOGOUT}?state=x"' in done.text
+    assert not is_signed_in(browser)
+    assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_a_forged_confirmation_signs_nobody_out(world: World) -> None:
+    """[END-2, SGN-5]"""
+    browser, _ = signed_in(world)
+    page = browser.follow(browser.http.post(ENDPOINT, data={"anti_forgery": "forged"}))
+    assert "<h1>Sign out?</h1>" in page.text
+    assert is_signed_in(browser)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        pytest.param("https://evil.example/", id="END-7-unknown"),
+        pytest.param(REDIRECT, id="TAP-24"),
+        pytest.param(LOGOUT + "x", id="END-6-prefix"),
+        pytest.param(LOGOUT[:-1], id="END-6-slash"),
+    ],
+)
+def test_unregistered_uri(uri: str, world: World) -> None:
+    """[END-7] signed out all the same, and no redirect."""
+    browser, tokens = signed_in(world)
+    answer = browser.http.get(
+        ENDPOINT,
+        params={"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": uri},
+    )
+    assert answer.status_code == 200
+    assert "You are signed out" in answer.text
+    assert uri not in answer.text
+    assert not is_signed_in(browser)
+
+
+def tamper(token: str) -> str:
+    head, payload, signature = token.split(".")
+    return f"{head}.{payload}.{'A' * 20}{signature[20:]}"
+
+
+@pytest.mark.parametrize("kind", ["tampered", "garbage", "access token", "other client"])
+def test_void_hint(kind: str, world: World) -> None:
+    """[END-3] as if there was no hint: the person is asked, nobody is redirected."""
+    browser, tokens = signed_in(world)
+    hint = {
+        "tampered": tamper(tokens["id_token"]),
+        "garbage": "x.y.z",
+        "access token": tokens["access_token"],
+        "other client": tokens["id_token"],
+    }[kind]
+    parameters = {"id_token_hint": hint, "post_logout_redirect_uri": LOGOUT}
+    if kind == "other client":
+        parameters["client_id"] = SPA
+    page = browser.http.get(ENDPOINT, params=parameters)
+    assert "<h1>Sign out?</h1>" in page.text
+    assert "Return to the application" not in browser.submit(page).text
+
+
+def test_hint_of_another_session(world: World) -> None:
+    """[END-2]"""
+    _, others = signed_in(world)
+    browser, _ = signed_in(world)
+    page = browser.http.get(ENDPOINT, params={"id_token_hint": others["id_token"]})
+    assert "<h1>Sign out?</h1>" in page.text
+
+
+def test_nobody_is_signed_in(shared_world: World) -> None:
+    answer = shared_world.http.get(ENDPOINT)
+    assert "You are signed out" in answer.text
+
+
+def test_sign_out_drops_the_cookie(world: World) -> None:
+    browser, tokens = signed_in(world)
+    answer: httpx.Response = browser.http.get(
+        ENDPOINT, params={"id_token_hint": tokens["id_token"]}
+    )
+    assert "max-age=0" in answer.headers["set-cookie"].lower()
