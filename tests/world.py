@@ -134,7 +134,7 @@ class World:
     """One server over one database."""
 
     database_url: str
-    clock: MovableClock = field(default_factory=MovableClock)
+    clock: Any = field(default_factory=MovableClock)
     instance_settings: str = ""
     more: str = ""
     customers: bool = False

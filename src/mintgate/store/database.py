@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.store import audit, feed
@@ -25,6 +25,8 @@ from mintgate.store.audit import AuditEvent
 from mintgate.store.feed import Change
 
 T = TypeVar("T")
+AWAY = (OperationalError, InterfaceError, InternalError)
+"""What drivers raise when the database is away, locked, full or read-only; not a broken rule."""
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
 
@@ -95,8 +97,8 @@ class Database:
         try:
             with self._reading.connect() as connection:
                 return work(connection)
-        except DBAPIError as error:
-            raise _unavailable(error) from error
+        except AWAY as error:
+            raise _translated(error) from error
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writer's thread; returns after the commit."""
@@ -114,8 +116,8 @@ class Database:
                 transaction = Transaction(connection, self.clock())
                 yield transaction
                 self.append_events(connection, transaction.events)
-        except DBAPIError as error:
-            raise _unavailable(error) from error
+        except AWAY as error:
+            raise _translated(error) from error
 
     def append_events(self, connection: Connection, events: list[AuditEvent]) -> None:
         """Number and insert events in this process's chain; the caller commits."""
@@ -191,9 +193,9 @@ class _Writer:
                     else:
                         outcomes.append(self._unit(connection, work, events, changes))
                 self._database.append_events(connection, events)
-        except DBAPIError as error:
+        except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
             # The whole group is undone, also the units that had worked.
-            outcomes, changes = [(False, _unavailable(error))] * len(group), []
+            outcomes, changes = [(False, _translated(error))] * len(group), []
         by_loop: dict[asyncio.AbstractEventLoop, list[Any]] = {}
         for (_, loop, future), outcome in zip(group, outcomes, strict=True):
             by_loop.setdefault(loop, []).append((future, outcome))
@@ -213,7 +215,7 @@ class _Writer:
             with connection.begin_nested():
                 result = work(transaction)
         except Exception as error:  # noqa: BLE001 - handed to the caller that waits for it
-            return False, error
+            return False, _translated(error)
         events += transaction.events
         changes += transaction.changes
         return True, result
@@ -264,5 +266,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"the database refused: {error.orig}")
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, AWAY):
+        return DatabaseUnavailable(f"the database refused: {error.orig}")
+    return error

@@ -1,0 +1,441 @@
+"""What every database must do, once for SQLite and once for PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from mintgate.contract.applications import ClientType, TrustedApplication
+from mintgate.contract.instance import Instance
+from mintgate.contract.users import User, UserType
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    DatabaseUnavailable,
+    Transaction,
+    applications,
+    audit,
+    codes,
+    feed,
+    instances,
+    keys,
+    records,
+    refresh,
+    revocations,
+    schema,
+    sessions,
+    users,
+)
+from mintgate.store.codes import StoredCode
+from mintgate.store.follower import Follower
+from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
+from mintgate.store.sessions import IdentitySession, Interaction
+from mintgate.store.tables import audit_events, metadata
+
+assert records  # its tables belong to the metadata
+
+ORION = Instance(id="a" * 36, name="orion", database="ORION", base_url="https://orion.example")
+LYRA = Instance(id="b" * 36, name="lyra", database="LYRA", base_url="https://lyra.example")
+HERE = ORION.id
+USER = User(
+    id="u1",
+    login="Mira.K",
+    name={"en": "Mira", "bg": "Мира"},
+    user_type=UserType.INTERNAL,
+    email="Mira@Orion.example",
+)
+APPLICATION = TrustedApplication(
+    id="app1",
+    name={"en": "Shop"},
+    application_uri="Shop.example/App",
+    client_type=ClientType.PUBLIC,
+    scope="read",
+)
+FAMILY = refresh.Family(
+    id="f1",
+    application_id="app1",
+    user_id="u1",
+    sid="S" * 32,
+    scopes=("openid", "read"),
+    auth_time=1,
+    amr=("pwd",),
+    idp="local",
+    tid=None,
+    created_at=1.0,
+    expires_at=1e10,
+)
+CODE = StoredCode(
+    code_hash="C" * 64,
+    application_id="app1",
+    user_id="u1",
+    sid="S" * 32,
+    redirect_uri="https://a",
+    scopes=("openid",),
+    code_challenge=None,
+    nonce=None,
+    state_hash=None,
+    auth_time=1,
+    amr=("pwd",),
+    idp="local",
+    tid=None,
+    created_at=1.0,
+    expires_at=301.0,
+)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, lambda: 1000.0)
+    schema.upgrade(database)
+    with database.begin() as tx:
+        instances.add(tx, ORION)
+        instances.add(tx, LYRA)
+    yield database
+    database.close()
+
+
+def write(database: Database, work: Any) -> Any:
+    with database.begin() as tx:
+        return work(tx)
+
+
+def test_migrations_make_exactly_the_tables(database: Database) -> None:
+    def difference(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    assert database.read_now(difference) == []
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    schema.upgrade(database)
+
+
+def test_a_newer_schema_is_refused(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseUnavailable, match="newer mintgate"):
+        schema.upgrade(database)
+
+
+def test_every_table_is_keyed_by_instance() -> None:
+    for table in metadata.sorted_tables:
+        if table.name != "instances":
+            assert next(iter(table.primary_key.columns)).name == "instance_id", table.name
+
+
+def test_rows_of_another_instance_are_invisible(database: Database) -> None:
+    """[TOP-6, TOP-7] the same application in two instances has two records"""
+    write(database, lambda tx: applications.add(tx, HERE, APPLICATION))
+    write(database, lambda tx: users.add(tx, HERE, USER))
+
+    def find(connection: Connection, instance_id: str) -> list[object]:
+        return [
+            applications.by_uri(connection, instance_id, APPLICATION.application_uri),
+            applications.by_id(connection, instance_id, "app1"),
+            users.by_id(connection, instance_id, "u1"),
+            users.by_login(connection, instance_id, "Mira.K"),
+            users.for_sign_in(connection, instance_id, "mira.k"),
+        ]
+
+    assert all(database.read_now(lambda c: find(c, HERE)))
+    assert not any(database.read_now(lambda c: find(c, LYRA.id)))
+    write(database, lambda tx: applications.add(tx, LYRA.id, APPLICATION))
+
+
+def test_application_round_trip(database: Database) -> None:
+    write(database, lambda tx: applications.add(tx, HERE, APPLICATION))
+    found = database.read_now(lambda c: applications.by_uri(c, HERE, APPLICATION.application_uri))
+    assert found == msgspec.structs.replace(APPLICATION, creation_time_utc=1000)
+    # [AUT-1] the client_id is exact, while [TAP-3] uniqueness ignores case
+    assert database.read_now(lambda c: applications.by_uri(c, HERE, "shop.example/app")) is None
+    twin = msgspec.structs.replace(APPLICATION, id="app2", application_uri="SHOP.example/app")
+    with pytest.raises(IntegrityError):
+        write(database, lambda tx: applications.add(tx, HERE, twin))
+
+
+def test_user_round_trip_and_lookup(database: Database) -> None:
+    """[USR-2, USR-3]"""
+    write(database, lambda tx: users.add(tx, HERE, USER, "hash"))
+    assert database.read_now(lambda c: users.by_id(c, HERE, "u1")) == USER
+    for text in ("mira.k", "MIRA@ORION.EXAMPLE"):
+        assert database.read_now(lambda c, t=text: users.for_sign_in(c, HERE, t)) == (USER, "hash")
+    twin = msgspec.structs.replace(USER, id="u2", login="MIRA.K", email=None)
+    with pytest.raises(IntegrityError):
+        write(database, lambda tx: users.add(tx, HERE, twin))
+
+
+def test_a_login_wins_over_the_same_text_as_an_email(database: Database) -> None:
+    other = msgspec.structs.replace(USER, id="u2", login="mira@orion.example", email=None)
+    write(database, lambda tx: users.add(tx, HERE, USER))
+    write(database, lambda tx: users.add(tx, HERE, other))
+    found = database.read_now(lambda c: users.for_sign_in(c, HERE, "mira@orion.example"))
+    assert found is not None
+    assert found[0].id == "u2"
+
+
+def test_code_is_consumed_once(database: Database) -> None:
+    """[AUT-45]"""
+    write(database, lambda tx: codes.add(tx, HERE, CODE))
+    assert database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash)) == CODE
+
+    def consume(tx: Transaction) -> bool:
+        return codes.consume(
+            tx, HERE, CODE.code_hash, jti="J", token_expires_at=2.0, family_id=None
+        )
+
+    assert race(database, consume, 20) == 1
+    used = database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash))
+    assert used is not None
+    assert (used.consumed_at, used.jti) == (1000.0, "J")
+    assert write(database, lambda tx: codes.purge(tx, HERE, 302.0)) == 1
+
+
+def race(database: Database, work: Any, threads: int) -> int:
+    """Run `work` in many threads at once, each in its own transaction; counts True."""
+    results: list[bool] = []
+    barrier = threading.Barrier(threads)
+
+    def run() -> None:
+        barrier.wait()
+        with database.begin() as tx:
+            results.append(work(tx))
+
+    workers = [threading.Thread(target=run) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == threads
+    return sum(results)
+
+
+def test_refresh_rotation(database: Database) -> None:
+    """[LIF-12]"""
+    write(database, lambda tx: refresh.start_family(tx, HERE, FAMILY, "T1"))
+    found = database.read_now(lambda c: refresh.find(c, HERE, "T1"))
+    assert found is not None
+    assert (found.family, found.consumed_at, found.successor_used) == (FAMILY, None, False)
+    assert race(database, lambda tx: refresh.consume(tx, HERE, "T1"), 20) == 1
+    write(database, lambda tx: refresh.add_successor(tx, HERE, "f1", "T2", "T1"))
+    assert write(database, lambda tx: refresh.consume(tx, HERE, "T2"))
+    found = database.read_now(lambda c: refresh.find(c, HERE, "T1"))
+    assert found is not None
+    assert found.successor_used
+    assert database.read_now(lambda c: refresh.find(c, LYRA.id, "T1")) is None
+
+
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        lambda tx: refresh.revoke(tx, HERE, "f1", "x"),
+        lambda tx: refresh.revoke_of_session(tx, HERE, "S" * 32, "x"),
+        lambda tx: refresh.revoke_of_user(tx, HERE, "u1", "x"),
+        lambda tx: refresh.revoke_of_application(tx, HERE, "app1", "x"),
+    ],
+    ids=["family", "session", "user", "application"],
+)
+def test_refresh_revocation(revoke: Any, database: Database) -> None:
+    """[LIF-15]"""
+    write(database, lambda tx: refresh.start_family(tx, HERE, FAMILY, "T1"))
+    assert write(database, revoke) == 1
+    assert write(database, revoke) == 0
+    found = database.read_now(lambda c: refresh.find(c, HERE, "T1"))
+    assert found is not None
+    assert found.family.revoked_at == 1000.0
+
+
+def test_revoked_tokens(database: Database) -> None:
+    """[REV-4]"""
+    for _ in range(2):
+        write(database, lambda tx: revocations.add(tx, HERE, "J1", 2000.0))
+    write(database, lambda tx: revocations.add(tx, HERE, "J2", 500.0))
+    assert database.read_now(lambda c: revocations.live(c, HERE, 1000.0)) == {"J1": 2000.0}
+    assert database.read_now(lambda c: revocations.is_revoked(c, HERE, "J1"))
+    assert not database.read_now(lambda c: revocations.is_revoked(c, LYRA.id, "J1"))
+    assert write(database, lambda tx: revocations.purge(tx, HERE, 1000.0)) == 1
+
+
+def test_sessions(database: Database) -> None:
+    """[SES-51] a session of the same sid replaces its old cookie"""
+    session = IdentitySession(
+        sid="S" * 32,
+        cookie_hash="H1",
+        user_id="u1",
+        auth_time=1,
+        amr=("pwd", "otp"),
+        idp="local",
+        tid=None,
+        created_at=1.0,
+        expires_at=2.0,
+    )
+    write(database, lambda tx: sessions.put(tx, HERE, session))
+    renewed = msgspec.structs.replace(session, cookie_hash="H2")
+    write(database, lambda tx: sessions.put(tx, HERE, renewed))
+    assert database.read_now(lambda c: sessions.by_cookie(c, HERE, "H1")) is None
+    assert database.read_now(lambda c: sessions.by_cookie(c, HERE, "H2")) == renewed
+    assert write(database, lambda tx: sessions.purge(tx, HERE, 3.0)) == 1
+
+
+def test_interactions(database: Database) -> None:
+    row = Interaction(id_hash="I", parameters={"a": "ж"}, created_at=1.0, expires_at=2.0)
+    write(database, lambda tx: sessions.open_interaction(tx, HERE, row))
+    write(database, lambda tx: sessions.note_authentication(tx, HERE, "I", "SID"))
+    write(database, lambda tx: sessions.note_consent(tx, HERE, "I", "u1"))
+    found = database.read_now(lambda c: sessions.interaction(c, HERE, "I"))
+    assert found == msgspec.structs.replace(row, authenticated_sid="SID", consented_by="u1")
+    assert race(database, lambda tx: sessions.close_interaction(tx, HERE, "I"), 10) == 1
+
+
+def test_consents_add_up(database: Database) -> None:
+    """[EXT-2]"""
+    for scopes in ({"openid"}, {"read"}):
+        write(
+            database,
+            lambda tx, s=scopes: applications.remember_consent(tx, HERE, "u1", "app1", s),
+        )
+    found = database.read_now(lambda c: applications.consented_scopes(c, HERE, "u1", "app1"))
+    assert found == {"openid", "read"}
+
+
+def test_feed_positions_have_no_gap_under_a_race(database: Database) -> None:
+    """[TOP-13] a follower that reads in order never skips one"""
+    before = database.read_now(feed.positions)[HERE]
+
+    def work(tx: Transaction) -> bool:
+        tx.changed(HERE, "user", "u1")
+        return True
+
+    race(database, work, 20)
+    changes = database.read_now(lambda c: feed.after(c, HERE, before))
+    assert [change.position for change in changes] == list(range(before + 1, before + 21))
+
+
+def test_follower_tells_each_change_once(database: Database) -> None:
+    """[TOP-13]"""
+
+    async def run() -> list[str]:
+        told: list[str] = []
+        follower = Follower(database, lambda changes: told.extend(c.subject for c in changes))
+        await follower.start()
+        for subject in ("x1", "x2"):
+            # As another process: not through this database's own writer.
+            await asyncio.to_thread(
+                write, database, lambda tx, s=subject: tx.changed(HERE, "user", s)
+            )
+            await follower.poll()
+            await follower.poll()
+        assert follower.is_fresh
+        await follower.stop()
+        return told
+
+    assert asyncio.run(run()) == ["x1", "x2"]
+
+
+def test_group_commit_keeps_units_apart(database: Database) -> None:
+    """One failing unit undoes only itself; audit and feed rows go with their unit."""
+
+    def good(number: int) -> Any:
+        def work(tx: Transaction) -> int:
+            tx.record(AuditEvent(instance_id=HERE, at=1.0, event=f"good.{number}"))
+            revocations.add(tx, HERE, f"J{number}", 5.0)
+            return number
+
+        return work
+
+    def bad(tx: Transaction) -> None:
+        tx.record(AuditEvent(instance_id=HERE, at=1.0, event="bad"))
+        revocations.add(tx, HERE, "BAD", 5.0)
+        raise LookupError("this unit fails")
+
+    async def run() -> list[Any]:
+        told: list[str] = []
+        database.on_commit = lambda changes: told.extend(c.subject for c in changes)
+        units = [good(0), bad, good(1), bad, good(2)]
+        results = await asyncio.gather(
+            *(database.write(unit) for unit in units),
+            database.record(AuditEvent(instance_id=HERE, at=1.0, event="alone")),
+            return_exceptions=True,
+        )
+        assert told == ["J0", "J1", "J2"]
+        return results
+
+    results = asyncio.run(run())
+    assert [r if isinstance(r, int) else type(r) for r in results] == [
+        0,
+        LookupError,
+        1,
+        LookupError,
+        2,
+        type(None),
+    ]
+    assert set(database.read_now(lambda c: revocations.live(c, HERE, 1.0))) == {"J0", "J1", "J2"}
+    found = database.read_now(lambda c: audit.latest(c, HERE))
+    assert {e.event for e in found} == {"good.0", "good.1", "good.2", "alone"}
+
+
+def test_audit_sequence_has_no_gap(database: Database) -> None:
+    """One chain a writer: a missing number is a missing event."""
+
+    async def run() -> None:
+        events = [AuditEvent(instance_id=HERE, at=1.0, event="e") for _ in range(100)]
+        await asyncio.gather(*(database.record(event) for event in events))
+
+    asyncio.run(run())
+    statement = select(audit_events.c.sequence).order_by(audit_events.c.sequence)
+    numbers = database.read_now(lambda c: list(c.execute(statement).scalars()))
+    assert numbers == list(range(100))
+
+
+def test_keys_are_sealed(database: Database) -> None:
+    kek, other = KeyEncryptionKey(b"k" * 32), KeyEncryptionKey(b"o" * 32)
+    key = write(database, lambda tx: keys.create(tx, HERE, kek))
+    ((found, active_from),) = database.read_now(lambda c: keys.all_of(c, HERE, kek))
+    assert (found.kid, active_from) == (key.kid, 1000.0)
+    assert found.to_pkcs8() == key.to_pkcs8()
+    with pytest.raises(KeyEncryptionProblem, match="another key-encryption key"):
+        database.read_now(lambda c: keys.all_of(c, HERE, other))
+
+
+def test_removing_an_application_ends_its_refresh_tokens(database: Database) -> None:
+    """[TAP-33]"""
+    write(database, lambda tx: applications.add(tx, HERE, APPLICATION))
+    write(database, lambda tx: refresh.start_family(tx, HERE, FAMILY, "T1"))
+    write(database, lambda tx: applications.remove(tx, HERE, "app1"))
+    assert database.read_now(lambda c: applications.by_id(c, HERE, "app1")) is None
+    found = database.read_now(lambda c: refresh.find(c, HERE, "T1"))
+    assert found is not None
+    assert found.family.revoked_at is not None
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    def work(tx: Transaction) -> None:
+        users.add(tx, HERE, USER)
+        users.add(tx, HERE, msgspec.structs.replace(USER, id="u2"))
+
+    with pytest.raises(IntegrityError):
+        write(database, work)
+    assert database.read_now(lambda c: users.by_id(c, HERE, "u1")) is None
+
+
+def test_the_writer_outlives_a_failed_group(database: Database) -> None:
+    """A row that cannot be stored fails those who wait for it, and nobody after them."""
+
+    async def run() -> None:
+        bad = AuditEvent(instance_id=HERE, at=1.0, event="e", details={"x": object()})
+        with pytest.raises(Exception, match="serializable"):
+            await database.record(bad)
+        await database.record(AuditEvent(instance_id=HERE, at=1.0, event="good"))
+
+    asyncio.run(run())
+    (event,) = database.read_now(lambda c: audit.latest(c, HERE))
+    assert event.event == "good"
