@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -240,12 +241,22 @@ def _engine(url: URL) -> Engine:
         engine = create_engine(
             url, connect_args={"check_same_thread": False}, pool_size=READERS + 2
         )
+        event.listen(engine, "do_connect", _create_private)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.get_backend_name() == "postgresql":
         return create_engine(url, pool_size=READERS + 2, pool_pre_ping=True)
     raise ArgumentError(f"{url.get_backend_name()} is not supported; use sqlite or postgresql")
+
+
+def _create_private(_dialect: Any, _record: Any, arguments: list[str], _options: Any) -> None:
+    # The file holds hashes of secrets. SQLite would make it readable for everyone; its journal
+    # files take the mode of the file.
+    file = arguments[0]
+    if file and file != ":memory:":
+        with contextlib.suppress(OSError):
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
