@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
+from functools import partial
 
 import msgspec
 import structlog
@@ -12,12 +15,20 @@ from starlette.types import Message, Receive, Scope, Send
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.store import Change, Database, DatabaseUnavailable, instances
+from mintgate.store import (
+    Change,
+    Database,
+    DatabaseUnavailable,
+    Transaction,
+    housekeeping,
+    instances,
+)
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 
 log = structlog.get_logger("mintgate")
 
+SWEEP_SECONDS = 600.0
 _BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -45,13 +56,19 @@ class Application:
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._instances_changed = False
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load the instances and follow the state feed."""
         await self.follower.start()
         await self._load_instances()
+        self._sweeping = asyncio.create_task(self._sweep_for_ever())
 
     async def stop(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeping
         await self.follower.stop()
         self.database.close()
 
@@ -132,6 +149,14 @@ class Application:
         self._instances = loaded
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
 
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            for instance in list(self._instances.values()):
+                with contextlib.suppress(DatabaseUnavailable):
+                    await self.database.write(partial(_sweep, instance.instance.id))
+                    await instance.start()  # forgets revoked tokens that have ended
+            await asyncio.sleep(SWEEP_SECONDS)
+
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():
             instance.directory.apply(changes)
@@ -150,6 +175,10 @@ class Application:
             "error_description": f"No instance has this host. Instances here: {urls}",
         }
         await _send_json(send, 421, body)
+
+
+def _sweep(instance_id: str, tx: Transaction) -> None:
+    housekeeping.sweep(tx, instance_id, tx.now)
 
 
 async def _send_json(send: Send, status: int, body: dict[str, str], *, retry: bool = False) -> None:

@@ -7,7 +7,7 @@ the instance's row, whose lock makes numbers visible in order: a follower never 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.store.tables import instances, state_feed
 
@@ -57,3 +57,11 @@ def after(connection: Connection, instance_id: str, position: int) -> list[Chang
         .limit(MAX_PAGE)
     )
     return [Change(row.instance_id, row.position, row.kind, row.subject) for row in rows]
+
+
+def purge(connection: Connection, instance_id: str, before: float) -> int:
+    """Remove entries older than `before`, which every follower has read; returns how many."""
+    result = connection.execute(
+        delete(state_feed).where(state_feed.c.instance_id == instance_id, state_feed.c.at < before)
+    )
+    return result.rowcount

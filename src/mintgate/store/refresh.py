@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from mintgate.store.database import Transaction
 from mintgate.store.rows import from_row, to_row
@@ -116,6 +116,24 @@ def revoke_of_application(
 ) -> int:
     condition = refresh_families.c.application_id == application_id
     return _revoke(tx, instance_id, condition, because)
+
+
+def purge(tx: Transaction, instance_id: str, before: float) -> int:
+    """Remove families that ended before `before`, with their tokens; returns how many families."""
+    ended = select(refresh_families.c.id).where(
+        refresh_families.c.instance_id == instance_id, refresh_families.c.expires_at < before
+    )
+    tx.connection.execute(
+        delete(refresh_tokens).where(
+            refresh_tokens.c.instance_id == instance_id, refresh_tokens.c.family_id.in_(ended)
+        )
+    )
+    result = tx.connection.execute(
+        delete(refresh_families).where(
+            refresh_families.c.instance_id == instance_id, refresh_families.c.expires_at < before
+        )
+    )
+    return result.rowcount
 
 
 def _revoke(tx: Transaction, instance_id: str, condition: ColumnElement[bool], because: str) -> int:

@@ -26,6 +26,7 @@ from mintgate.store import (
     audit,
     codes,
     feed,
+    housekeeping,
     instances,
     keys,
     records,
@@ -439,3 +440,23 @@ def test_the_writer_outlives_a_failed_group(database: Database) -> None:
     asyncio.run(run())
     (event,) = database.read_now(lambda c: audit.latest(c, HERE))
     assert event.event == "good"
+
+
+def test_sweep_removes_only_what_has_ended(database: Database) -> None:
+    day = 24 * 3600.0
+    write(database, lambda tx: codes.add(tx, HERE, CODE))
+    ending = msgspec.structs.replace(FAMILY, expires_at=301.0)
+    write(database, lambda tx: refresh.start_family(tx, HERE, ending, "T1"))
+    lasting = msgspec.structs.replace(FAMILY, id="f2")
+    write(database, lambda tx: refresh.start_family(tx, HERE, lasting, "T2"))
+    write(database, lambda tx: revocations.add(tx, HERE, "J1", 301.0))
+
+    def sweep(now: float) -> dict[str, int]:
+        return write(database, lambda tx: housekeeping.sweep(tx, HERE, now))
+
+    assert set(sweep(301.0 + day).values()) == {0}
+    swept = sweep(302.0 + day)
+    assert (swept["codes"], swept["refresh_families"], swept["revoked_tokens"]) == (1, 1, 1)
+    assert database.read_now(lambda c: refresh.find(c, HERE, "T1")) is None
+    assert database.read_now(lambda c: refresh.find(c, HERE, "T2")) is not None
+    assert sweep(2000.0 + 7 * day)["feed_entries"] > 0

@@ -1,0 +1,22 @@
+"""Removing what has ended by itself. Audit events are never touched here."""
+
+from __future__ import annotations
+
+from mintgate.store import codes, feed, refresh, revocations, sessions
+from mintgate.store.database import Transaction
+
+KEPT_AFTER_END = 24 * 3600.0
+"""Seconds. A used code outlives the access token that it gave, so that a replay takes it back."""
+FEED_KEPT = 7 * 24 * 3600.0
+
+
+def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
+    """Remove rows of one instance that can decide nothing any more; returns how many of each."""
+    before = now - KEPT_AFTER_END
+    return {
+        "codes": codes.purge(tx, instance_id, before),
+        "sessions": sessions.purge(tx, instance_id, before),
+        "refresh_families": refresh.purge(tx, instance_id, before),
+        "revoked_tokens": revocations.purge(tx, instance_id, before),
+        "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),
+    }
