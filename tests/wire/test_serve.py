@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -42,8 +43,17 @@ def run(*arguments: str, cwd: Path, **kwargs: str) -> subprocess.CompletedProces
 
 
 @contextlib.contextmanager
-def serving(folder: Path, port: int, *arguments: str) -> Iterator[str]:
-    """A server process; yields what it printed once it is ready."""
+def serving(
+    folder: Path,
+    port: int,
+    *arguments: str,
+    probe: tuple[str, ssl.SSLContext] | None = None,
+) -> Iterator[str]:
+    """A server process; yields what it printed once it is ready.
+
+    `probe` is where to ask for that, when it is not plain http.
+    """
+    base, verify = probe or (f"http://127.0.0.1:{port}", True)
     output = folder / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -56,7 +66,7 @@ def serving(folder: Path, port: int, *arguments: str) -> Iterator[str]:
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
+                if httpx.get(f"{base}/healthz", verify=verify).status_code == 200:
                     break
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < deadline, "the server did not start"
@@ -241,3 +251,48 @@ class TestInspect:
         done = self.inspect(demo, "hello")
         assert done.returncode == 1
         assert "this is not a JWT" in done.stderr
+
+
+def test_signing_in_from_the_terminal(demo: tuple[Path, str]) -> None:
+    """`token get --browser`: a person signs in at the printed URL, the terminal gets the token."""
+    arguments = ["token", "get", "--browser", "--no-open", "--issuer", demo[1]]
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        lines = (line.strip() for line in process.stderr)
+        url = next(line for line in lines if line.startswith(demo[1]))
+        with httpx.Client(timeout=30) as http:
+            page = http.get(url, follow_redirects=True)
+            fields = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', page.text))
+            form = fields | {"login": "john.doe", "password": "demo-password"}
+            done = http.post(f"{demo[1]}/signin", data=form, follow_redirects=True)
+        assert "go back to the terminal" in done.text
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert payload_of(output)["sub"] == "john.doe"
+
+
+def test_nothing_answers(tmp_path: Path) -> None:
+    issuer = f"http://127.0.0.1:{free_port()}/id"
+    done = run(
+        *("token", "get", "--issuer", issuer, "--client-id", "x"),
+        cwd=tmp_path,
+        MINTGATE_CLIENT_SECRET="x",
+    )
+    assert done.returncode == 1
+    assert "is it running?" in done.stderr
+
+
+def test_a_wrong_secret_is_refused_with_words(demo: tuple[Path, str], tmp_path: Path) -> None:
+    done = run(
+        *("token", "get", "--issuer", demo[1], "--client-id", "demo.app/service"),
+        cwd=tmp_path,
+        MINTGATE_CLIENT_SECRET="wrong",
+    )
+    assert done.returncode == 1
+    assert "invalid_client" in done.stderr
+    assert "wrong" not in done.stderr

@@ -1,0 +1,138 @@
+"""An instance on https: served with a certificate, or behind a proxy that ends TLS [TOP-8]."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mintgate.store import Database, audit, instances
+from tests.wire.test_serve import free_port, run, serving
+from tests.world import PASSWORD, aspnet_hash
+
+FILE = """
+[instance]
+name = "lyra"
+database = "LYRA"
+base_url = "{base}"
+
+[[applications]]
+ApplicationUri = "web"
+Name = "Web"
+ClientType = "Public"
+ImpersonateLoginUrl = "https://app.example/cb"
+ImpersonateAsInternalUserAllowed = true
+
+[[users]]
+Login = "mira"
+Name = "Mira"
+UserType = "InternalUser"
+PasswordHash = "{password}"
+"""
+AUTHORIZE = {
+    "client_id": "web",
+    "redirect_uri": "https://app.example/cb",
+    "response_type": "code",
+    "scope": "openid",
+    "code_challenge": "a" * 43,
+    "code_challenge_method": "S256",
+}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    files[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+def declare(folder: Path, base: str) -> None:
+    file = folder / "instance.toml"
+    file.write_text(FILE.format(base=base, password=aspnet_hash(PASSWORD)))
+    done = run("apply", str(file), cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def sign_in(http: httpx.Client) -> httpx.Response:
+    page = http.get("/id/connect/authorize", params=AUTHORIZE, follow_redirects=True)
+    fields = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', page.text))
+    return http.post("/id/signin", data=fields | {"login": "mira", "password": PASSWORD})
+
+
+def test_https_with_a_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """[SGN-4] `__Host-` cookies with `Secure`."""
+    base = f"https://localhost:{(port := free_port())}"
+    declare(tmp_path, base)
+    files = ("--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1]))
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    with (
+        serving(tmp_path, port, *files, probe=(base, context)),
+        httpx.Client(base_url=base, verify=context) as http,
+    ):
+        answer = sign_in(http)
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-mintgate-")
+        assert "Secure" in cookie
+        assert "Path=/" in cookie
+        assert "Domain" not in cookie
+        done = http.get(answer.headers["location"])
+        assert done.headers["location"].startswith("https://app.example/cb?code=")
+
+
+def test_https_behind_a_trusted_proxy(tmp_path: Path) -> None:
+    """What the named proxy says of the caller's address is in the audit log."""
+    base = "https://lyra.example"
+    declare(tmp_path, base)
+    proxy = ("--trusted-proxy", "127.0.0.1")
+    with serving(tmp_path, port := free_port(), *proxy):
+        headers = {"Host": "lyra.example", "X-Forwarded-For": "203.0.113.9"}
+        url = f"http://127.0.0.1:{port}/id/connect/token"
+        answer = httpx.post(url, data={"grant_type": "x"}, headers=headers)
+        assert answer.json()["error"] == "unsupported_grant_type"
+    assert audited_address(tmp_path) == "203.0.113.9"
+
+
+def test_a_stranger_cannot_name_its_address(tmp_path: Path) -> None:
+    """Without `--trusted-proxy` the header means nothing."""
+    with serving(tmp_path, port := free_port(), "--demo"):
+        url = f"http://127.0.0.1:{port}/id/connect/token"
+        httpx.post(url, data={"grant_type": "x"}, headers={"X-Forwarded-For": "203.0.113.9"})
+    assert audited_address(tmp_path) == "127.0.0.1"
+
+
+def audited_address(folder: Path) -> str | None:
+    database = Database(f"sqlite:///{folder}/mintgate.db")
+    instance = database.read_now(instances.all_of)[0]
+    events = database.read_now(lambda c: audit.latest(c, instance.id))
+    database.close()
+    return next(event.address for event in events if event.event == "token.refused")
