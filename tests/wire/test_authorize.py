@@ -381,3 +381,10 @@ def test_landing_and_assets(shared_world: World) -> None:
     sheet = re.search(r'href="([^"]+style\.css)"', page.text)
     assert sheet is not None
     assert httpx.get(sheet[1]).headers["content-type"].startswith("text/css")
+
+
+@pytest.mark.parametrize("scope", ["email", "email phone", " "])
+def test_asking_for_nothing_that_can_be_granted(scope: str, shared_world: World) -> None:
+    """[SCP-7, TOK-10] A token must allow something: refused before anybody signs in."""
+    answer = answer_of(shared_world.browser().authorize(scope=scope))
+    assert answer["error"] == "invalid_scope"

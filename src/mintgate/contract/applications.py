@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 from base64 import b64decode
 from binascii import Error as Base64Error
 
@@ -116,7 +117,7 @@ def _problems_of_name(application: TrustedApplication) -> list[tuple[str, str]]:
     if any(len(text) > 254 for text in application.name.values()):
         found.append(("Name", "must have at most 254 characters [TAP-2]"))
     uri = application.application_uri
-    if not uri or any(c.isspace() or ord(c) < 33 or ord(c) == 127 for c in uri):
+    if not uri or any(c.isspace() or unicodedata.category(c) == "Cc" for c in uri):
         found.append(
             ("ApplicationUri", "must not be empty nor hold spaces or control characters [TAP-3]")
         )

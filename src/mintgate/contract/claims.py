@@ -49,11 +49,14 @@ class _AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("jti", "sid"):
             if name in set_ and not HEX_128.fullmatch(set_[name]):
                 raise BadClaims(f"{name} must be 32 upper-case hex digits [TOK-25, TOK-29]")
-        granted = set_["scope"]
-        if granted != scope_rules.token_order(granted):
-            raise BadClaims("scope must be in token order [SCP-20]")
-        if isinstance(set_["aud"], str) == scope_rules.has_api_scope(granted):
-            raise BadClaims("aud is an array exactly when an API scope is granted [TOK-50, TOK-52]")
+        granted, audience = set_["scope"], set_["aud"]
+        if not scope_rules.KNOWN_SCOPES.issuperset(granted):
+            raise BadClaims("scope has an unknown name [SCP-9]")
+        if granted != scope_rules.token_order(set(granted)):
+            raise BadClaims("scope must be in token order, each name once [SCP-9, SCP-20]")
+        further = audience[len(API_AUDIENCES) : -1] if isinstance(audience, tuple) else ()
+        if audience != audience_of(granted, set_["iss"], further):
+            raise BadClaims("aud must follow from scope and issuer [TOK-50, TOK-51, TOK-52]")
 
 
 class ServiceClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):

@@ -62,11 +62,16 @@ def is_registered(uri: str, comma_list: str | None, *, public: bool) -> bool:
 
 
 def origin_of(uri: str) -> str | None:
-    """The web origin of a redirect URI, for CORS [EP-8]; None for custom schemes."""
+    """The web origin of a redirect URI, as browsers spell it (RFC 6454 §6.1) [EP-8].
+
+    None for custom schemes.
+    """
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         return None
-    return f"{parts.scheme}://{parts.netloc}"
+    authority = parts.netloc.lower()
+    default_port = ":443" if parts.scheme == "https" else ":80"
+    return f"{parts.scheme}://{authority.removesuffix(default_port)}"
 
 
 def _without_loopback_port(uri: str) -> str | None:

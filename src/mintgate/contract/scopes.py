@@ -62,11 +62,12 @@ def for_authorization(requested: str | None, application_scope: Collection[str])
         InvalidScope: a scope outside the allowed set; no silent narrowing [SCP-7].
     """
     if requested is None:
-        return token_order(application_scope)  # [SCP-6]
-    names = tuple(n for n in parse(requested) if n not in DROPPED_OPENID_SCOPES)  # [SCP-17]
-    names = _replace_domain_api(names, application_scope)
-    _require(names, PROTOCOL_SCOPES.union(application_scope))  # [SCP-8]
-    return names
+        names = token_order(set(application_scope))  # [SCP-6]
+    else:
+        names = tuple(n for n in parse(requested) if n not in DROPPED_OPENID_SCOPES)  # [SCP-17]
+        names = _replace_domain_api(names, application_scope)
+        _require(names, PROTOCOL_SCOPES.union(application_scope))  # [SCP-8]
+    return something_of(names)
 
 
 def for_client_credentials(
@@ -84,8 +85,13 @@ def for_client_credentials(
         names = _replace_domain_api(parse(requested), application_scope)
         names = tuple(n for n in names if n not in PROTOCOL_SCOPES)  # [SCP-10]
         _require(names, allowed)
+    return something_of(names)
+
+
+def something_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names. Raises InvalidScope when there is none: a token must allow something."""
     if not names:
-        raise InvalidScope("No API scope can be granted to this request.")
+        raise InvalidScope("Nothing that can be granted to this application was asked for.")
     return names
 
 

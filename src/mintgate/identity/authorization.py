@@ -182,7 +182,7 @@ def _scopes(
     granted = scopes.for_authorization(parameters.get("scope"), application.scope_names)
     if application.is_public and not instance.public_refresh_tokens:  # [LIF-5]
         granted = tuple(name for name in granted if name != scopes.OFFLINE_ACCESS)
-    return granted
+    return scopes.something_of(granted)
 
 
 def _prompts(parameters: Mapping[str, str]) -> frozenset[str]:

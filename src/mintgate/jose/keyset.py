@@ -62,6 +62,9 @@ def _usable_key(member: Any) -> PublicKey | None:
     # A key that says what it is for is used for nothing else (RFC 7517 §4.2, §4.4).
     if member.get("use", "sig") != "sig" or member.get("alg", "RS256") != "RS256":
         return None
+    operations = member.get("key_ops", ["verify"])  # RFC 7517 §4.3
+    if not isinstance(operations, list) or "verify" not in operations:
+        return None
     try:
         key = RSAKey.import_key({"kty": "RSA", "n": member["n"], "e": member["e"]}).public_key
     except (JoseError, ValueError, TypeError, KeyError):

@@ -7,7 +7,7 @@ the end. A check raises a refusal, or `NotChecked` when it has nothing to compar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -38,6 +38,9 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     user_types: frozenset[UserType] = MAY_CALL_APIS_AS_USER
     expiry_leeway: float = 0.0
     start_leeway: float = 5.0
+
+
+_NOTHING_EXPECTED = Expected(issuer="", audience="")
 
 
 class Examined(msgspec.Struct, kw_only=True):
@@ -108,8 +111,10 @@ def check_signature(examined: Examined, _: Expected) -> None:
         raise InvalidToken("The token's signature is not valid.", cause="signature does not match")
     try:
         require_unique(token.payload_json, token.claims)
-    except DuplicateMember:
-        raise InvalidToken("The token is malformed.", cause="a claim is named twice") from None
+    except (DuplicateMember, RecursionError):
+        raise InvalidToken(
+            "The token is malformed.", cause="a claim is named twice, or nested too deep"
+        ) from None
 
 
 def check_issuer(examined: Examined, expected: Expected) -> None:
@@ -123,7 +128,7 @@ def check_issuer(examined: Examined, expected: Expected) -> None:
 def check_time(examined: Examined, expected: Expected) -> None:
     claims = examined.claims
     expires, starts, issued = claims.get("exp"), claims.get("nbf"), claims.get("iat")
-    if type(expires) is not int or type(starts) is not int or type(issued) is not int:
+    if not (_is_time(expires) and _is_time(starts) and _is_time(issued)):
         raise InvalidToken("The token's times are malformed.", cause="exp, nbf or iat is no int")
     now = examined.now
     if now >= expires + expected.expiry_leeway:
@@ -134,9 +139,12 @@ def check_time(examined: Examined, expected: Expected) -> None:
 
 def check_audience(examined: Examined, expected: Expected) -> None:
     audience = examined.claims.get("aud")
-    if audience != expected.audience and not (
-        isinstance(audience, list) and expected.audience in audience  # [TOK-53]
-    ):
+    # [TOK-53] One string, or an array of strings and nothing else.
+    if isinstance(audience, list) and all(isinstance(name, str) for name in audience):
+        is_meant = expected.audience in audience
+    else:
+        is_meant = audience == expected.audience
+    if not is_meant:
         raise InvalidToken(
             "The token is not for this API.", cause=f"aud does not have {expected.audience}"
         )
@@ -160,6 +168,15 @@ def check_claims(examined: Examined, _: Expected) -> None:
         raise InvalidToken(
             "The token lacks a required claim.", cause="scope is not an array of texts"
         )
+
+
+def has_required_claims(examined: Examined) -> bool:
+    """Whether the claims are complete enough to look up their state."""
+    try:
+        check_claims(examined, _NOTHING_EXPECTED)
+    except InvalidToken:
+        return False
+    return True
 
 
 def check_database(examined: Examined, expected: Expected) -> None:
@@ -241,6 +258,11 @@ def explain(examined: Examined, expected: Expected) -> list[CheckOutcome]:
         else:
             outcomes.append(CheckOutcome(check.id, check.name, "passed", ""))
     return outcomes
+
+
+def _is_time(value: Any) -> TypeGuard[int]:
+    # [TOK-11] A bool is no number here, and a number beyond 64 bits is no time.
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _token(examined: Examined) -> CompactToken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from mintgate.contract.errors import InvalidToken, NoCredential, SeveralCredentials
@@ -10,6 +11,7 @@ from mintgate.verify.principal import Principal
 from mintgate.verify.verifier import Verifier
 
 _API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
+_REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -51,9 +53,14 @@ class Guard:
     Args:
         verifier: checks the tokens.
         audience: the API's name, which is also the realm of its challenges.
+
+    Raises:
+        ValueError: an audience that would break the header which names it.
     """
 
     def __init__(self, verifier: Verifier, audience: str) -> None:
+        if not _REALM.fullmatch(audience):
+            raise ValueError("an audience is printable ASCII without quotes and backslashes")
         self.verifier = verifier
         self.audience = audience
 

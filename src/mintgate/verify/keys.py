@@ -111,23 +111,21 @@ class RemoteKeys:
         """
         with self._lock:
             now = self._clock()
+            if self._max_stale is not None and now - self._fetched_at > self._max_stale:
+                self._keys = None
             known = self._keys is not None and self._keys.get(kid) is not None
             if (known and now - self._fetched_at <= self._max_age) or (
                 now - self._tried_at < self._cooldown
             ):
-                if self._keys is None and self._error is not None:
-                    raise KeysUnavailable(str(self._error)) from self._error
+                self._require_keys()
                 return
             self._tried_at = now
             try:
                 self._keys = self._fetch()
                 self._fetched_at, self._error = self._clock(), None
-            except (httpx.HTTPError, ValueError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
                 self._error = error
-                if self._keys is None:
-                    raise KeysUnavailable(
-                        f"cannot get keys from {self._issuer}: {error}"
-                    ) from error
+                self._require_keys()
 
     async def refresh_async(self, kid: str) -> None:
         """The same for an event loop: one thread fetches, every task waits for it."""
@@ -138,6 +136,12 @@ class RemoteKeys:
             self._fetching[loop] = task
             task.add_done_callback(lambda _: self._fetching.pop(loop, None))
         await asyncio.shield(task)
+
+    def _require_keys(self) -> None:
+        if self._keys is None and self._error is not None:
+            raise KeysUnavailable(
+                f"cannot get keys from {self._issuer}: {self._error}"
+            ) from self._error
 
     def _refresh_in_background(self) -> None:
         if self._lock.locked() or self._clock() - self._tried_at < self._cooldown:
@@ -156,7 +160,7 @@ class RemoteKeys:
         return KeySet.from_json(self._get(jwks_uri))
 
     def _get(self, url: str) -> bytes:
-        with self._http.stream("GET", url) as response:
+        with self._http.stream("GET", url, follow_redirects=False) as response:
             response.raise_for_status()
             body = bytearray()
             for piece in response.iter_bytes():

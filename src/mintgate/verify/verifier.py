@@ -134,7 +134,7 @@ class Verifier:
         if kid is not None:
             self._keys.refresh(kid)
             examined = self._examine(token)
-        if self._state is not None and isinstance(examined.claims.get("client_id"), str):
+        if self._state is not None and checks.has_required_claims(examined):
             claims = examined.claims
             examined.state = self._state.find(claims) or self._state.load(claims)
         return checks.explain(examined, self._expect(audience, scopes))
@@ -216,6 +216,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
             expires_at=claims["exp"],
             claims=claims,
         )
+    is_admin = claims.get("is_admin")
     return Principal(
         kind="user",
         issuer=claims["iss"],
@@ -228,7 +229,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         jti=claims["jti"],
         session=claims["sid"],
         expires_at=claims["exp"],
-        is_admin=claims.get("is_admin") in (True, "true"),  # [API-22]
+        is_admin=is_admin is True or is_admin == "true",  # [API-22]
         name=_text(claims, "name"),
         email=_text(claims, "email"),
         locale=_text(claims, "locale"),
