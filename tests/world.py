@@ -19,14 +19,17 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import msgspec
 import uvicorn
+from sqlalchemy import insert
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
+from mintgate.identity.directory import Directory
 from mintgate.server import declaration
 from mintgate.server.application import Application
 from mintgate.store import AuditEvent, Database, applications, audit, feed, instances, schema, users
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
+from mintgate.store.tables import application_authorizations
 
 NOW = 1_790_000_100.0
 PASSWORD = "correct horse battery staple"
@@ -188,13 +191,13 @@ class World:
         self.sync()
 
     def sync(self) -> None:
-        """Wait until the server knows what this process committed; at most a second [TOP-13]."""
+        """Wait until the server knows what this process committed [TOP-13]."""
         if self.application is None:
             return
         position = self.database.read_now(feed.positions)[self.instance.id]
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + 10.0
         while self.application.follower.position_of(self.instance.id) < position:
-            assert time.monotonic() < deadline, "the change was not seen within a second"
+            assert time.monotonic() < deadline, "the change was not seen"
             time.sleep(0.01)
 
     def change_user(self, login: str, /, **changes: Any) -> User:
@@ -218,6 +221,26 @@ class World:
             applications.change(tx, self.instance.id, changed)
         self.sync()
         return changed
+
+    def block_user(self, login: str, client_id: str, **record: Any) -> None:
+        """An authorization record that keeps the user out of the application [TAP-30]."""
+        user, application = self.change_user(login), self.change_application(client_id)
+        with self.database.begin() as tx:
+            tx.connection.execute(
+                insert(application_authorizations).values(
+                    instance_id=self.instance.id,
+                    id="1",
+                    application_id=application.id,
+                    context_user=user.id,
+                    grant_time_utc=1,
+                    **(record or {"is_revoked": True}),
+                )
+            )
+
+    def server_directory(self) -> Directory:
+        """What the server's process knows of the instance."""
+        assert self.application is not None
+        return self.application._instances[self.instance.id].directory
 
     def events(self, name: str) -> list[AuditEvent]:
         """The audit events of this name, newest first."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
+from mintgate.store import applications, users
+from mintgate.store.tables import consents
 from tests.world import BACKOFFICE, PASSWORD, REDIRECT, SPA, World, answer_of, payload_of, pkce
 
 CHALLENGE = pkce()[1]
@@ -326,22 +330,7 @@ def test_type_gate(world: World) -> None:
 )
 def test_authorization_record(record: dict[str, Any], admitted: bool, world: World) -> None:
     """[AUT-36]"""
-    from sqlalchemy import insert
-
-    from mintgate.store.tables import application_authorizations
-
-    user, application = world.change_user("mira.k"), world.change_application(BACKOFFICE)
-    with world.database.begin() as tx:
-        tx.connection.execute(
-            insert(application_authorizations).values(
-                instance_id=world.instance.id,
-                id="1",
-                application_id=application.id,
-                context_user=user.id,
-                grant_time_utc=1,
-                **{"is_revoked": False} | record,
-            )
-        )
+    world.block_user("mira.k", BACKOFFICE, **({"is_revoked": False} | record))
     answer = answer_of(world.browser().sign_in())
     assert ("code" in answer) is admitted
     assert admitted or answer["error"] == "access_denied"
@@ -388,3 +377,109 @@ def test_asking_for_nothing_that_can_be_granted(scope: str, shared_world: World)
     """[SCP-7, TOK-10] A token must allow something: refused before anybody signs in."""
     answer = answer_of(shared_world.browser().authorize(scope=scope))
     assert answer["error"] == "invalid_scope"
+
+
+def test_errors_take_the_response_mode_that_was_asked_for(shared_world: World) -> None:
+    """[AUT-24, AUT-49]"""
+    page = shared_world.browser().authorize(response_type="x", response_mode="form_post")
+    assert page.status_code == 200
+    assert 'name="error" value="unsupported_response_type"' in page.text
+
+
+def test_head_issues_nothing(world: World) -> None:
+    """[EP-9] a link preview must not use up a sign-in."""
+    browser = world.browser()
+    browser.sign_in()
+    issued = len(world.events("code.issued"))
+    url = f"/id/connect/authorize?client_id={BACKOFFICE}&response_type=code&redirect_uri={REDIRECT}"
+    assert browser.http.head(url).status_code == 405
+    assert len(world.events("code.issued")) == issued
+
+
+def test_a_page_left_open_is_no_licence(world: World) -> None:
+    """[AUT-9, AUT-10] the sign-in that prompt=login asked for is fresh, or asked for again."""
+    browser = world.browser()
+    page = browser.authorize(prompt="login")
+    form = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', page.text))
+    done = browser.http.post("/id/signin", data=form | {"login": "mira.k", "password": PASSWORD})
+    world.clock.advance(301)
+    assert "<h1>Sign in</h1>" in browser.follow(done).text
+
+
+def test_an_interaction_gives_one_code(world: World) -> None:
+    """Resumed twenty times at once: one code."""
+    browser = world.browser()
+    page = browser.authorize()
+    form = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', page.text))
+    done = browser.http.post("/id/signin", data=form | {"login": "mira.k", "password": PASSWORD})
+    url = done.headers["location"]
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: browser.http.get(url), range(20)))
+    assert sum(answer.is_redirect for answer in answers) == 1
+    assert len(world.events("code.issued")) == 1
+
+
+def test_a_request_that_is_too_long(shared_world: World) -> None:
+    """Strangers cannot fill the database with kept requests."""
+    answer = shared_world.browser().authorize("POST", state="x" * 20_000)
+    assert answer.status_code == 400
+    assert "too long" in answer.text
+
+
+def test_an_internal_failure_goes_back_to_the_application(world: World) -> None:
+    """[AUT-37] The row of the application's consent is broken, as an operator's hand might do."""
+    application = world.change_application(BACKOFFICE, require_consent=True)
+    user = world.change_user("mira.k")
+    with world.database.begin() as tx:
+        tx.connection.execute(
+            insert(consents).values(
+                instance_id=world.instance.id,
+                user_id=user.id,
+                application_id=application.id,
+                scopes=17,
+                given_at=1.0,
+            )
+        )
+    answer = answer_of(world.browser().sign_in())
+    assert answer["error"] == "server_error"
+    assert answer["state"] == "st-1"
+
+
+def test_a_community_user_agrees_to_what_is_shown(world: World) -> None:
+    """[EXT-2, SCP-13]"""
+    application = world.change_application(BACKOFFICE, require_consent=True)
+    user = world.change_user("buyer@client.example")
+    browser = world.browser()
+    page = browser.sign_in("buyer@client.example", scope="openid read")
+    assert "Read the data" not in page.text
+    assert "code" in answer_of(browser.submit(page, action="allow"))
+    remembered = world.database.read_now(
+        lambda c: applications.consented_scopes(c, world.instance.id, user.id, application.id)
+    )
+    assert remembered == {"openid"}
+
+
+def test_cancel_is_audited(world: World) -> None:
+    browser = world.browser()
+    browser.submit(browser.authorize(), action="cancel")
+    assert "pressed cancel" in (world.events("authorization.refused")[0].cause or "")
+
+
+def test_a_password_changed_during_the_sign_in(world: World) -> None:
+    """[USR-22, EXT-1] the upgrade of an imported hash never undoes a change."""
+    user = world.change_user("mira.k")
+    with world.database.begin() as tx:
+        users.set_password(tx, world.instance.id, user.id, "$argon2id$new")
+        assert not users.upgrade_password_hash(tx, world.instance.id, user.id, "old", "x")
+    stored = world.database.read_now(lambda c: users.password_hash(c, world.instance.id, user.id))
+    assert stored == "$argon2id$new"
+
+
+def test_a_password_change_ends_the_sign_ins(world: World) -> None:
+    """[USR-22]"""
+    browser = world.browser()
+    browser.sign_in()
+    user = world.change_user("mira.k")
+    with world.database.begin() as tx:
+        users.set_password(tx, world.instance.id, user.id, "$argon2id$new")
+    assert answer_of(browser.authorize(prompt="none"))["error"] == "login_required"

@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from mintgate.contract.users import UserType
-from tests.world import BACKOFFICE, NOW, SPA, World, answer_of, payload_of, pkce
+from mintgate.store import users
+from tests.world import (
+    BACKOFFICE,
+    NOW,
+    PASSWORD_HASH,
+    SPA,
+    Browser,
+    World,
+    answer_of,
+    payload_of,
+    pkce,
+)
 
 CODE = "openid profile read offline_access"
 
@@ -153,7 +164,8 @@ def test_second_redemption_takes_back_what_the_first_gave(world: World) -> None:
 USER_CHANGES: list[tuple[str, dict[str, Any], str]] = [
     ("TKN-51-inactive", {"active": False}, "invalid_grant"),
     ("TKN-51-locked", {"locked_until": NOW + 60}, "invalid_grant"),
-    ("TKN-52", {"user_type": UserType.SYSTEM}, "unauthorized_client"),
+    ("TKN-51-type", {"user_type": UserType.COMMUNITY}, "invalid_grant"),
+    ("TKN-51-no-login", {"user_type": UserType.SYSTEM}, "invalid_grant"),
 ]
 
 
@@ -164,6 +176,84 @@ def test_user_changed_before_the_exchange(change: dict[str, Any], error: str, wo
     code = world.browser().code()
     world.change_user("mira.k", **change)
     assert world.redeem(code).json()["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        pytest.param(
+            {"impersonate_as_internal_user_allowed": False}, "unauthorized_client", id="TKN-52"
+        ),
+        pytest.param({"scope": "update"}, "invalid_grant", id="TAP-31"),
+    ],
+)
+def test_application_changed_before_the_exchange(
+    change: dict[str, Any], error: str, world: World
+) -> None:
+    code = world.browser().code()
+    world.change_application(BACKOFFICE, **change)
+    assert world.redeem(code).json()["error"] == error
+
+
+def sign_out(world: World, browser: Browser) -> None:
+    browser.submit(browser.http.get("/id/connect/endsession"))
+
+
+def change_password(world: World, browser: Browser) -> None:
+    user = world.change_user("mira.k")
+    with world.database.begin() as tx:
+        users.set_password(tx, world.instance.id, user.id, PASSWORD_HASH)
+
+
+def disable_and_enable(world: World, browser: Browser) -> None:
+    world.change_application(BACKOFFICE, is_enabled=False)
+    world.change_application(BACKOFFICE, is_enabled=True)
+
+
+def block(world: World, browser: Browser) -> None:
+    world.block_user("mira.k", BACKOFFICE)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(sign_out, id="END-4"),
+        pytest.param(change_password, id="USR-22"),
+        pytest.param(disable_and_enable, id="LIF-15"),
+        pytest.param(block, id="TAP-30"),
+    ],
+)
+def test_a_code_ends_with_what_it_came_from(
+    end: Callable[[World, Browser], None], world: World
+) -> None:
+    """Else a new refresh token would outlive what was ended."""
+    browser = world.browser()
+    code = answer_of(browser.sign_in(scope=CODE))["code"]
+    end(world, browser)
+    assert world.redeem(code).json()["error"] == "invalid_grant"
+
+
+def test_a_clock_that_is_behind(world: World) -> None:
+    """[API-9] machines' clocks differ: the code of one machine is redeemed at another."""
+    code = world.browser().code(scope=CODE)
+    world.clock.advance(-2)
+    answer = world.redeem(code)
+    assert answer.status_code == 200, answer.text
+    tokens = answer.json()
+    claims = payload_of(tokens["id_token"])
+    assert claims["auth_time"] == claims["iat"]
+    assert world.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_without_a_key_nothing_is_used_up(world: World) -> None:
+    """503 before the code is redeemed: the retry succeeds."""
+    directory = world.server_directory()
+    code = world.browser().code()
+    kept, directory._keys = directory._keys, []
+    answer = world.redeem(code)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    directory._keys = kept
+    assert world.redeem(code).status_code == 200
 
 
 def test_userinfo(shared_world: World) -> None:

@@ -131,3 +131,37 @@ def test_sign_out_drops_the_cookie(world: World) -> None:
         ENDPOINT, params={"id_token_hint": tokens["id_token"]}
     )
     assert "max-age=0" in answer.headers["set-cookie"].lower()
+
+
+def test_a_genuine_hint_ends_what_the_session_gave(world: World) -> None:
+    """[END-4, LIF-15] also when the browser's session is over already."""
+    browser, tokens = signed_in(world)
+    world.clock.advance(24 * 3600)
+    answer = browser.http.get(
+        ENDPOINT,
+        params={"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": LOGOUT},
+    )
+    assert answer.headers["location"] == LOGOUT
+    assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_the_hint_is_stored_nowhere(world: World) -> None:
+    """[TOK-14]"""
+    browser, tokens = signed_in(world)
+    hint = tokens["id_token"]
+    page = browser.follow(browser.http.post(ENDPOINT, data={"id_token_hint": hint + "x"}))
+    browser.http.post(ENDPOINT, data={"id_token_hint": hint, "padding": "y" * 50_000})
+    assert hint not in page.text
+    path = world.database_url.removeprefix("sqlite:///")
+    for suffix in ("", "-wal"):
+        with open(path + suffix, "rb") as file:
+            data = file.read()
+        assert hint.encode() not in data
+        assert b"y" * 100 not in data
+
+
+def test_methods(shared_world: World) -> None:
+    """[EP-9]"""
+    for path in ("signin", "connect/endsession", "consent"):
+        answer = shared_world.http.put(f"/id/{path}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")

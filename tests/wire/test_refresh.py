@@ -9,6 +9,7 @@ import pytest
 
 from mintgate.contract.identifiers import secret_hash
 from mintgate.contract.users import UserType
+from mintgate.store import applications, refresh, users
 from tests.world import BACKOFFICE, FULL, SPA, World, payload_of, pkce
 
 DAY = 24 * 3600
@@ -136,14 +137,13 @@ def disable_and_enable(world: World) -> None:
 
 
 def change_password(world: World) -> None:
-    from mintgate.store import users
-
     user = world.change_user("mira.k")
     with world.database.begin() as tx:
         users.set_password(tx, world.instance.id, user.id, "$argon2id$new")
 
 
 ENDED: list[tuple[str, Change]] = [
+    ("TAP-30", lambda w: w.block_user("mira.k", BACKOFFICE)),
     ("LIF-15-disabled", disable_and_enable),
     ("USR-22", change_password),
 ]
@@ -167,8 +167,6 @@ def test_rotated_secret(world: World) -> None:
 
 def test_removed_application(world: World) -> None:
     """[TAP-33] its refresh tokens die, its JWTs fail API-13."""
-    from mintgate.store import applications
-
     tokens = world.user_tokens()
     application = world.change_application(BACKOFFICE)
     with world.database.begin() as tx:
@@ -192,9 +190,18 @@ class TestGrace:
         again = world.refresh(first)
         assert again.status_code == 200
         assert world.refresh(again.json()["refresh_token"]).status_code == 200
+        assert world.events("token.refreshed_within_grace")
         # Now a successor was used: the first is no longer the immediate predecessor.
         assert world.refresh(first).json()["error"] == "invalid_grant"
         assert world.refresh(lost).json()["error"] == "invalid_grant"
+
+    def test_of_two_successors_only_one_lives(self, world: World) -> None:
+        """[LIF-14] a thief within the grace is found out as soon as both go on."""
+        first = world.user_tokens()["refresh_token"]
+        mine, other = (world.refresh(first).json()["refresh_token"] for _ in range(2))
+        mine = world.refresh(mine).json()["refresh_token"]
+        assert world.refresh(other).json()["error"] == "invalid_grant"
+        assert world.refresh(mine).json()["error"] == "invalid_grant"
 
     def test_later_use_is_a_replay(self, world: World) -> None:
         first = world.user_tokens()["refresh_token"]
@@ -219,3 +226,20 @@ def test_live_token_is_stored_as_a_digest_only(world: World) -> None:
             data = file.read()
         assert code.encode() not in data
         assert token.encode() not in data
+
+
+def test_a_family_that_ends_while_it_is_rotated(world: World) -> None:
+    """[LIF-15] what counts is the family at the moment of the commit, not when it was looked at."""
+    token = world.user_tokens()["refresh_token"]
+    user = world.change_user("mira.k")
+    write = world.server_database.write
+
+    async def write_after_a_sign_out(work: Any) -> Any:
+        world.server_database.write = write  # type: ignore[method-assign]
+        with world.database.begin() as tx:
+            refresh.revoke_of_user(tx, world.instance.id, user.id, "signed_out")
+        return await write(work)
+
+    world.server_database.write = write_after_a_sign_out  # type: ignore[method-assign]
+    assert world.refresh(token).json()["error"] == "invalid_grant"
+    assert not world.events("token.refreshed")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -150,6 +152,7 @@ BODIES: list[tuple[str, bytes, str]] = [
     ("too-many", b"&".join(b"a%d=1" % n for n in range(500)), FORM_TYPE),
     ("empty", b"", FORM_TYPE),
     ("nul", b"grant_type=\x00", FORM_TYPE),
+    ("nul-encoded", b"grant_type=client_credentials&client_id=%00", FORM_TYPE),
 ]
 
 
@@ -190,10 +193,12 @@ STRANGE = "a+b%2Bc:d e&f=ж~"
     [
         pytest.param(f"{quote_plus(STOCK)}:{quote_plus(STRANGE)}", id="TKN-6-encoded"),
         pytest.param(f"{STOCK}:{STRANGE}", id="TKN-6-raw"),
+        pytest.param(f"{STOCK}:ab%ffcd", id="TKN-6-raw-no-utf-8"),
     ],
 )
 def test_basic_with_strange_secret(pair: str, world: World) -> None:
-    world.change_application(STOCK, application_secret_hash=secret_hash(STRANGE))
+    secret = "ab%ffcd" if "%ff" in pair else STRANGE
+    world.change_application(STOCK, application_secret_hash=secret_hash(secret))
     header = "Basic " + base64.b64encode(pair.encode()).decode()
     answer = world.http.post("/id/connect/token", data=CC, headers={"Authorization": header})
     assert answer.status_code == 200, answer.text
@@ -243,6 +248,7 @@ def test_instance_setting_changes_the_lifetime(a_world: Any) -> None:
 def test_refusals_are_audited_with_their_cause(world: World) -> None:
     world.request_token((STOCK, "wrong"), **CC)
     (event,) = world.events("token.refused")
+    assert event.application == STOCK
     assert event.cause == "invalid_client: wrong secret"
     assert event.address == "127.0.0.1"
 
@@ -259,3 +265,26 @@ def test_foreign_host_is_misdirected(shared_world: World) -> None:
         assert document["issuer"] == shared_world.issuer
     health = httpx.get(f"{shared_world.base}/healthz", headers={"Host": "evil.example"})
     assert health.status_code == 200
+
+
+def test_half_a_form_does_nothing(world: World) -> None:
+    """A connection cut before `&scope=…` must not rotate a token with all scopes."""
+    token = world.user_tokens()["refresh_token"]
+    start = f"grant_type=refresh_token&client_id={BACKOFFICE}&client_secret={SECRET}"
+    body = f"{start}&refresh_token={token}"
+    head = (
+        f"POST /id/connect/token HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\n"
+        f"Content-Type: {FORM_TYPE}\r\nContent-Length: {len(body) + 100}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", world.port)) as connection:
+        connection.sendall((head + body).encode())
+    assert world.refresh(token, scope="openid").json()["scope"] == "openid"
+
+
+def test_an_anonymous_nul_fails_nobody_else(world: World) -> None:
+    poison = {"grant_type": "nope", "client_id": "a\0b"}
+    with ThreadPoolExecutor(8) as threads:
+        good = [threads.submit(world.service_token) for _ in range(40)]
+        bad = [threads.submit(lambda: world.request_token(None, **poison)) for _ in range(40)]
+    assert all(result.result() for result in good)
+    assert {result.result().status_code for result in bad} == {400}

@@ -31,6 +31,26 @@ _PROMPTS = frozenset({"none", "login", "select_account", "consent"})
 # RFC 7636 §4.2: the base64url of a SHA-256 has exactly 43 characters [AUT-8].
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 MAX_AGE_DIGITS = 10
+KNOWN_PARAMETERS = frozenset(
+    {
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "prompt",
+        "max_age",
+        "login_hint",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    }
+)
+MAX_REQUEST_CHARACTERS = 16 * 1024
+"""Of all known parameters together: it is kept while a person signs in."""
 
 
 class ReturnAddress(msgspec.Struct, frozen=True):
@@ -84,13 +104,16 @@ def validate(
         PageRefusal: client or redirect URI are not to be trusted.
         ReturnedRefusal: everything else.
     """
+    if sum(map(len, parameters.values())) > MAX_REQUEST_CHARACTERS:
+        raise PageRefusal(InvalidRequest("The request is too long."))
     application, redirect_uri = _require_return_address(parameters, application)
     state = parameters.get("state")
-    address = ReturnAddress(redirect_uri, "query", state)
+    # Errors take the mode that was asked for, also those that are found before it is checked.
+    asked_mode = _MODES.get(parameters.get("response_mode", "query"), "query")
+    address = ReturnAddress(redirect_uri, asked_mode, state)
     try:
         _require_response_type(parameters)
-        mode = _response_mode(parameters)
-        address = ReturnAddress(redirect_uri, mode, state)
+        _require_response_mode(parameters)
         _refuse_request_objects(parameters)
         _require_flag(application)
         challenge = _challenge(parameters, application)
@@ -140,11 +163,9 @@ def _require_response_type(parameters: Mapping[str, str]) -> None:
         raise UnsupportedResponseType
 
 
-def _response_mode(parameters: Mapping[str, str]) -> ResponseMode:
-    mode = _MODES.get(parameters.get("response_mode", "query"))
-    if mode is None:
+def _require_response_mode(parameters: Mapping[str, str]) -> None:
+    if parameters.get("response_mode", "query") not in _MODES:
         raise InvalidRequest("The response_mode must be query, fragment or form_post.")
-    return mode
 
 
 def _refuse_request_objects(parameters: Mapping[str, str]) -> None:

@@ -57,13 +57,13 @@ async def authenticate(
     Raises:
         InvalidClient, InvalidRequest, UnauthorizedClient: see TKN-33 to TKN-38.
     """
-    refusal = InvalidClient(cause="no attempt was made")
-    for client_id, secret in _pairs(presented):
-        try:
-            return await _authenticate_pair(client_id, secret, presented, grant_type, directory)
-        except InvalidClient as error:
-            refusal = error
-    raise refusal
+    pair = (presented.client_id, presented.secret)
+    try:
+        return await _authenticate_pair(*pair, presented, grant_type, directory)
+    except InvalidClient:
+        if presented.raw is None:
+            raise
+    return await _authenticate_pair(*presented.raw, presented, grant_type, directory)
 
 
 async def _authenticate_pair(
@@ -96,13 +96,6 @@ async def _authenticate_pair(
     return application
 
 
-def _pairs(presented: PresentedClient) -> list[tuple[str, str | None]]:
-    pairs: list[tuple[str, str | None]] = [(presented.client_id, presented.secret)]
-    if presented.raw is not None:
-        pairs.append(presented.raw)
-    return pairs
-
-
 def _from_basic(authorization: str) -> PresentedClient:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
@@ -111,13 +104,16 @@ def _from_basic(authorization: str) -> PresentedClient:
         client_id, colon, secret = (
             b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
         )
-        if not colon:
-            raise ValueError
-        decoded = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (Base64Error, ValueError):
         raise InvalidRequest("The Authorization header is malformed.") from None
+    if not colon or "\0" in client_id:
+        raise InvalidRequest("The Authorization header is malformed.")
     # RFC 6749 §2.3.1 form-url-encodes both halves; Authlib and curl -u send them raw [TKN-6].
     raw = (client_id, secret)
+    try:
+        decoded = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except UnicodeDecodeError:
+        decoded = raw  # it cannot have been encoded
     is_ambiguous = any(mark in half for half in raw for mark in "%+")
     return PresentedClient(
         decoded[0], decoded[1] or None, basic=True, raw=raw if is_ambiguous else None

@@ -20,13 +20,22 @@ from mintgate.contract.instance import Instance
 from mintgate.contract.redirects import origin_of, registered_uris
 from mintgate.contract.users import User
 from mintgate.jose import KeySet, PublicKey, SigningKey
-from mintgate.store import Change, Database, applications, keys, revocations, users
+from mintgate.store import (
+    Change,
+    Database,
+    DatabaseUnavailable,
+    applications,
+    keys,
+    revocations,
+    users,
+)
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.verify.state import TokenState, UserState
+from mintgate.verify.state import StateUnavailable, TokenState, UserState
 
 V = TypeVar("V")
 MAX_ENTRIES = 10_000
 MAX_AGE_SECONDS = 300.0
+Revoked = dict[str, float]
 
 
 class _Copies(Generic[V]):
@@ -82,7 +91,7 @@ class Directory:
         self._applications: _Copies[TrustedApplication] = _Copies(monotonic)
         self._users: _Copies[User] = _Copies(monotonic)
         self._keys: list[tuple[SigningKey, float]] = []
-        self._revoked: dict[str, float] = {}
+        self._revoked: Revoked = {}
         self._origins: frozenset[str] | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
         self._generation = 0
@@ -90,7 +99,7 @@ class Directory:
 
     async def start(self) -> None:
         """Load keys and revoked tokens."""
-        await self._database.read(self._reload)
+        await self._reload()
 
     def apply(self, changes: list[Change]) -> None:
         """Drop what the committed changes concern."""
@@ -149,17 +158,19 @@ class Directory:
             TemporarilyUnavailable: the instance has none.
         """
         if self._must_reload:
-            await self._database.read(self._reload)
+            await self._reload()
+        if not self._keys:
+            raise TemporarilyUnavailable(cause="the instance has no signing key")
         now = self._clock()
         for key, active_from in reversed(self._keys):
             if active_from <= now:
                 return key
-        raise TemporarilyUnavailable(cause="the instance has no active signing key")
+        return self._keys[0][0]  # the first key of all, seen by a clock that is behind
 
     async def key_set(self) -> KeySet:
         """What the JWKS publishes."""
         if self._must_reload:
-            await self._database.read(self._reload)
+            await self._reload()
         return KeySet(key.public for key, _ in self._keys)
 
     async def browser_origins(self) -> frozenset[str]:
@@ -187,12 +198,11 @@ class Directory:
         return next((key.public for key, _ in self._keys if key.kid == kid), None)
 
     def refresh(self, kid: str) -> None:
-        if self._must_reload:
-            self._database.read_now(self._reload)
+        raise NotImplementedError("inside the server tokens are checked in the event loop")
 
     async def refresh_async(self, kid: str) -> None:
         if self._must_reload:
-            await self._database.read(self._reload)
+            await self._reload()
 
     # Its state source [API-13, API-14].
 
@@ -210,6 +220,12 @@ class Directory:
         return self._database.read_now(lambda connection: self._load(connection, claims))
 
     async def load_async(self, claims: dict[str, Any]) -> TokenState:
+        try:
+            return await self._load_async(claims)
+        except DatabaseUnavailable as error:
+            raise StateUnavailable(str(error)) from error
+
+    async def _load_async(self, claims: dict[str, Any]) -> TokenState:
         generation = self._generation
         application = await self.application(claims["client_id"])
         user_id = claims.get("client_system_user_id") or claims.get("sub_id")
@@ -248,13 +264,21 @@ class Directory:
             else None,
         )
 
-    def _reload(self, connection: Connection) -> None:
-        generation = self._generation
+    async def _reload(self) -> None:
+        """Read keys and revoked tokens; again, when something changed meanwhile."""
+        while True:
+            generation = self._generation
+            loaded_keys, revoked = await self._database.read(self._rows)
+            if generation == self._generation:
+                self._keys, self._revoked, self._must_reload = loaded_keys, revoked, False
+                return
+
+    def _rows(self, connection: Connection) -> tuple[list[tuple[SigningKey, float]], Revoked]:
         instance_id = self.instance.id
-        self._keys = keys.all_of(connection, instance_id, self._kek)
-        self._revoked = revocations.live(connection, instance_id, self._clock())
-        if generation == self._generation:
-            self._must_reload = False
+        return (
+            keys.all_of(connection, instance_id, self._kek),
+            revocations.live(connection, instance_id, self._clock()),
+        )
 
 
 def _has_id(application_id: str, application: TrustedApplication) -> bool:

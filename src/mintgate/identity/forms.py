@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+import asyncio
+from urllib.parse import unquote_plus
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from mintgate.contract.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 100
+BODY_SECONDS = 10
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -34,23 +36,23 @@ def parse_parameters(text: bytes) -> dict[str, str]:
     Raises:
         InvalidRequest: a repeated parameter, or text that is not UTF-8.
     """
+    parameters: dict[str, str] = {}
     try:
-        pairs = parse_qsl(
-            text.decode("utf-8", errors="strict"),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=MAX_FIELDS,
-        )
+        pairs = text.decode("utf-8").split("&") if text else []
+        if len(pairs) > MAX_FIELDS:
+            raise InvalidRequest("The request has too many parameters.")
+        for pair in pairs:
+            name, _, value = pair.partition("=")
+            if "%" in pair or "+" in pair:
+                name = unquote_plus(name, errors="strict")
+                value = unquote_plus(value, errors="strict")
+            if "\0" in name or "\0" in value:
+                raise InvalidRequest("A parameter holds a NUL character.")
+            if name in parameters:
+                raise InvalidRequest("A parameter was sent more than once.")
+            parameters[name] = value
     except UnicodeDecodeError:
         raise InvalidRequest("A parameter is not percent-encoded UTF-8.") from None
-    except ValueError:
-        raise InvalidRequest("The request has too many parameters.") from None
-    parameters: dict[str, str] = {}
-    for name, value in pairs:
-        if name in parameters:
-            raise InvalidRequest("A parameter was sent more than once.")
-        parameters[name] = value
     return {name: value for name, value in parameters.items() if value}
 
 
@@ -69,15 +71,29 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
     if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
         raise InvalidRequest(f"Send the parameters as {FORM_TYPE}.")
     message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        if len(body) > MAX_BODY_BYTES:
-            break
-        message = await receive()
-        body += message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")  # one message holds it all, nearly always
+    else:
+        body = await _rest_of_body(message, receive)
     if len(body) > MAX_BODY_BYTES:
         raise InvalidRequest(f"The body is longer than {MAX_BODY_BYTES} bytes.")
     return parse_parameters(body)
+
+
+async def _rest_of_body(message: Message, receive: Receive) -> bytes:
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                if message["type"] != "http.request":
+                    # Half a form says something else than the whole one: nothing is done.
+                    raise InvalidRequest("The connection ended before the body did.")
+                body += bytes(message.get("body", b""))
+                if len(body) > MAX_BODY_BYTES or not message.get("more_body"):
+                    return body
+                message = await receive()
+    except TimeoutError:
+        raise InvalidRequest(f"The body did not come within {BODY_SECONDS} seconds.") from None
 
 
 def client_address(scope: Scope) -> str | None:

@@ -7,7 +7,7 @@ import msgspec
 from mintgate.contract import lifetimes
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_secret, token_digest
-from mintgate.store import Database, Transaction, sessions
+from mintgate.store import AuditEvent, Database, Transaction, sessions
 from mintgate.store.sessions import Interaction
 
 
@@ -55,8 +55,11 @@ class Interactions:
             return None
         return OpenInteraction(name, row)
 
-    async def close(self, interaction: OpenInteraction) -> None:
+    async def close(self, interaction: OpenInteraction, event: AuditEvent) -> None:
+        """End it, and write down why."""
+
         def work(tx: Transaction) -> None:
             sessions.close_interaction(tx, self._instance_id, interaction.row.id_hash)
+            tx.record(event)
 
         await self._database.write(work)

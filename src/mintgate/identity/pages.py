@@ -47,12 +47,11 @@ class Pages(Protocol):
         self,
         request: Request,
         *,
-        parameters: dict[str, str],
-        user_name: str | None,
+        interaction: str,
+        user_name: str,
         anti_forgery: str,
-        form_target: str | None,
     ) -> Response:
-        """Asks whether to sign out [END-2]; `parameters` travel through the form."""
+        """Asks whether to sign out [END-2]."""
         ...
 
     def signed_out(self, request: Request, *, return_uri: str | None = None) -> Response:

@@ -25,7 +25,7 @@ def password_matches(password: str, stored: str) -> bool:
     """Whether `password` has the hash `stored`, in either format."""
     if len(password.encode()) > MAX_PASSWORD_BYTES:
         return False
-    if stored.startswith("$argon2id$"):
+    if is_argon2id(stored):
         try:
             return _hasher.verify(stored, password)
         except (VerifyMismatchError, VerificationError, InvalidHashError):
@@ -33,9 +33,14 @@ def password_matches(password: str, stored: str) -> bool:
     return _matches_aspnet_v3(password, stored)
 
 
+def is_argon2id(stored: str) -> bool:
+    """Whether the hash is argon2id, whose check costs what a check must cost."""
+    return stored.startswith("$argon2id$")
+
+
 def needs_upgrade(stored: str) -> bool:
     """Whether a sign-in should replace the hash by one of today's kind [EXT-1]."""
-    return not stored.startswith("$argon2id$") or _hasher.check_needs_rehash(stored)
+    return not is_argon2id(stored) or _hasher.check_needs_rehash(stored)
 
 
 def is_password_hash(text: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -40,6 +42,27 @@ def method_not_allowed(allowed: str) -> Response:
     return RawJson(body, status_code=405, headers={"Allow": allowed})
 
 
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Methods:
+    """An endpoint that answers some methods and no others; HEAD only where it changes nothing.
+
+    Starlette would answer HEAD like GET, and a GET here may issue a code or end a session.
+    """
+
+    def __init__(self, **handlers: Handler) -> None:
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._handlers.get(scope["method"])
+        if handler is None:
+            response = method_not_allowed(", ".join(self._handlers))
+        else:
+            response = await handler(Request(scope, receive))
+        await response(scope, receive, send)
+
+
 async def send_json(send: Send, body: bytes) -> None:
     """A 200 on the hot path, without a response object."""
     await send({"type": "http.response.start", "status": 200, "headers": _headers(body)})
@@ -53,15 +76,3 @@ def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
         (b"cache-control", b"no-store"),
         (b"pragma", b"no-cache"),
     ]
-
-
-__all__ = [
-    "NO_STORE",
-    "RawJson",
-    "Receive",
-    "Scope",
-    "Send",
-    "method_not_allowed",
-    "oauth_error",
-    "send_json",
-]

@@ -11,7 +11,7 @@ from mintgate.contract.identifiers import new_hex128, new_token, token_digest
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
-from mintgate.store import AuditEvent, Database, Transaction, refresh, sessions
+from mintgate.store import AuditEvent, Database, Transaction, codes, refresh, sessions
 from mintgate.store.sessions import IdentitySession
 
 
@@ -94,29 +94,36 @@ class Sessions:
                 sessions.end(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
-            tx.record(self._event("user.signed_in", user, session.sid, address))
+            tx.record(self._event("user.signed_in", user.login, session.sid, address))
 
         await self._database.write(work)
         return cookie
 
     async def end(self, signed_in: SignedIn, address: str | None) -> None:
-        """Sign out: the session ends, and every refresh token of its `sid` [END-4]."""
+        """Sign out: the session ends, its refresh tokens and its open codes [END-4]."""
+        await self._end(signed_in.session.sid, signed_in.user.login, address)
+
+    async def end_sid(self, sid: str, address: str | None) -> None:
+        """The same for a `sid` whose browser session is over, or elsewhere."""
+        await self._end(sid, None, address)
+
+    async def _end(self, sid: str, login: str | None, address: str | None) -> None:
         instance_id = self._directory.instance.id
-        sid = signed_in.session.sid
 
         def work(tx: Transaction) -> None:
             sessions.end(tx, instance_id, sid)
             refresh.revoke_of_session(tx, instance_id, sid, "signed_out")
-            tx.record(self._event("user.signed_out", signed_in.user, sid, address))
+            codes.end_of_session(tx, instance_id, sid)
+            tx.record(self._event("user.signed_out", login, sid, address))
 
         await self._database.write(work)
 
-    def _event(self, event: str, user: User, sid: str, address: str | None) -> AuditEvent:
+    def _event(self, event: str, login: str | None, sid: str, address: str | None) -> AuditEvent:
         return AuditEvent(
             instance_id=self._directory.instance.id,
             at=self._clock(),
             event=event,
-            actor=user.login,
+            actor=login,
             session=sid,
             address=address,
         )

@@ -1,34 +1,27 @@
-"""The ASGI application: lifespan, host dispatch, health, and the last line of defence."""
+"""The ASGI application: lifespan, host dispatch, health, and housekeeping."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
+import logging
 import time
 from functools import partial
 
 import msgspec
-import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.store import (
-    Change,
-    Database,
-    DatabaseUnavailable,
-    Transaction,
-    housekeeping,
-    instances,
-)
+from mintgate.store import Change, Database, Transaction, housekeeping, instances
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 
-log = structlog.get_logger("mintgate")
-
+_log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -56,7 +49,9 @@ class Application:
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._instances_changed = False
+        self._loading = asyncio.Lock()
         self._sweeping: asyncio.Task[None] | None = None
+        self._answer = Failures(self._dispatch)
 
     async def start(self) -> None:
         """Load the instances and follow the state feed."""
@@ -76,52 +71,32 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if self._instances_changed:
-            await self._load_instances()
-        host = next((value for key, value in scope["headers"] if key == b"host"), b"")
-        instance = self._hosts.find(host.decode("latin-1"))
-        if scope["type"] != "http":
-            if instance is None:
-                await send({"type": "websocket.close", "code": 1008})
-                return
-            await instance.app(scope, receive, send)
-            return
-        if scope["path"] in {"/healthz", "/readyz"}:
+        if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
             await self._answer_health(scope["path"], send)
-        elif instance is None:
-            await self._misdirected(send)
-        else:
-            await self._answer(instance, scope, receive, send)
-
-    async def _answer(
-        self, instance: InstanceApplication, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        started = False
+            return
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = [*message["headers"], *_BASE_HEADERS]
             await send(message)
 
-        try:
-            await instance.app(scope, receive, send_with_headers)
-        except DatabaseUnavailable as error:
-            log.error("database.unavailable", cause=str(error))
-            if not started:
-                await _send_json(send, 503, {"error": "temporarily_unavailable"}, retry=True)
-        except Exception:
-            # The answer names the request in the log, and no detail [TKN-53, API-42].
-            request_id = secrets.token_hex(8)
-            log.exception("request.failed", request_id=request_id, path=scope["path"])
-            if started:
-                raise
-            body = {
-                "error": "server_error",
-                "error_description": f"The server failed. Give its operator this id: {request_id}",
-            }
-            await _send_json(send, 500, body)
+        await self._answer(scope, receive, send_with_headers)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._instances_changed:
+            await self._load_instances()
+        host = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+                break
+        instance = self._hosts.find(host.decode("latin-1"))
+        if instance is not None:
+            await instance(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._misdirected(send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -135,15 +110,24 @@ class Application:
                 return
 
     async def _load_instances(self) -> None:
-        self._instances_changed = False
-        rows = await self.database.read(instances.all_of)
+        async with self._loading:
+            self._instances_changed = False
+            try:
+                await self._load()
+            except BaseException:
+                self._instances_changed = True  # the next request tries again
+                raise
+
+    async def _load(self) -> None:
         loaded = {}
-        for row in rows:
+        for row in await self.database.read(instances.all_of):
             known = self._instances.get(row.id)
             if known is None or known.instance != row:
                 known = InstanceApplication(
                     row, self.database, self._kek, lambda: self.follower.is_fresh, self._clock
                 )
+                # Known to `_apply` before it loads, so that no change falls in between.
+                self._instances[row.id] = known
                 await known.start()
             loaded[row.id] = known
         self._instances = loaded
@@ -152,9 +136,11 @@ class Application:
     async def _sweep_for_ever(self) -> None:
         while True:
             for instance in list(self._instances.values()):
-                with contextlib.suppress(DatabaseUnavailable):
+                try:
                     await self.database.write(partial(_sweep, instance.instance.id))
                     await instance.start()  # forgets revoked tokens that have ended
+                except Exception:  # noqa: BLE001 - logged, and nothing ends by it
+                    _log.exception("housekeeping of %s failed", instance.instance.name)
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _apply(self, changes: list[Change]) -> None:
@@ -181,15 +167,12 @@ def _sweep(instance_id: str, tx: Transaction) -> None:
     housekeeping.sweep(tx, instance_id, tx.now)
 
 
-async def _send_json(send: Send, status: int, body: dict[str, str], *, retry: bool = False) -> None:
+async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:
     text = msgspec.json.encode(body)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(text)).encode()),
         (b"cache-control", b"no-store"),
-        *_BASE_HEADERS,
     ]
-    if retry:
-        headers.append((b"retry-after", b"5"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

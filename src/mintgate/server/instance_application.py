@@ -4,47 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
-from mintgate.apis.domain import DomainApi
+from mintgate.apis.domain import AUDIENCE, DomainApi
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import Refusal
-from mintgate.contract.instance import DOMAIN_API_PATH, ID_PATH, Instance
-from mintgate.identity.cookies import Cookies
+from mintgate.contract.instance import DOMAIN_API_PATH, Instance
+from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
-from mintgate.identity.endpoints.authorize import (
-    CONSENT_PATH,
-    RESUME_PATH,
-    SIGN_IN_PATH,
-    AuthorizeEndpoint,
-)
-from mintgate.identity.endpoints.end_session import PATH as END_SESSION_PATH
-from mintgate.identity.endpoints.end_session import EndSessionEndpoint
-from mintgate.identity.endpoints.metadata import KeySetEndpoint, MetadataEndpoint
-from mintgate.identity.endpoints.signin import (
-    ConsentEndpoint,
-    InteractionParts,
-    SignInEndpoint,
-)
-from mintgate.identity.endpoints.token import TokenEndpoint
-from mintgate.identity.endpoints.userinfo import UserinfoEndpoint
 from mintgate.identity.forms import client_address
-from mintgate.identity.grants.authorization_code import AuthorizationCode
-from mintgate.identity.grants.client_credentials import ClientCredentials
-from mintgate.identity.grants.refresh_token import RefreshToken
-from mintgate.identity.interactions import Interactions
 from mintgate.identity.passwords import hash_password
-from mintgate.identity.sessions import Sessions
-from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.server.cors import CrossOrigin
-from mintgate.sites.pages import ASSETS_PATH, SitePages
+from mintgate.server.failures import Failures
+from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
+from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable
+from mintgate.store import AuditEvent, Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import BearerMiddleware, Guard, Verifier
-from mintgate.verify.asgi import Scope
+from mintgate.verify.refusals import refusal_response
 
 
 class InstanceApplication:
@@ -67,65 +47,26 @@ class InstanceApplication:
         self._database = database
         self._clock = clock
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
-        self._pages = SitePages(instance)
-        self.app = Starlette(routes=[*self._identity(), *self._apis(), *self._sites()])
+        pages = SitePages(instance)
+        routes = [
+            self._domain_api(),
+            *identity_routes(self.directory, database, pages, clock),
+            *RootTools(instance).routes(),
+            Route("/", pages.landing),
+        ]
+        self._token = token_endpoint(self.directory, database, clock)
+        self._others = Failures(ExceptionMiddleware(Router(routes)))
 
     async def start(self) -> None:
+        """Load keys and revoked tokens."""
         await self.directory.start()
 
-    def _identity(self) -> list[Route | Mount]:
-        parts = (self.directory, self._database, self._clock)
-        grants = (ClientCredentials(*parts), AuthorizationCode(*parts), RefreshToken(*parts))
-        token = TokenEndpoint(self.directory, self._database, grants, self._clock)
-        metadata = MetadataEndpoint(self.instance).respond
-        userinfo = UserinfoEndpoint(self.directory, self._clock)
-        origins = self.directory.browser_origins
-        well_known = "/.well-known"
-        return [
-            Route(f"{ID_PATH}/connect/token", CrossOrigin(token, origins)),
-            Route(
-                f"{ID_PATH}/connect/userinfo",
-                CrossOrigin(userinfo, origins),
-            ),
-            Route(f"{ID_PATH}{well_known}/openid-configuration", metadata),
-            Route(f"{ID_PATH}{well_known}/oauth-authorization-server", metadata),
-            # RFC 8414 §3.1: the well-known part comes before the issuer's path.
-            Route(f"{well_known}/oauth-authorization-server{ID_PATH}", metadata),
-            Route(
-                f"{ID_PATH}{well_known}/openid-configuration/jwks",
-                KeySetEndpoint(self.directory).respond,
-            ),
-            *self._interactive(),
-        ]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The token endpoint does not wait for a router to go through the other paths.
+        app = self._token if scope["path"] == TOKEN_PATH else self._others
+        await app(scope, receive, send)
 
-    def _interactive(self) -> list[Route | Mount]:
-        cookies = Cookies(self.instance)
-        sessions = Sessions(self.directory, self._database, cookies, self._clock)
-        interactions = Interactions(self.instance.id, self._database, self._clock)
-        passwords = PasswordSignIn(self.directory, self._database, self._clock)
-        authorize = AuthorizeEndpoint(
-            self.directory, self._database, sessions, interactions, self._pages, self._clock
-        )
-        end_session = EndSessionEndpoint(
-            self.directory, sessions, interactions, cookies, self._pages
-        )
-        shared = InteractionParts(
-            self.directory, self._database, sessions, interactions, cookies, self._pages
-        )
-        sign_in, consent = SignInEndpoint(shared, passwords), ConsentEndpoint(shared)
-        return [
-            Route(f"{ID_PATH}/connect/authorize", authorize.respond, methods=["GET", "POST"]),
-            Route(ID_PATH + RESUME_PATH, authorize.resume),
-            Route(ID_PATH + SIGN_IN_PATH, sign_in.show),
-            Route(ID_PATH + SIGN_IN_PATH, sign_in.submit, methods=["POST"]),
-            Route(ID_PATH + CONSENT_PATH, consent.show),
-            Route(ID_PATH + CONSENT_PATH, consent.submit, methods=["POST"]),
-            Route(ID_PATH + END_SESSION_PATH, end_session.show),
-            Route(ID_PATH + END_SESSION_PATH, end_session.submit, methods=["POST"]),
-            Mount(ID_PATH + ASSETS_PATH, StaticFiles(packages=[("mintgate.sites", "assets")])),
-        ]
-
-    def _apis(self) -> list[Route | Mount]:
+    def _domain_api(self) -> Mount:
         verifier = Verifier(
             self.instance.issuer,
             self.instance.database,
@@ -133,28 +74,21 @@ class InstanceApplication:
             keys=self.directory,
             clock=self._clock,
         )
-        domain = BearerMiddleware(
+        guarded = BearerMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(verifier, "DomainAPI"),
+            Guard(verifier, AUDIENCE),
             on_refusal=self._audit_refusal,
         )
-        return [Mount(DOMAIN_API_PATH, CrossOrigin(domain, self.directory.browser_origins))]
-
-    def _sites(self) -> list[Route | Mount]:
-        return [*RootTools(self.instance).routes(), Route("/", self._pages.landing)]
+        answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
+        return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))
 
     async def _audit_refusal(self, scope: Scope, refusal: Refusal) -> None:
-        try:
-            await self._database.record(
-                AuditEvent(
-                    instance_id=self.instance.id,
-                    at=self._clock(),
-                    event="api.refused",
-                    address=client_address(scope),
-                    cause=f"{refusal.error}: {refusal.cause}",
-                    details={"method": scope.get("method"), "path": scope["path"][:254]},
-                )
-            )
-        except DatabaseUnavailable:
-            # The refusal stands whether or not it could be written down.
-            return
+        event = AuditEvent(
+            instance_id=self.instance.id,
+            at=self._clock(),
+            event="api.refused",
+            address=client_address(scope),
+            cause=f"{refusal.error}: {refusal.cause}",
+            details={"method": scope.get("method"), "path": scope["path"][:254]},
+        )
+        await record_refusal(self._database, event)

@@ -91,16 +91,15 @@ class SitePages:
         self,
         request: Request,
         *,
-        parameters: dict[str, str],
-        user_name: str | None,
+        interaction: str,
+        user_name: str,
         anti_forgery: str,
-        form_target: str | None,
     ) -> Response:
         return self._page(
             "sign_out.html",
             200,
-            form_target,
-            parameters=parameters,
+            None,
+            interaction=interaction,
             user_name=user_name,
             anti_forgery=anti_forgery,
         )

@@ -1,7 +1,8 @@
 """Rows: tables, migrations, one repository a table family. SQL lives here and nowhere else."""
 
 from mintgate.store.audit import AuditEvent
-from mintgate.store.database import Database, DatabaseUnavailable, Transaction
+from mintgate.store.database import Database
 from mintgate.store.feed import Change
+from mintgate.store.transaction import DatabaseUnavailable, Transaction
 
 __all__ = ["AuditEvent", "Change", "Database", "DatabaseUnavailable", "Transaction"]

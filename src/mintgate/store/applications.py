@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.store import refresh
-from mintgate.store.database import Transaction
+from mintgate.store import codes, refresh
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
+from mintgate.store.transaction import Transaction
 
 
 def _key(uri: str) -> str:
@@ -69,12 +69,14 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
     tx.connection.execute(statement)
     if not application.is_enabled:
         refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
+        codes.end_of_application(tx, instance_id, application.id)
     tx.changed(instance_id, "application", application.id)
 
 
 def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     """Delete the record; its refresh tokens die with it [TAP-33]."""
     refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
+    codes.end_of_application(tx, instance_id, application_id)
     for table in (application_authorizations, consents):
         tx.connection.execute(
             delete(table).where(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from mintgate.store.database import Transaction
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import authorization_codes
+from mintgate.store.transaction import Transaction
 
 
 class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +16,7 @@ class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
     code_hash: str
     application_id: str
     user_id: str
+    user_type: str
     sid: str
     redirect_uri: str
     scopes: tuple[str, ...]
@@ -72,6 +73,29 @@ def consume(
         .values(consumed_at=tx.now, jti=jti, token_expires_at=token_expires_at, family_id=family_id)
     )
     return result.rowcount == 1
+
+
+def end_of_session(tx: Transaction, instance_id: str, sid: str) -> None:
+    """Codes that were not redeemed die with their sign-in [END-4]."""
+    _end(tx, instance_id, authorization_codes.c.sid == sid)
+
+
+def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
+    _end(tx, instance_id, authorization_codes.c.user_id == user_id)
+
+
+def end_of_application(tx: Transaction, instance_id: str, application_id: str) -> None:
+    _end(tx, instance_id, authorization_codes.c.application_id == application_id)
+
+
+def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> None:
+    tx.connection.execute(
+        delete(authorization_codes).where(
+            authorization_codes.c.instance_id == instance_id,
+            condition,
+            authorization_codes.c.consumed_at.is_(None),
+        )
+    )
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:

@@ -1,8 +1,7 @@
-"""Connections, and the one way to read and the one way to write.
+"""Connections: the one way to read, and the one way to write.
 
-Reads run in a small thread pool. Writes run in one thread a process, many of them in one
-transaction (group commit): each unit of work has its own savepoint, so that a failing one undoes
-only itself, and an answer is given only after the commit.
+Reads run in a small thread pool, writes in one thread a process (`writer`). The command line does
+both in its own thread.
 """
 
 from __future__ import annotations
@@ -18,42 +17,31 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.store import audit, feed
+from mintgate.store import audit
 from mintgate.store.audit import AuditEvent
 from mintgate.store.feed import Change
+from mintgate.store.transaction import (
+    AWAY,
+    CommitFailed,
+    DatabaseUnavailable,
+    Transaction,
+    translated,
+)
+from mintgate.store.writer import Writer
 
 T = TypeVar("T")
-AWAY = (OperationalError, InterfaceError, InternalError)
-"""What drivers raise when the database is away, locked, full or read-only; not a broken rule."""
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
-
-
-class DatabaseUnavailable(Exception):
-    """The database cannot be opened, read or written now; the message says what to do."""
-
-
-class Transaction:
-    """A connection in a transaction, with what must be committed together with it.
-
-    Audit events and feed entries given here are written before the commit, in the same
-    transaction as the change that they tell of.
-    """
-
-    def __init__(self, connection: Connection, now: float) -> None:
-        self.connection = connection
-        self.now = now
-        self.events: list[AuditEvent] = []
-        self.changes: list[Change] = []
-
-    def record(self, event: AuditEvent) -> None:
-        self.events.append(event)
-
-    def changed(self, instance_id: str, kind: str, subject: str) -> None:
-        self.changes.append(feed.append(self.connection, instance_id, kind, subject, self.now))
+# A database that hangs must become a 503, not a server that hangs with it.
+READ_SECONDS = 10.0
+POSTGRESQL_LIMITS = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5000,
+    "options": "-c statement_timeout=5000 -c lock_timeout=5000",
+}
 
 
 class Database:
@@ -83,15 +71,24 @@ class Database:
         self._sequence = 0
         self._sequence_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "mintgate-read")
-        self._writer = _Writer(self)
+        self._writer = Writer(self)
 
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a connection of its own, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
+        """Run `work` on a connection of its own, off the event loop.
+
+        Raises:
+            DatabaseUnavailable: it fails, or gives no answer within ten seconds.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await loop.run_in_executor(self._readers, self.read_now, work)
+        except TimeoutError:
+            raise DatabaseUnavailable("the database does not answer") from None
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """The same in the calling thread, for the command line."""
@@ -99,35 +96,56 @@ class Database:
             with self._reading.connect() as connection:
                 return work(connection)
         except AWAY as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in the writer's thread; returns after the commit."""
+        """Run `work` in the writer's thread; returns after the commit.
+
+        `work` may run a second time, when another unit of its group made the whole group fail:
+        it must have no effect but through its transaction.
+        """
         return await self._writer.submit(work)
 
-    async def record(self, event: AuditEvent) -> None:
-        """Append one audit event; returns after its group is committed."""
-        await self._writer.submit(event)
+    def record(self, event: AuditEvent) -> asyncio.Future[None]:
+        """Append one audit event; await the future before the answer leaves."""
+        return self._writer.submit(event)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Transaction]:
         """A transaction in the calling thread, for the command line."""
         try:
-            with self.engine.begin() as connection:
+            with self.engine.connect() as connection:
+                connection.begin()
                 transaction = Transaction(connection, self.clock())
                 yield transaction
-                self.append_events(connection, transaction.events)
+                self.commit(connection, transaction.events)
+        except CommitFailed as failed:
+            raise translated(failed.cause) from failed
         except AWAY as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
-    def append_events(self, connection: Connection, events: list[AuditEvent]) -> None:
-        """Number and insert events in this process's chain; the caller commits."""
-        if not events:
-            return
+    def commit(self, connection: Connection, events: list[AuditEvent]) -> None:
+        """Insert events, numbered in this process's chain, and commit.
+
+        The numbers count only once the commit has succeeded, so that the chain has no gap.
+
+        Raises:
+            CommitFailed: it is unknown whether the commit happened.
+        """
         with self._sequence_lock:
-            first = self._sequence
+            if events:
+                audit.append(connection, self.writer_id, self._sequence, events)
+            try:
+                connection.commit()
+            except Exception as error:
+                raise CommitFailed(error) from error
             self._sequence += len(events)
-        audit.append(connection, self.writer_id, first, events)
+
+    def is_in_transaction(self, connection: Connection) -> bool:
+        """Whether the database still has the transaction that was begun on `connection`."""
+        if not self.is_sqlite:
+            return connection.in_transaction()
+        return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
 
     def close(self) -> None:
         """Finish what was submitted, then let go of every connection."""
@@ -136,117 +154,27 @@ class Database:
         self.engine.dispose()
 
 
-class _Writer:
-    """The thread that commits groups of work."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._pending: list[tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any]]] = []
-        self._wake = threading.Condition()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-
-    def submit(self, work: Callable[[Transaction], T] | AuditEvent) -> asyncio.Future[T]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        with self._wake:
-            if self._stopping:
-                raise DatabaseUnavailable("the server is shutting down")
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="mintgate-write", daemon=True
-                )
-                self._thread.start()
-            self._pending.append((work, loop, future))
-            if len(self._pending) == 1:
-                self._wake.notify()
-        return future
-
-    def stop(self) -> None:
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._pending:
-                    if self._stopping:
-                        return
-                    self._wake.wait()
-                group, self._pending = self._pending, []
-            self._commit(group)
-
-    def _commit(
-        self, group: list[tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any]]]
-    ) -> None:
-        outcomes: list[tuple[bool, Any]] = []
-        changes: list[Change] = []
-        try:
-            with self._database.engine.begin() as connection:
-                events: list[AuditEvent] = []
-                for work, _, _ in group:
-                    if isinstance(work, AuditEvent):
-                        events.append(work)
-                        outcomes.append((True, None))
-                    else:
-                        outcomes.append(self._unit(connection, work, events, changes))
-                self._database.append_events(connection, events)
-        except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
-            # The whole group is undone, also the units that had worked.
-            outcomes, changes = [(False, _translated(error))] * len(group), []
-        by_loop: dict[asyncio.AbstractEventLoop, list[Any]] = {}
-        for (_, loop, future), outcome in zip(group, outcomes, strict=True):
-            by_loop.setdefault(loop, []).append((future, outcome))
-        for loop, results in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(self._deliver, results, changes)
-
-    def _unit(
-        self,
-        connection: Connection,
-        work: Callable[[Transaction], Any],
-        events: list[AuditEvent],
-        changes: list[Change],
-    ) -> tuple[bool, Any]:
-        transaction = Transaction(connection, self._database.clock())
-        try:
-            with connection.begin_nested():
-                result = work(transaction)
-        except Exception as error:  # noqa: BLE001 - handed to the caller that waits for it
-            return False, _translated(error)
-        events += transaction.events
-        changes += transaction.changes
-        return True, result
-
-    def _deliver(
-        self, results: list[tuple[asyncio.Future[Any], tuple[bool, Any]]], changes: list[Change]
-    ) -> None:
-        # First the caches, then the answers: the next request sees the change [TOP-13].
-        if changes:
-            self._database.on_commit(changes)
-        for future, (succeeded, value) in results:
-            if future.done():
-                continue
-            if succeeded:
-                future.set_result(value)
-            else:
-                future.set_exception(value)
-
-
 def _engine(url: URL) -> Engine:
+    # hide_parameters: rows of others must not stand in an exception that is logged.
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
-            url, connect_args={"check_same_thread": False}, pool_size=READERS + 2
+            url,
+            connect_args={"check_same_thread": False},
+            pool_size=READERS + 2,
+            hide_parameters=True,
         )
         event.listen(engine, "do_connect", _create_private)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_size=READERS + 2, pool_pre_ping=True)
+        return create_engine(
+            url,
+            connect_args=POSTGRESQL_LIMITS,
+            pool_size=READERS + 2,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
     raise ArgumentError(f"{url.get_backend_name()} is not supported; use sqlite or postgresql")
 
 
@@ -275,9 +203,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A reader must not take the write lock; the writer must take it before its first read.
     writes = connection.get_execution_options().get("mintgate_writes", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _translated(error: Exception) -> Exception:
-    if isinstance(error, AWAY):
-        return DatabaseUnavailable(f"the database refused: {error.orig}")
-    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,9 +13,10 @@ from sqlalchemy import Connection, PoolProxiedConnection
 
 from mintgate.contract.clock import Clock
 from mintgate.store import feed
-from mintgate.store.database import Database, DatabaseUnavailable
+from mintgate.store.database import Database
 from mintgate.store.feed import Change
 
+_log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 FRESH_SECONDS = 1.0
 """[TOP-13] Older than this, what is cached may be wrong and readers ask the database."""
@@ -64,14 +66,13 @@ class Follower:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._watching is not None:
-            self._watching.close()
-            self._watching = None
+        self._stop_watching()
 
     async def poll(self) -> None:
         """Look once. The position moves only after the changes were told."""
         started = self._clock()
-        if await self._database.read(self._is_unchanged):
+        version = await self._database.read(self._version)
+        if version is not None and version == self._data_version:
             self._polled_at = started
             return
         newest = await self._database.read(feed.positions)
@@ -80,31 +81,43 @@ class Follower:
             while known < position:
                 changes = await self._database.read(partial(_after, instance_id, known))
                 if not changes:
-                    break
+                    raise LookupError("the state feed has a gap")
                 self._on_change(changes)
                 known = self._positions[instance_id] = changes[-1].position
+        # Only now: had a read above failed, the next poll must look again.
+        self._data_version = version
         self._polled_at = started
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # While the database is away, `is_fresh` turns false and readers notice by themselves.
-            with contextlib.suppress(DatabaseUnavailable):
+            try:
                 await self.poll()
+            except Exception:  # noqa: BLE001 - logged, and nothing ends by it
+                # While nothing can be read, `is_fresh` turns false and readers go to the database
+                # themselves. Whatever it was, following must go on.
+                _log.exception("the state feed could not be read")
+                self._stop_watching()
 
-    def _is_unchanged(self, _: Connection) -> bool:
+    def _version(self, _: Connection) -> int | None:
         # SQLite tells cheaply whether any other connection has committed; it must be asked on
         # the same connection each time, and outside of a transaction.
         if not self._database.is_sqlite:
-            return False
+            return None
         if self._watching is None:
             self._watching = self._database.engine.raw_connection()
         cursor = self._watching.cursor()
         version: int = cursor.execute("PRAGMA data_version").fetchone()[0]
         cursor.close()
-        unchanged = version == self._data_version
-        self._data_version = version
-        return unchanged
+        return version
+
+    def _stop_watching(self) -> None:
+        # Another connection counts from elsewhere, so the last version means nothing any more.
+        self._data_version = None
+        if self._watching is not None:
+            with contextlib.suppress(Exception):
+                self._watching.close()
+            self._watching = None
 
 
 def _after(instance_id: str, position: int, connection: Connection) -> list[Change]:

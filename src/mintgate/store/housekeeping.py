@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mintgate.store import codes, feed, refresh, revocations, sessions
-from mintgate.store.database import Transaction
+from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
 """Seconds. A used code outlives the access token that it gave, so that a replay takes it back."""
@@ -15,7 +15,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     before = now - KEPT_AFTER_END
     return {
         "codes": codes.purge(tx, instance_id, before),
-        "sessions": sessions.purge(tx, instance_id, before),
+        "sessions": sessions.purge(tx, instance_id, now),
         "refresh_families": refresh.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),
         "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.contract.instance import Instance
-from mintgate.store.database import Transaction
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import apis, instances
+from mintgate.store.transaction import Transaction
 
 
 def all_of(connection: Connection) -> list[Instance]:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, insert, select
 
 from mintgate.contract.identifiers import new_hex128
 from mintgate.jose import SigningKey
-from mintgate.store.database import Transaction
 from mintgate.store.tables import signing_keys
+from mintgate.store.transaction import Transaction
 
 NONCE_BYTES = 12
 KEY_VARIABLE = "MINTGATE_KEY_ENCRYPTION_KEY"

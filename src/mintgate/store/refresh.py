@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from mintgate.store.database import Transaction
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import refresh_families, refresh_tokens
+from mintgate.store.transaction import Transaction
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +28,17 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
-    """One refresh token of a family; `successor_used` means that it is not the last-but-one."""
+    """One refresh token of a family.
+
+    `successor_used` means that it is not the last-but-one any more; `sibling_used` that another
+    successor of the same token, made within its grace, was used before it [EXT-4].
+    """
 
     token_hash: str
     family: Family
     consumed_at: float | None
     successor_used: bool
+    sibling_used: bool
 
 
 def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: str) -> None:
@@ -43,19 +48,33 @@ def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: 
     _add_token(tx, instance_id, family.id, token_hash, parent_hash=None)
 
 
-def find(connection: Connection, instance_id: str, token_hash: str) -> StoredToken | None:
-    """The token with this digest and its family, in one statement."""
+def find(
+    connection: Connection, instance_id: str, token_hash: str, *, lock: bool = False
+) -> StoredToken | None:
+    """The token with this digest and its family, in one statement.
+
+    With `lock` the family's row is held on PostgreSQL until the commit, so that a revocation
+    and a rotation come one after the other; SQLite has one writer anyway.
+    """
     successor = refresh_tokens.alias("successor")
     successor_used = exists().where(
         successor.c.instance_id == instance_id,
         successor.c.parent_hash == token_hash,
         successor.c.consumed_at.is_not(None),
     )
+    sibling = refresh_tokens.alias("sibling")
+    sibling_used = exists().where(
+        sibling.c.instance_id == instance_id,
+        sibling.c.parent_hash == refresh_tokens.c.parent_hash,
+        sibling.c.token_hash != token_hash,
+        sibling.c.consumed_at.is_not(None),
+    )
     statement = (
         select(
             refresh_families,
             refresh_tokens.c.consumed_at,
             successor_used.label("successor_used"),
+            sibling_used.label("sibling_used"),
         )
         .join(
             refresh_families,
@@ -67,6 +86,8 @@ def find(connection: Connection, instance_id: str, token_hash: str) -> StoredTok
             refresh_tokens.c.token_hash == token_hash,
         )
     )
+    if lock and connection.dialect.name == "postgresql":
+        statement = statement.with_for_update(of=refresh_families)
     row = connection.execute(statement).mappings().first()
     if row is None:
         return None
@@ -75,6 +96,7 @@ def find(connection: Connection, instance_id: str, token_hash: str) -> StoredTok
         family=from_row(Family, row),
         consumed_at=row["consumed_at"],
         successor_used=bool(row["successor_used"]),
+        sibling_used=bool(row["sibling_used"]),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mintgate.store.database import Transaction
 from mintgate.store.tables import revoked_tokens
+from mintgate.store.transaction import Transaction
 
 
 def add(tx: Transaction, instance_id: str, jti: str, expires_at: float) -> None:

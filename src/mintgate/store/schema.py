@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from mintgate.store.database import Database, DatabaseUnavailable
+from mintgate.store.database import Database
+from mintgate.store.transaction import DatabaseUnavailable
 
 
 def upgrade(database: Database) -> None:

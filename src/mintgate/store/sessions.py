@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from mintgate.store.database import Transaction
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions
+from mintgate.store.transaction import Transaction
 
 
 class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,15 @@ def end(tx: Transaction, instance_id: str, sid: str) -> None:
     tx.connection.execute(
         delete(identity_sessions).where(
             identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+        )
+    )
+
+
+def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
+    tx.connection.execute(
+        delete(identity_sessions).where(
+            identity_sessions.c.instance_id == instance_id,
+            identity_sessions.c.user_id == user_id,
         )
     )
 

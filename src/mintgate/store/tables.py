@@ -201,6 +201,7 @@ authorization_codes = Table(
     Column("code_hash", String(64), primary_key=True),
     Column("application_id", String(36), nullable=False),
     Column("user_id", String(36), nullable=False),
+    Column("user_type", String(32), nullable=False),
     Column("sid", String(32), nullable=False),
     Column("redirect_uri", Text, nullable=False),
     Column("scopes", JSON, nullable=False),
@@ -218,6 +219,8 @@ authorization_codes = Table(
     Column("jti", String(32)),
     Column("token_expires_at", Double),
     Column("family_id", String(36)),
+    Index("ix_authorization_codes_user", "instance_id", "user_id"),
+    Index("ix_authorization_codes_sid", "instance_id", "sid"),
     Index("ix_authorization_codes_expiry", "instance_id", "expires_at"),
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from mintgate.contract.users import User
-from mintgate.store import refresh
-from mintgate.store.database import Transaction
+from mintgate.store import codes, refresh, sessions
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
+from mintgate.store.transaction import Transaction
 
 
 def _key(text: str) -> str:
@@ -87,20 +87,40 @@ def change(tx: Transaction, instance_id: str, user: User) -> None:
 
 
 def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
-    """Change the password; every refresh token of the user dies [USR-22, LIF-15]."""
-    upgrade_password_hash(tx, instance_id, user_id, hashed)
-    refresh.revoke_of_user(tx, instance_id, user_id, "password_changed")
+    """Change the password: refresh tokens, open codes and sign-ins of the user end [USR-22].
 
-
-def upgrade_password_hash(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
-    """Store the same password in a better format [EXT-1]; nothing is revoked."""
+    With a sign-in left, a stolen cookie would get a new refresh token after the reset.
+    """
     tx.connection.execute(
         update(users).where(_of(instance_id, user_id)).values(password_hash=hashed)
     )
+    _end_everything(tx, instance_id, user_id, "password_changed")
+
+
+def upgrade_password_hash(
+    tx: Transaction, instance_id: str, user_id: str, before: str, hashed: str
+) -> bool:
+    """Store the same password in a better format [EXT-1]; nothing is revoked.
+
+    False when the stored hash is not `before` any more: the password was changed meanwhile, and
+    the change stands.
+    """
+    result = tx.connection.execute(
+        update(users)
+        .where(_of(instance_id, user_id), users.c.password_hash == before)
+        .values(password_hash=hashed)
+    )
+    return result.rowcount == 1
+
+
+def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: str) -> None:
+    refresh.revoke_of_user(tx, instance_id, user_id, because)
+    codes.end_of_user(tx, instance_id, user_id)
+    sessions.end_of_user(tx, instance_id, user_id)
 
 
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
-    refresh.revoke_of_user(tx, instance_id, user_id, "user_removed")
+    _end_everything(tx, instance_id, user_id, "user_removed")
     tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
     tx.changed(instance_id, "user", user_id)
 

@@ -5,7 +5,7 @@ from mintgate.verify.checks import CheckOutcome, Expected
 from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal
-from mintgate.verify.state import StateSource, TokenState, UserState
+from mintgate.verify.state import StateSource, StateUnavailable, TokenState, UserState
 from mintgate.verify.verifier import Verifier
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Principal",
     "RemoteKeys",
     "StateSource",
+    "StateUnavailable",
     "TokenState",
     "UserState",
     "Verifier",

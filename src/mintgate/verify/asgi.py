@@ -9,6 +9,7 @@ from mintgate.contract.errors import Refusal, TemporarilyUnavailable
 from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
+from mintgate.verify.state import StateUnavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -52,7 +53,7 @@ class BearerMiddleware:
         except Refusal as refusal:
             await self._refuse(refusal, scope, send)
             return
-        except KeysUnavailable as error:
+        except (KeysUnavailable, StateUnavailable) as error:
             await self._refuse(TemporarilyUnavailable(cause=str(error)), scope, send)
             return
         await self._app({**scope, PRINCIPAL: principal}, receive, send)

@@ -81,7 +81,7 @@ class RemoteKeys:
         http: httpx.Client | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        _require_safe(issuer)
+        require_safe(issuer)
         self._issuer = issuer
         self._cooldown, self._max_age, self._max_stale = cooldown, max_age, max_stale
         self._http = http or httpx.Client(timeout=5.0, follow_redirects=False)
@@ -149,28 +149,38 @@ class RemoteKeys:
         threading.Thread(target=self.refresh, args=("",), daemon=True).start()
 
     def _fetch(self) -> KeySet:
-        metadata = decode_object(self._get(f"{self._issuer}/.well-known/openid-configuration"))
+        metadata = decode_object(
+            fetch(self._http, f"{self._issuer}/.well-known/openid-configuration")
+        )
         # OpenID Connect Discovery §4.3: the document must be the issuer's own.
         if metadata.get("issuer") != self._issuer:
             raise ValueError("its metadata names another issuer")
         jwks_uri = metadata.get("jwks_uri")
         if not isinstance(jwks_uri, str):
             raise MalformedKeySet("its metadata has no jwks_uri")
-        _require_safe(jwks_uri)
-        return KeySet.from_json(self._get(jwks_uri))
-
-    def _get(self, url: str) -> bytes:
-        with self._http.stream("GET", url, follow_redirects=False) as response:
-            response.raise_for_status()
-            body = bytearray()
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > MAX_DOCUMENT_BYTES:
-                    raise ValueError("its answer is too large")
-            return bytes(body)
+        require_safe(jwks_uri)
+        return KeySet.from_json(fetch(self._http, jwks_uri))
 
 
-def _require_safe(url: str) -> None:
+def fetch(http: httpx.Client, url: str) -> bytes:
+    """The body of a document, of bounded size; a redirect is an error.
+
+    Raises:
+        httpx.HTTPError, httpx.InvalidURL: no good answer.
+        ValueError: it is too large.
+    """
+    with http.stream("GET", url, follow_redirects=False) as response:
+        response.raise_for_status()
+        body = bytearray()
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MAX_DOCUMENT_BYTES:
+                raise ValueError("its answer is too large")
+        return bytes(body)
+
+
+def require_safe(url: str) -> None:
+    """Raises ValueError for a URL that is neither https nor on loopback [TOP-8]."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (
         parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS

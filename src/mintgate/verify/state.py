@@ -29,6 +29,10 @@ class TokenState(msgspec.Struct, frozen=True):
     user: UserState | None
 
 
+class StateUnavailable(Exception):
+    """The state cannot be had now; nothing is known to be wrong with the token."""
+
+
 class StateSource(Protocol):
     """Where a verifier learns the state for checks API-13 and API-14."""
 
@@ -37,9 +41,9 @@ class StateSource(Protocol):
         ...
 
     def load(self, claims: dict[str, Any]) -> TokenState:
-        """The state, waiting for it in this thread."""
+        """The state, waiting for it in this thread. Raises StateUnavailable."""
         ...
 
     async def load_async(self, claims: dict[str, Any]) -> TokenState:
-        """The state, waiting for it in the event loop."""
+        """The state, waiting for it in the event loop. Raises StateUnavailable."""
         ...

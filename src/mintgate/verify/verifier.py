@@ -14,7 +14,7 @@ from mintgate.jose import MalformedToken, parse_compact
 from mintgate.jose.encoding import decode_object
 from mintgate.verify import checks
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
-from mintgate.verify.keys import KeySource, RemoteKeys
+from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
 from mintgate.verify.principal import Principal
 from mintgate.verify.state import StateSource
 
@@ -73,11 +73,12 @@ class Verifier:
 
         Raises:
             httpx.HTTPError: the instance does not answer.
-            ValueError: the answer is not an auto-discovery document.
+            ValueError: the answer is not an auto-discovery document, or the URL neither https
+                nor loopback: whoever sits in between would choose the issuer.
         """
-        answer = httpx.get(f"{root_url.rstrip('/')}/sys/auto-discovery", timeout=5.0)
-        answer.raise_for_status()
-        document = decode_object(answer.content)
+        require_safe(root_url)
+        with httpx.Client(timeout=5.0, follow_redirects=False) as http:
+            document = decode_object(fetch(http, f"{root_url.rstrip('/')}/sys/auto-discovery"))
         sites = document.get("WebSites")
         urls = [s.get("Url") for s in sites or [] if isinstance(s, dict) and s.get("Type") == "ID"]
         if len(urls) != 1 or not isinstance(urls[0], str):
@@ -96,6 +97,7 @@ class Verifier:
         Raises:
             InvalidToken, Forbidden, InsufficientScope: the first check that failed.
             KeysUnavailable: the issuer's keys were never reached.
+            StateUnavailable: the state source does not answer.
         """
         examined = self._examine(token)
         kid = self._unknown_kid(examined)

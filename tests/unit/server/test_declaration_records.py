@@ -149,5 +149,7 @@ def test_an_imported_hash_stays_upgraded_after_a_sign_in(database: Database) -> 
     with database.begin() as tx:
         john = users.by_login(tx.connection, instance_id, "john.doe")
         assert john is not None
-        users.upgrade_password_hash(tx, instance_id, john.id, hash_password("pw"))
+        before = users.password_hash(tx.connection, instance_id, john.id)
+        assert before is not None
+        assert users.upgrade_password_hash(tx, instance_id, john.id, before, hash_password("pw"))
     assert applied(database, text).changes == ()

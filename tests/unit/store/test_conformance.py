@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.sessions import IdentitySession, Interaction
 from mintgate.store.tables import audit_events, metadata
+from tests.world import sqlite_url
 
 assert records  # its tables belong to the metadata
 
@@ -78,6 +80,7 @@ CODE = StoredCode(
     code_hash="C" * 64,
     application_id="app1",
     user_id="u1",
+    user_type="InternalUser",
     sid="S" * 32,
     redirect_uri="https://a",
     scopes=("openid",),
@@ -431,15 +434,52 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 def test_the_writer_outlives_a_failed_group(database: Database) -> None:
     """A row that cannot be stored fails those who wait for it, and nobody after them."""
 
-    async def run() -> None:
-        bad = AuditEvent(instance_id=HERE, at=1.0, event="e", details={"x": object()})
-        with pytest.raises(Exception, match="serializable"):
-            await database.record(bad)
-        await database.record(AuditEvent(instance_id=HERE, at=1.0, event="good"))
+    good = AuditEvent(instance_id=HERE, at=1.0, event="good")
+    bad = AuditEvent(instance_id=HERE, at=1.0, event="bad", details={"x": object()})
 
-    asyncio.run(run())
-    (event,) = database.read_now(lambda c: audit.latest(c, HERE))
-    assert event.event == "good"
+    async def run() -> list[Any]:
+        group = (database.record(event) for event in (good, bad, good))
+        return [*await asyncio.gather(*group, return_exceptions=True), await database.record(good)]
+
+    results = asyncio.run(run())
+    assert [type(r) for r in results] == [type(None), TypeError, type(None), type(None)]
+    found = database.read_now(lambda c: audit.latest(c, HERE))
+    assert [event.event for event in found] == ["good"] * 3
+    statement = select(audit_events.c.sequence).order_by(audit_events.c.sequence)
+    assert database.read_now(lambda c: list(c.execute(statement).scalars())) == [0, 1, 2]
+
+
+def test_a_full_disk_in_a_group_keeps_nothing_half_done(tmp_path: Path) -> None:
+    """SQLite ends the whole transaction then: no unit before may be answered as kept."""
+    database = Database(sqlite_url(tmp_path), lambda: 1000.0)
+    schema.upgrade(database)
+    with database.begin() as tx:
+        instances.add(tx, ORION)
+
+    def small(name: str) -> Any:
+        return lambda tx: revocations.add(tx, HERE, name, 5000.0)
+
+    def huge(tx: Transaction) -> None:
+        pages = tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+        row = Interaction(
+            id_hash="I", parameters={"a": "x" * 100_000}, created_at=1.0, expires_at=2.0
+        )
+        try:
+            sessions.open_interaction(tx, HERE, row)
+        finally:
+            tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+
+    async def run() -> list[Any]:
+        units = (small("A"), huge, small("B"))
+        return list(
+            await asyncio.gather(*(database.write(u) for u in units), return_exceptions=True)
+        )
+
+    results = asyncio.run(run())
+    assert [type(r) for r in results] == [type(None), DatabaseUnavailable, type(None)]
+    assert set(database.read_now(lambda c: revocations.live(c, HERE, 1.0))) == {"A", "B"}
+    database.close()
 
 
 def test_sweep_removes_only_what_has_ended(database: Database) -> None:

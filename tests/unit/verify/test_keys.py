@@ -294,6 +294,7 @@ def test_stale_keys_are_kept_while_the_issuer_is_away(
         asked = issuer.requests[METADATA]
         assert keys.get(KID) is not None
         wait_until(lambda asked=asked: issuer.requests[METADATA] > asked)  # type: ignore[misc]
+        wait_until(lambda: not keys._lock.locked())  # or the next fetch would not begin
     assert has(keys, KID)
     assert not has(keys, OTHER_KID)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -16,10 +17,14 @@ from mintgate.contract.errors import (
     InvalidRequest,
     LoginRequired,
     Refusal,
+    ServerError,
+    TemporarilyUnavailable,
 )
 from mintgate.contract.identifiers import new_token, token_digest
 from mintgate.contract.users import UserType
+from mintgate.identity.auditing import record_refusal
 from mintgate.identity.authorization import (
+    KNOWN_PARAMETERS,
     AuthorizationRequest,
     PageRefusal,
     ReturnedRefusal,
@@ -32,9 +37,20 @@ from mintgate.identity.mint import half_hash
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import respond, respond_refusal
 from mintgate.identity.sessions import Sessions, SignedIn
-from mintgate.store import AuditEvent, Database, Transaction, applications, codes, sessions
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    DatabaseUnavailable,
+    Transaction,
+    applications,
+    codes,
+    sessions,
+)
 from mintgate.store.codes import StoredCode
 
+_log = logging.getLogger(__name__)
+FRESH_SIGN_IN = 300.0
+"""Seconds within which a sign-in answers the prompt=login or max_age that asked for it."""
 RESUME_PATH = "/connect/authorize/resume"
 SIGN_IN_PATH = "/signin"
 CONSENT_PATH = "/consent"
@@ -68,7 +84,8 @@ class AuthorizeEndpoint:
                 parameters = query_of(request.scope)
         except Refusal as refusal:
             return await self._refuse(request, PageRefusal(refusal), {})
-        return await self._answer(request, parameters, None)
+        known = {name: v for name, v in parameters.items() if name in KNOWN_PARAMETERS}
+        return await self._answer(request, known, None)
 
     async def resume(self, request: Request) -> Response:
         """The same request again, after a page has done its part."""
@@ -93,6 +110,13 @@ class AuthorizeEndpoint:
                 return await self._proceed(request, valid, parameters, interaction)
             except Refusal as refusal:
                 raise ReturnedRefusal(refusal, valid.return_address) from refusal
+            except DatabaseUnavailable as error:
+                away = TemporarilyUnavailable(cause=str(error))
+                raise ReturnedRefusal(away, valid.return_address) from error
+            except Exception as error:
+                _log.exception("an authorization request failed")  # [AUT-37]
+                failure = ServerError(cause=type(error).__name__)
+                raise ReturnedRefusal(failure, valid.return_address) from error
         except (PageRefusal, ReturnedRefusal) as refused:
             return await self._refuse(request, refused, parameters)
 
@@ -117,6 +141,8 @@ class AuthorizeEndpoint:
             name = interaction.name if interaction else await self._interactions.open(parameters)
             return see_other(issuer, CONSENT_PATH, name)
         code = await self._issue(request, valid, signed_in, granted, interaction)
+        if code is None:
+            return expired_page(self._pages, request)
         return respond(valid.return_address, {"code": code}, issuer)
 
     def _must_sign_in(
@@ -126,12 +152,14 @@ class AuthorizeEndpoint:
         interaction: OpenInteraction | None,
     ) -> bool:
         session = signed_in.session
+        age = self._clock() - session.auth_time
         if interaction is not None and interaction.row.authenticated_sid == session.sid:
-            return False  # done within this very request [SES-51]
+            # Done within this very request [SES-51], and not an hour ago on a page left open.
+            return age > max(valid.max_age or 0, FRESH_SIGN_IN)
         if valid.prompts & {"login", "select_account"}:
             return True  # [AUT-9, SES-50]
         # [AUT-10]
-        return valid.max_age is not None and self._clock() - session.auth_time > valid.max_age
+        return valid.max_age is not None and age > valid.max_age
 
     async def _require_admitted(
         self, valid: AuthorizationRequest, signed_in: SignedIn
@@ -186,13 +214,15 @@ class AuthorizeEndpoint:
         signed_in: SignedIn,
         granted: tuple[str, ...],
         interaction: OpenInteraction | None,
-    ) -> str:
+    ) -> str | None:
+        """A new code; None when this interaction has given one already."""
         code, now = new_token(), self._clock()  # [AUT-44]
         session, address = signed_in.session, valid.return_address
         stored = StoredCode(
             code_hash=token_digest(code),
             application_id=valid.application.id,
             user_id=signed_in.user.id,
+            user_type=signed_in.user.user_type.value,
             sid=session.sid,
             redirect_uri=address.redirect_uri,
             scopes=granted,
@@ -208,14 +238,16 @@ class AuthorizeEndpoint:
         )
         instance_id = self._directory.instance.id
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> bool:
+            if interaction is not None and not sessions.close_interaction(
+                tx, instance_id, interaction.row.id_hash
+            ):
+                return False
             codes.add(tx, instance_id, stored)
-            if interaction is not None:
-                sessions.close_interaction(tx, instance_id, interaction.row.id_hash)
             tx.record(self._event(request, "code.issued", valid.application, signed_in, granted))
+            return True
 
-        await self._database.write(work)
-        return code
+        return code if await self._database.write(work) else None
 
     async def _refuse(
         self,
@@ -224,7 +256,8 @@ class AuthorizeEndpoint:
         parameters: dict[str, str],
     ) -> Response:
         refusal = refused.refusal
-        await self._database.record(
+        await record_refusal(
+            self._database,
             AuditEvent(
                 instance_id=self._directory.instance.id,
                 at=self._clock(),
@@ -232,7 +265,7 @@ class AuthorizeEndpoint:
                 application=parameters.get("client_id", "")[:254] or None,
                 address=client_address(request.scope),
                 cause=f"{refusal.error}: {refusal.cause}",
-            )
+            ),
         )
         if isinstance(refused, ReturnedRefusal):
             issuer = self._directory.instance.issuer

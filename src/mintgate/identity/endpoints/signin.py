@@ -25,7 +25,7 @@ from mintgate.identity.forms import client_address, read_form
 from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import form_target_of, respond_refusal
-from mintgate.identity.sessions import Sessions
+from mintgate.identity.sessions import Sessions, SignedIn
 from mintgate.identity.signin.password import AMR, PasswordSignIn
 from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
@@ -86,10 +86,18 @@ class _InteractionEndpoint:
             return None  # the application was changed meanwhile
         return _Waiting(interaction, valid)
 
-    async def _cancel(self, waiting: _Waiting) -> Response:
+    async def _cancel(self, request: Request, waiting: _Waiting) -> Response:
         """[AUT-33] The person does not want to."""
-        await self._interactions.close(waiting.interaction)
         refusal = AccessDenied("The user did not agree.")
+        event = AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._database.clock(),
+            event="authorization.refused",
+            application=waiting.application.application_uri,
+            address=client_address(request.scope),
+            cause=f"{refusal.error}: the user pressed cancel",
+        )
+        await self._interactions.close(waiting.interaction, event)
         issuer = self._directory.instance.issuer
         return respond_refusal(waiting.request.return_address, refusal, issuer)
 
@@ -104,13 +112,13 @@ class SignInEndpoint(_InteractionEndpoint):
         super().__init__(parts)
         self._passwords = passwords
 
-    async def show(self, request: Request) -> Response:
+    async def get(self, request: Request) -> Response:
         waiting = await self._waiting(request.query_params.get("interaction"))
         if waiting is None:
             return expired_page(self._pages, request)
         return self._form(request, waiting, login=waiting.request.login_hint or "")
 
-    async def submit(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
         try:
             form = await read_form(request.scope, request.receive)
         except Refusal as refusal:
@@ -121,7 +129,7 @@ class SignInEndpoint(_InteractionEndpoint):
         if waiting is None:
             return expired_page(self._pages, request)
         if form.get("action") == "cancel":
-            return await self._cancel(waiting)
+            return await self._cancel(request, waiting)
         return await self._sign_in(request, waiting, form)
 
     async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
@@ -171,14 +179,12 @@ class SignInEndpoint(_InteractionEndpoint):
 class ConsentEndpoint(_InteractionEndpoint):
     """Asks whether the application may have what it asks for [EXT-2]."""
 
-    async def show(self, request: Request) -> Response:
+    async def get(self, request: Request) -> Response:
         waiting = await self._waiting(request.query_params.get("interaction"))
         signed_in = await self._sessions.current(request)
         if waiting is None or signed_in is None:
             return expired_page(self._pages, request)
-        asked = waiting.request.scopes
-        if signed_in.user.user_type is UserType.COMMUNITY:
-            asked = scopes.without_api_scopes(asked)
+        asked = _asked_scopes(waiting, signed_in)
         anti_forgery = self._cookies.anti_forgery_of(request)
         response = self._pages.consent(
             request,
@@ -192,7 +198,7 @@ class ConsentEndpoint(_InteractionEndpoint):
         self._cookies.set_anti_forgery(response, anti_forgery)
         return response
 
-    async def submit(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
         try:
             form = await read_form(request.scope, request.receive)
         except Refusal as refusal:
@@ -204,10 +210,10 @@ class ConsentEndpoint(_InteractionEndpoint):
         if waiting is None or signed_in is None:
             return expired_page(self._pages, request)
         if form.get("action") != "allow":
-            return await self._cancel(waiting)
+            return await self._cancel(request, waiting)
         instance_id = self._directory.instance.id
         user, application = signed_in.user, waiting.application
-        allowed = frozenset(waiting.request.scopes)
+        allowed = frozenset(_asked_scopes(waiting, signed_in))
 
         def work(tx: Transaction) -> None:
             applications.remember_consent(tx, instance_id, user.id, application.id, allowed)
@@ -227,3 +233,10 @@ class ConsentEndpoint(_InteractionEndpoint):
 
         await self._database.write(work)
         return see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
+
+
+def _asked_scopes(waiting: _Waiting, signed_in: SignedIn) -> tuple[str, ...]:
+    """What the page shows, and so what an agreement means [SCP-13]."""
+    if signed_in.user.user_type is UserType.COMMUNITY:
+        return scopes.without_api_scopes(waiting.request.scopes)
+    return waiting.request.scopes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import msgspec
@@ -14,6 +15,7 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
     UnsupportedGrantType,
 )
+from mintgate.identity.auditing import record_refusal
 from mintgate.identity.client_authentication import authenticate, presented_client
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
@@ -22,6 +24,7 @@ from mintgate.identity.mint import IssuedTokens, mint
 from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable
 
+_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -52,6 +55,7 @@ class TokenEndpoint:
             await self._audit(refusal, form, scope)
             await oauth_error(refusal)(scope, receive, send)
         except DatabaseUnavailable as error:
+            _log.error("a token request was answered with 503: %s", error)
             await oauth_error(TemporarilyUnavailable(cause=str(error)))(scope, receive, send)
         else:
             await send_json(send, _encode(tokens))
@@ -68,22 +72,33 @@ class TokenEndpoint:
         # A grant sees only the parameters that it declares.
         parameters = {name: form[name] for name in grant.parameters if name in form}
         request = TokenRequest(parameters, client_address(scope))
-        decided = await grant.decide(request, application)
+        # The key first: nothing may fail between a commit and its tokens.
         key = await self._directory.signing_key()
-        return mint(decided, self._directory.instance, key)
+        decided = await grant.decide(request, application)
+        tokens = mint(decided.grant, self._directory.instance, key)
+        if decided.recorded is not None:
+            await decided.recorded
+        return tokens
 
     async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:
-        event = AuditEvent(
-            instance_id=self._directory.instance.id,
-            at=self._clock(),
-            event="token.refused",
-            application=form.get("client_id", "")[:254] or None,
-            address=client_address(scope),
-            cause=f"{refusal.error}: {refusal.cause}",
-            details={"grant_type": form.get("grant_type", "")[:64]},
+        await record_refusal(
+            self._database,
+            AuditEvent(
+                instance_id=self._directory.instance.id,
+                at=self._clock(),
+                event="token.refused",
+                application=_claimed_client(form, scope),
+                address=client_address(scope),
+                cause=f"{refusal.error}: {refusal.cause}",
+                details={"grant_type": form.get("grant_type", "")[:64]},
+            ),
         )
-        try:
-            await self._database.record(event)
-        except DatabaseUnavailable:
-            # The refusal stands whether or not it could be written down.
-            return
+
+
+def _claimed_client(form: dict[str, str], scope: Scope) -> str | None:
+    """Whom the sender claims to be, proved or not: the one who is attacked."""
+    try:
+        client = presented_client(form, header(scope, b"authorization"))
+    except Refusal:
+        return None
+    return client.client_id[:254]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -42,6 +42,16 @@ class UserGrant(msgspec.Struct, frozen=True, kw_only=True):
     state_hash: str | None = None
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """A grant, and the commit that must have happened before its tokens leave.
+
+    `recorded` is None when everything is committed already; else it goes on while the mint signs.
+    """
+
+    grant: ServiceGrant | UserGrant
+    recorded: Awaitable[None] | None = None
+
+
 class TokenRequest(msgspec.Struct, frozen=True):
     """What a grant may read: only the parameters that it declares, and the sender's address."""
 
@@ -55,8 +65,6 @@ class GrantType(Protocol):
     grant_type: ClassVar[str]
     parameters: ClassVar[frozenset[str]]
 
-    async def decide(
-        self, request: TokenRequest, application: TrustedApplication
-    ) -> ServiceGrant | UserGrant:
-        """Apply the grant's rules; what must be committed is committed when this returns."""
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> Decided:
+        """Apply the grant's rules."""
         ...

@@ -14,12 +14,20 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidGrant, InvalidRequest, UnauthorizedClient
 from mintgate.contract.identifiers import new_guid, new_hex128, new_token, token_digest
-from mintgate.contract.scopes import OFFLINE_ACCESS
+from mintgate.contract.scopes import OFFLINE_ACCESS, PROTOCOL_SCOPES
 from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
-from mintgate.identity.grants import TokenRequest, UserGrant
+from mintgate.identity.grants import Decided, TokenRequest, UserGrant
 from mintgate.jose.encoding import base64url_encode
-from mintgate.store import AuditEvent, Database, Transaction, codes, refresh, revocations
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    Transaction,
+    applications,
+    codes,
+    refresh,
+    revocations,
+)
 from mintgate.store.codes import StoredCode
 
 # RFC 7636 §4.1: 43 to 128 unreserved characters.
@@ -35,7 +43,7 @@ class AuthorizationCode:
         self._database = database
         self._clock = clock
 
-    async def decide(self, request: TokenRequest, application: TrustedApplication) -> UserGrant:
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> Decided:
         """Raises InvalidRequest [TKN-43], InvalidGrant [TKN-44..47, 51] or UnauthorizedClient."""
         presented = request.parameters.get("code")
         if presented is None:
@@ -54,14 +62,15 @@ class AuthorizationCode:
         _require_redirect_uri(code, request.parameters.get("redirect_uri"))
         _require_verifier(code, request.parameters.get("code_verifier"))
         user = await self._directory.user(code.user_id)
-        _require_user(user, application, now)
+        _require_user(user, code, application, now)
         assert user is not None  # noqa: S101 - told to the type checker
         grant = UserGrant(
             application=application,
             user=user,
             scopes=code.scopes,
             jti=new_hex128(),
-            issued_at=int(now),
+            # Another machine's clock may have been ahead when the user signed in.
+            issued_at=max(int(now), code.auth_time),
             sid=code.sid,
             auth_time=code.auth_time,
             amr=code.amr,
@@ -72,14 +81,23 @@ class AuthorizationCode:
             state_hash=code.state_hash,
         )
         await self._redeem(code, grant, request.address)
-        return grant
+        return Decided(grant)
 
     async def _redeem(self, code: StoredCode, grant: UserGrant, address: str | None) -> None:
         family = self._family(code, grant) if grant.refresh_token is not None else None
         instance = self._directory.instance
 
         def work(tx: Transaction) -> StoredCode | None:
-            """None when this call redeemed the code, else the code as another call left it."""
+            """None when this call redeemed the code, else the code as another call left it.
+
+            Raises InvalidGrant when the code has ended since it was looked at.
+            """
+            if applications.blocks_user(
+                tx.connection, instance.id, code.application_id, code.user_id, tx.now
+            ):
+                raise InvalidGrant(  # [TAP-30]
+                    cause="the user's authorization is revoked or outside its window"
+                )
             redeemed = codes.consume(
                 tx,
                 instance.id,
@@ -89,7 +107,10 @@ class AuthorizationCode:
                 family_id=family.id if family else None,
             )
             if not redeemed:
-                return codes.find(tx.connection, instance.id, code.code_hash)
+                left = codes.find(tx.connection, instance.id, code.code_hash)
+                if left is None:
+                    raise InvalidGrant(cause="the code ended with its sign-in")
+                return left
             if family is not None and grant.refresh_token is not None:
                 refresh.start_family(tx, instance.id, family, token_digest(grant.refresh_token))
             tx.record(self._event("token.issued", grant, address))
@@ -189,10 +210,18 @@ def _require_verifier(code: StoredCode, verifier: str | None) -> None:
         raise InvalidGrant("The code_verifier does not fit.", cause="wrong code_verifier")
 
 
-def _require_user(user: User | None, application: TrustedApplication, now: float) -> None:
+def _require_user(
+    user: User | None, code: StoredCode, application: TrustedApplication, now: float
+) -> None:
     if user is None or not user.active or user.is_locked(now):
         raise InvalidGrant(cause="the user is missing, inactive or locked")  # [TKN-51]
+    if user.user_type != code.user_type:
+        raise InvalidGrant(cause=f"the user's type is now {user.user_type}")  # [TKN-51]
     if not application.allows_sign_in_of(user.user_type):
         raise UnauthorizedClient(  # [TKN-52]
             cause=f"the application no longer admits users of type {user.user_type}"
+        )
+    if not PROTOCOL_SCOPES.union(application.scope_names).issuperset(code.scopes):
+        raise InvalidGrant(  # [TAP-31]
+            cause="the granted scopes no longer fit the application's Scope"
         )

@@ -11,7 +11,7 @@ from mintgate.contract.errors import UnauthorizedClient
 from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.users import MAY_BE_SYSTEM_USER
 from mintgate.identity.directory import Directory
-from mintgate.identity.grants import ServiceGrant, TokenRequest
+from mintgate.identity.grants import Decided, ServiceGrant, TokenRequest
 from mintgate.store import AuditEvent, Database
 
 
@@ -24,7 +24,7 @@ class ClientCredentials:
         self._database = database
         self._clock = clock
 
-    async def decide(self, request: TokenRequest, application: TrustedApplication) -> ServiceGrant:
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> Decided:
         """Raises UnauthorizedClient [TKN-39..41] or InvalidScope [TKN-42]."""
         if application.is_public:
             raise UnauthorizedClient(cause="a Public client asked for client credentials")
@@ -46,7 +46,7 @@ class ClientCredentials:
             jti=new_hex128(),
             issued_at=int(now),
         )
-        await self._database.record(
+        recorded = self._database.record(
             AuditEvent(
                 instance_id=self._directory.instance.id,
                 at=now,
@@ -58,4 +58,4 @@ class ClientCredentials:
                 details={"grant_type": self.grant_type, "scope": granted},
             )
         )
-        return grant
+        return Decided(grant, recorded)

@@ -11,8 +11,8 @@ from mintgate.contract.errors import InvalidGrant, InvalidRequest
 from mintgate.contract.identifiers import new_hex128, new_token, token_digest
 from mintgate.contract.users import User, UserType
 from mintgate.identity.directory import Directory
-from mintgate.identity.grants import TokenRequest, UserGrant
-from mintgate.store import AuditEvent, Database, Transaction, refresh
+from mintgate.identity.grants import Decided, TokenRequest, UserGrant
+from mintgate.store import AuditEvent, Database, Transaction, applications, refresh
 from mintgate.store.refresh import Family, StoredToken
 
 
@@ -25,7 +25,7 @@ class RefreshToken:
         self._database = database
         self._clock = clock
 
-    async def decide(self, request: TokenRequest, application: TrustedApplication) -> UserGrant:
+    async def decide(self, request: TokenRequest, application: TrustedApplication) -> Decided:
         """Raises InvalidRequest [TKN-43], InvalidGrant [TKN-48, 49, 52], InvalidScope [TKN-50]."""
         presented = request.parameters.get("refresh_token")
         if presented is None:
@@ -38,8 +38,7 @@ class RefreshToken:
         )
         family = _require_family(token, application, now)
         assert token is not None  # noqa: S101 - told to the type checker
-        grace = self._directory.instance.refresh_grace_seconds
-        if token.consumed_at is not None and not _within_grace(token, now, grace):
+        if _is_replay(token, now, self._directory.instance.refresh_grace_seconds):
             await self._end_family(token.family, application, request.address)
         user = await self._directory.user(family.user_id)
         _require_grantable(user, application, family, now)  # [LIF-12]
@@ -50,7 +49,8 @@ class RefreshToken:
             user=user,
             scopes=granted,
             jti=new_hex128(),
-            issued_at=int(now),
+            # Another machine's clock may have been ahead when the user signed in.
+            issued_at=max(int(now), family.auth_time),
             sid=family.sid,
             auth_time=family.auth_time,
             amr=family.amr,
@@ -58,27 +58,34 @@ class RefreshToken:
             tid=family.tid,
             refresh_token=new_token(),
         )
-        if not await self._rotate(token, grant, request.address):
+        if not await self._rotate(digest, grant, request.address):
             await self._end_family(family, application, request.address)
-        return grant
+        return Decided(grant)
 
-    async def _rotate(self, token: StoredToken, grant: UserGrant, address: str | None) -> bool:
+    async def _rotate(self, digest: str, grant: UserGrant, address: str | None) -> bool:
         instance = self._directory.instance
-        family_id = token.family.id
 
         def work(tx: Transaction) -> bool:
-            """Rotate; False when another request was faster and no grace covers this one."""
-            event = "token.refreshed"
-            if not refresh.consume(tx, instance.id, token.token_hash):
-                current = refresh.find(tx.connection, instance.id, token.token_hash)
-                if current is None or not _within_grace(
-                    current, tx.now, instance.refresh_grace_seconds
-                ):
-                    return False
-                event = "token.refreshed_within_grace"
-            if grant.refresh_token is not None:
-                successor = token_digest(grant.refresh_token)
-                refresh.add_successor(tx, instance.id, family_id, successor, token.token_hash)
+            """Decide on what is stored now, and rotate; False for a replay [LIF-14].
+
+            Raises InvalidGrant when the family has ended since it was looked at.
+            """
+            token = refresh.find(tx.connection, instance.id, digest, lock=True)
+            family = _require_family(token, grant.application, tx.now)
+            if applications.blocks_user(
+                tx.connection, instance.id, family.application_id, family.user_id, tx.now
+            ):
+                raise InvalidGrant(  # [TAP-30]
+                    cause="the user's authorization is revoked or outside its window"
+                )
+            if token is None or _is_replay(token, tx.now, instance.refresh_grace_seconds):
+                return False
+            first_use = refresh.consume(tx, instance.id, digest)
+            if not first_use and token.consumed_at is None:
+                return False  # another request was faster
+            successor = token_digest(grant.refresh_token or "")
+            refresh.add_successor(tx, instance.id, family.id, successor, digest)
+            event = "token.refreshed" if first_use else "token.refreshed_within_grace"
             tx.record(self._event(event, grant, address, tx.now))
             return True
 
@@ -120,15 +127,17 @@ class RefreshToken:
         )
 
 
-def _within_grace(token: StoredToken, now: float, grace: int) -> bool:
-    """[EXT-4] Only the immediate predecessor of an unused token, and only for a moment."""
-    return (
-        grace > 0
-        and token.consumed_at is not None
-        and now < token.consumed_at + grace
-        and not token.successor_used
-        and token.family.revoked_at is None
-    )
+def _is_replay(token: StoredToken, now: float, grace: int) -> bool:
+    """Whether using this token now shows that two parties hold it [LIF-14].
+
+    With a grace [EXT-4] the immediate predecessor of an unused token may be used again for a
+    moment; of the several successors that this makes, only the one that is used first lives.
+    """
+    if token.sibling_used:
+        return True
+    if token.consumed_at is None:
+        return False
+    return token.successor_used or grace == 0 or now >= token.consumed_at + grace
 
 
 def _require_family(

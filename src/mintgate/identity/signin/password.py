@@ -9,7 +9,12 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.directory import Directory
-from mintgate.identity.passwords import hash_password, needs_upgrade, password_matches
+from mintgate.identity.passwords import (
+    hash_password,
+    is_argon2id,
+    needs_upgrade,
+    password_matches,
+)
 from mintgate.store import AuditEvent, Database, Transaction, users
 
 AMR = ("pwd",)
@@ -44,7 +49,7 @@ class PasswordSignIn:
         )
         user, stored = found if found is not None else (None, None)
         # The same work for an unknown user, or the time would tell who exists.
-        matches = await self._in_thread(password, stored or _NOBODYS_HASH)
+        matches = await self._in_thread(password, stored)
         cause = self._problem(user, stored, matches)
         if cause is not None or user is None or stored is None:
             await self._database.record(
@@ -58,8 +63,8 @@ class PasswordSignIn:
                 )
             )
             return None
-        if needs_upgrade(stored):
-            await self._upgrade(user, password)
+        if needs_upgrade(stored) and not await self._upgrade(user, password, stored):
+            return None  # changed while it was checked: only the new password counts
         return user
 
     def _problem(self, user: User | None, stored: str | None, matches: bool) -> str | None:
@@ -75,25 +80,33 @@ class PasswordSignIn:
             return f"users of type {user.user_type} cannot sign in"
         return None
 
-    async def _in_thread(self, password: str, stored: str) -> bool:
+    async def _in_thread(self, password: str, stored: str | None) -> bool:
         if self._waiting >= MAX_WAITING:
             raise TemporarilyUnavailable(cause="too many sign-ins are waiting")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, password_matches, password, stored
+                self._threads, _matches, password, stored
             )
         finally:
             self._waiting -= 1
 
-    async def _upgrade(self, user: User, password: str) -> None:
+    async def _upgrade(self, user: User, password: str, stored: str) -> bool:
         """[EXT-1] An imported hash becomes argon2id at the first sign-in."""
         hashed = await asyncio.get_running_loop().run_in_executor(
             self._threads, hash_password, password
         )
         instance_id = self._directory.instance.id
 
-        def work(tx: Transaction) -> None:
-            users.upgrade_password_hash(tx, instance_id, user.id, hashed)
+        def work(tx: Transaction) -> bool:
+            return users.upgrade_password_hash(tx, instance_id, user.id, stored, hashed)
 
-        await self._database.write(work)
+        return await self._database.write(work)
+
+
+def _matches(password: str, stored: str | None) -> bool:
+    """Whether the password is right, at the cost of an argon2id check in every case [SGN-3]."""
+    if stored is None or not is_argon2id(stored):
+        # An unknown user, or an imported hash that is quick to check: time must not tell.
+        password_matches(password, _NOBODYS_HASH)
+    return stored is not None and password_matches(password, stored)

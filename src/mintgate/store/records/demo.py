@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from mintgate.store.database import Transaction
 from mintgate.store.records import demo_names as names
 from mintgate.store.records.catalog import ENTITY_SETS
+from mintgate.store.transaction import Transaction
 
 CUSTOMERS = 300
 ORDERS = 400

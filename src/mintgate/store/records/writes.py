@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from mintgate.store.database import Transaction
 from mintgate.store.records.attributes import EntitySet, Kind
 from mintgate.store.records.catalog import ENTITY_SETS
 from mintgate.store.records.problems import NoSuchRecord, RuleViolation, ValueProblem
+from mintgate.store.transaction import Transaction
 
 _PERIODS = {
     "Crm_Sales_Customers": ("FromDate", "ThruDate"),

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("code_hash", sa.String(length=64), nullable=False),
         sa.Column("application_id", sa.String(length=36), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("user_type", sa.String(length=32), nullable=False),
         sa.Column("sid", sa.String(length=32), nullable=False),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
@@ -115,6 +116,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("instance_id", "code_hash", name=op.f("pk_authorization_codes")),
     )
     with op.batch_alter_table("authorization_codes", schema=None) as batch_op:
+        batch_op.create_index("ix_authorization_codes_user", ["instance_id", "user_id"])
+        batch_op.create_index("ix_authorization_codes_sid", ["instance_id", "sid"])
         batch_op.create_index(
             "ix_authorization_codes_expiry", ["instance_id", "expires_at"], unique=False
         )

@@ -1,0 +1,107 @@
+"""`python -m bench`: measure, write the results down, show them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import checking, cores, machine, minting, report
+from bench.comparison import Settings
+from bench.problems import Unmeasurable
+from bench.processes import ROOT
+from bench.progress import Progress
+from bench.report import Report
+
+COMPARISONS = {"minting": minting.run, "checking": checking.run}
+"""Each a function of folder, cores, settings and progress."""
+
+NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
+QUICK = Settings(rounds=3, seconds=1.0, warm_up=4.0)
+REPORT_WIDTH = 120
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run, for a look")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"default {NORMAL.rounds}")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help=f"of one measurement, default {NORMAL.seconds}"
+    )
+    parser.add_argument("--only", choices=sorted(COMPARISONS), help="one comparison")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "bench" / "results",
+        metavar="PATH",
+        help="folder or .json file for the results",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="print a results file and measure nothing"
+    )
+    return parser.parse_args()
+
+
+def settings_of(given: argparse.Namespace) -> Settings:
+    usual = QUICK if given.quick else NORMAL
+    settings = Settings(
+        rounds=usual.rounds if given.rounds is None else given.rounds,
+        seconds=usual.seconds if given.seconds is None else given.seconds,
+        warm_up=usual.warm_up,
+    )
+    if settings.rounds < 1 or settings.seconds <= 0:
+        raise Unmeasurable("--rounds and --seconds must be positive")
+    return settings
+
+
+def measure(given: argparse.Namespace, progress: Progress) -> Report:
+    settings, chosen = settings_of(given), cores.choose()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    os.sched_setaffinity(0, {chosen.load})  # this process only waits; the server's core is its own
+    disk = machine.disk_folder()
+    if disk is None:
+        progress.say("Only memory to write to: commits cost nothing here, so mintgate looks fast.")
+    with tempfile.TemporaryDirectory(prefix="mintgate-bench-", dir=disk) as name:
+        folder = Path(name)
+        return Report(
+            started_at=started,
+            revision=machine.revision(),
+            settings=settings,
+            cores=chosen,
+            machine=machine.describe(folder),
+            versions=machine.versions(),
+            comparisons=[
+                run(folder, chosen, settings, progress)
+                for which, run in COMPARISONS.items()
+                if given.only in {None, which}
+            ],
+        )
+
+
+def main() -> None:
+    given = arguments()
+    # An ordinary end of the process unwinds, and unwinding stops the children.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if given.markdown is not None:
+            print(report.markdown(report.load(given.markdown)), end="")
+            return
+        made = measure(given, Progress(Console(stderr=True)))
+    except Unmeasurable as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    console = Console()
+    # Into a file or a pipe the tables are as wide as they need.
+    report.show(made, console if console.is_terminal else Console(width=REPORT_WIDTH))
+    print(f"\nwritten to {made.save(given.out)}")
+
+
+if __name__ == "__main__":
+    main()

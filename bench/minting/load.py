@@ -1,0 +1,203 @@
+"""The load generator, a worker: keep-alive HTTP/1.1 in a closed loop, the same body for all."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+import time
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import uvloop
+
+from bench.problems import Unmeasurable
+from bench.samples import Sample, percentile
+from bench.workers import answer_questions
+
+SAMPLE_EVERY = 199
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)\r\n", re.IGNORECASE)
+_TOKEN = re.compile(rb'"access_token"[ ]?:[ ]?"([A-Za-z0-9_.-]+)"')
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement.
+
+    Args:
+        body: the form.
+        lead_in: seconds under load before counting begins.
+        server: the server's process id, to read what CPU it used.
+    """
+
+    port: int
+    path: str
+    body: str
+    connections: int
+    seconds: float
+    lead_in: float
+    server: int
+
+    def request(self) -> bytes:
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(self.body)}\r\n\r\n"
+        )
+        return (head + self.body).encode()
+
+
+class BadAnswer(Unmeasurable):
+    """The server did not answer with a token."""
+
+
+def split_answer(data: bytes) -> bytes | None:
+    """The body of a complete answer, None while more is to come.
+
+    Raises:
+        BadAnswer: not a 200 with a length.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    if not data.startswith(b"HTTP/1.1 200 "):
+        raise BadAnswer(data[:300].decode("latin-1"))
+    length = _LENGTH.search(data, 0, end + 2)
+    if length is None:
+        raise BadAnswer("an answer without Content-Length")
+    size = end + 4 + int(length[1])
+    if len(data) > size:
+        raise BadAnswer("more bytes than were announced")
+    return data[end + 4 :] if len(data) == size else None
+
+
+def token_in(body: bytes) -> bytes:
+    found = _TOKEN.search(body)
+    if found is None:
+        raise BadAnswer(f"no access_token in: {body[:300].decode('latin-1')}")
+    return found[1]
+
+
+class Measurement:
+    """What all connections of one job have in common."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.request = job.request()
+        self.finished = asyncio.get_running_loop().create_future()
+        self.latencies: list[int] = []
+        self.tokens: list[str] = []
+        self.counting = False
+        self.seen = 0
+
+    def done(self, started: int, token: bytes) -> None:
+        if self.counting:
+            self.latencies.append(time.perf_counter_ns() - started)
+        self.seen += 1
+        if self.seen % SAMPLE_EVERY == 1:
+            self.tokens.append(token.decode())
+
+    def fail(self, error: Exception) -> None:
+        if not self.finished.done():
+            self.finished.set_exception(error)
+
+
+class Connection(asyncio.Protocol):
+    """One connection: the next request leaves when the answer is in."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        self._measurement = measurement
+        self._data = b""
+        self._started = 0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one in all but inheritance.
+        self.transport = cast("asyncio.Transport", transport)
+        self._send(self.transport)
+
+    def _send(self, transport: asyncio.Transport) -> None:
+        self._started = time.perf_counter_ns()
+        transport.write(self._measurement.request)
+
+    def data_received(self, data: bytes) -> None:
+        self._data = self._data + data if self._data else data
+        try:
+            body = split_answer(self._data)
+            if body is None:
+                return
+            self._measurement.done(self._started, token_in(body))
+        except BadAnswer as error:
+            self._measurement.fail(error)
+            return
+        self._data = b""
+        if self.transport is not None and not self._measurement.finished.done():
+            self._send(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._measurement.fail(BadAnswer(str(exc or "the server closed a connection")))
+
+
+async def measure(job: Job) -> Sample:
+    """Run one job.
+
+    Raises:
+        BadAnswer: the server failed under the load; then there is no figure.
+    """
+    loop = asyncio.get_running_loop()
+    measurement = Measurement(job)
+    connections = [
+        (await loop.create_connection(lambda: Connection(measurement), "127.0.0.1", job.port))[1]
+        for _ in range(job.connections)
+    ]
+    try:
+        await _wait(measurement, job.lead_in)
+        measurement.counting = True
+        began, used, own = time.perf_counter(), cpu_seconds(job.server), time.process_time()
+        await _wait(measurement, job.seconds)
+        measurement.counting = False
+        ended = time.perf_counter()
+        used, own = cpu_seconds(job.server) - used, time.process_time() - own
+    except OSError as error:
+        raise BadAnswer(str(error)) from None
+    finally:
+        measurement.finished.cancel()
+        for connection in connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+    ordered = sorted(measurement.latencies)
+    if not ordered:
+        raise BadAnswer(f"no answer in {job.seconds} s")
+    return Sample(
+        count=len(ordered),
+        seconds=ended - began,
+        p50_us=percentile(ordered, 0.50) / 1000,
+        p99_us=percentile(ordered, 0.99) / 1000,
+        server_cpu=used,
+        load_cpu=own,
+        tokens=measurement.tokens[-5:],
+    )
+
+
+async def _wait(measurement: Measurement, seconds: float) -> None:
+    done, _ = await asyncio.wait({measurement.finished}, timeout=seconds)
+    for future in done:
+        future.result()
+
+
+def cpu_seconds(pid: int) -> float:
+    """What all threads of a process have used."""
+    # The name in the second field may hold spaces; it ends at the last bracket.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def main() -> None:
+    gc.disable()  # nothing here makes cycles, and a collection would show in the p99
+    answer_questions(lambda question: uvloop.run(measure(msgspec.convert(question, Job))))
+
+
+if __name__ == "__main__":
+    main()

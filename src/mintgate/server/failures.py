@@ -1,0 +1,68 @@
+"""The last line of defence: a failure becomes an answer that says no more than it must."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mintgate.contract.errors import Refusal, ServerError, TemporarilyUnavailable
+from mintgate.store import DatabaseUnavailable
+
+_log = logging.getLogger(__name__)
+Headers = list[tuple[bytes, bytes]]
+Render = Callable[[Refusal], tuple[int, Headers, bytes]]
+
+
+def oauth_json(refusal: Refusal) -> tuple[int, Headers, bytes]:
+    """The shape of the identity service's errors (RFC 6749 §5.2)."""
+    body = msgspec.json.encode({"error": refusal.error, "error_description": refusal.description})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(refusal, TemporarilyUnavailable):
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    return refusal.status, headers, body
+
+
+class Failures:
+    """Answers for an application that failed: 503 when the database is away, else 500.
+
+    Args:
+        render: the shape of the protocol that the application speaks.
+    """
+
+    def __init__(self, app: ASGIApp, render: Render = oauth_json) -> None:
+        self._app = app
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except DatabaseUnavailable as error:
+            _log.error("%s was answered with 503: %s", scope["path"], error)
+            refusal: Refusal = TemporarilyUnavailable(cause=str(error))
+        except Exception:  # noqa: BLE001 - logged, and nothing ends by it
+            # The answer names the request in the log, and no detail [TKN-53, API-42].
+            request_id = secrets.token_hex(8)
+            _log.exception("request %s failed: %s", request_id, scope["path"])
+            refusal = ServerError(f"The server failed. Give its operator this id: {request_id}")
+        else:
+            return
+        if started or scope["type"] != "http":
+            raise ConnectionAbortedError("the answer had begun")
+        status, headers, body = self._render(refusal)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

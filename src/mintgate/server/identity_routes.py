@@ -1,0 +1,90 @@
+"""The identity service of one instance, put together under its path."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.instance import ID_PATH
+from mintgate.identity.cookies import Cookies
+from mintgate.identity.directory import Directory
+from mintgate.identity.endpoints.authorize import (
+    CONSENT_PATH,
+    RESUME_PATH,
+    SIGN_IN_PATH,
+    AuthorizeEndpoint,
+)
+from mintgate.identity.endpoints.end_session import PATH as END_SESSION_PATH
+from mintgate.identity.endpoints.end_session import EndSessionEndpoint
+from mintgate.identity.endpoints.metadata import KeySetEndpoint, MetadataEndpoint
+from mintgate.identity.endpoints.signin import ConsentEndpoint, InteractionParts, SignInEndpoint
+from mintgate.identity.endpoints.token import TokenEndpoint
+from mintgate.identity.endpoints.userinfo import UserinfoEndpoint
+from mintgate.identity.grants.authorization_code import AuthorizationCode
+from mintgate.identity.grants.client_credentials import ClientCredentials
+from mintgate.identity.grants.refresh_token import RefreshToken
+from mintgate.identity.interactions import Interactions
+from mintgate.identity.pages import Pages
+from mintgate.identity.rendering import Methods
+from mintgate.identity.sessions import Sessions
+from mintgate.identity.signin.password import PasswordSignIn
+from mintgate.server.cors import CrossOrigin
+from mintgate.server.failures import Failures
+from mintgate.sites.pages import ASSETS_PATH
+from mintgate.store import Database
+
+TOKEN_PATH = f"{ID_PATH}/connect/token"
+
+
+def token_endpoint(directory: Directory, database: Database, clock: Clock) -> ASGIApp:
+    """`POST /connect/token` with its grants."""
+    parts = (directory, database, clock)
+    grants = (ClientCredentials(*parts), AuthorizationCode(*parts), RefreshToken(*parts))
+    endpoint = TokenEndpoint(directory, database, grants, clock)
+    return CrossOrigin(Failures(endpoint), directory.browser_origins)
+
+
+def identity_routes(
+    directory: Directory, database: Database, pages: Pages, clock: Clock
+) -> list[BaseRoute]:
+    """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
+    metadata = MetadataEndpoint(directory.instance).respond
+    userinfo = UserinfoEndpoint(directory, database, clock)
+    well_known = "/.well-known"
+    return [
+        Route(
+            f"{ID_PATH}/connect/userinfo",
+            CrossOrigin(Failures(userinfo), directory.browser_origins),
+        ),
+        Route(f"{ID_PATH}{well_known}/openid-configuration", metadata),
+        Route(f"{ID_PATH}{well_known}/oauth-authorization-server", metadata),
+        Route(f"{well_known}/oauth-authorization-server{ID_PATH}", metadata),
+        Route(
+            f"{ID_PATH}{well_known}/openid-configuration/jwks", KeySetEndpoint(directory).respond
+        ),
+        *_interactive_routes(directory, database, pages, clock),
+        Mount(ID_PATH + ASSETS_PATH, StaticFiles(packages=[("mintgate.sites", "assets")])),
+    ]
+
+
+def _interactive_routes(
+    directory: Directory, database: Database, pages: Pages, clock: Clock
+) -> list[BaseRoute]:
+    cookies = Cookies(directory.instance)
+    sessions = Sessions(directory, database, cookies, clock)
+    interactions = Interactions(directory.instance.id, database, clock)
+    authorize = AuthorizeEndpoint(directory, database, sessions, interactions, pages, clock)
+    parts = InteractionParts(directory, database, sessions, interactions, cookies, pages)
+    sign_in = SignInEndpoint(parts, PasswordSignIn(directory, database, clock))
+    consent = ConsentEndpoint(parts)
+    end_session = EndSessionEndpoint(directory, sessions, interactions, cookies, pages)
+    endpoints = {
+        "/connect/authorize": Methods(GET=authorize.respond, POST=authorize.respond),
+        RESUME_PATH: Methods(GET=authorize.resume),
+        SIGN_IN_PATH: Methods(GET=sign_in.get, POST=sign_in.post),
+        CONSENT_PATH: Methods(GET=consent.get, POST=consent.post),
+        END_SESSION_PATH: Methods(GET=end_session.get, POST=end_session.post),
+    }
+    return [Route(ID_PATH + path, endpoint) for path, endpoint in endpoints.items()]

@@ -1,0 +1,205 @@
+"""The thread through which every write of a process goes, many in one transaction.
+
+Work gathers while the event loop turns and while the last group is being committed; then one
+transaction takes it all. Each unit has a savepoint of its own, so that a failing one undoes only
+itself, and nobody is answered before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection
+
+from mintgate.store.audit import AuditEvent
+from mintgate.store.feed import Change
+from mintgate.store.transaction import (
+    AWAY,
+    CommitFailed,
+    DatabaseUnavailable,
+    Transaction,
+    translated,
+)
+
+if TYPE_CHECKING:
+    from mintgate.store.database import Database
+
+T = TypeVar("T")
+Item = tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any]]
+Outcome = tuple[bool, Any]
+
+
+class GroupUndone(Exception):
+    """A group failed before its commit: all of it is undone."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Writer:
+    """Commits groups of work, one group at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._gathered: list[Item] = []
+        self._groups: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._is_busy = False
+        self._is_waking = False
+        self._is_stopping = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, work: Callable[[Transaction], T] | AuditEvent) -> asyncio.Future[T]:
+        """Have `work` done in the next group; the future is resolved after its commit.
+
+        Raises:
+            DatabaseUnavailable: the server is shutting down.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._is_stopping:
+                raise DatabaseUnavailable("the server is shutting down")
+            self._gathered.append((work, loop, future))
+            must_wake = not (self._is_busy or self._is_waking)
+            self._is_waking = self._is_waking or must_wake
+        if must_wake:
+            # At the end of this turn of the loop, so that the turn's other requests come along.
+            loop.call_soon(self._hand_over)
+        return future
+
+    def stop(self) -> None:
+        """Commit what was submitted, then end the thread."""
+        with self._lock:
+            self._is_stopping = True
+            group, self._gathered = self._gathered, []
+            thread = self._thread
+            if group and thread is None:
+                thread = self._start_thread()
+        if thread is not None:
+            if group:
+                self._groups.put(group)
+            self._groups.put(None)
+            thread.join()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._is_waking = False
+            if self._is_busy or not self._gathered or self._is_stopping:
+                return
+            self._is_busy = True
+            group, self._gathered = self._gathered, []
+            if self._thread is None:
+                self._start_thread()
+        self._groups.put(group)
+
+    def _start_thread(self) -> threading.Thread:
+        self._thread = threading.Thread(target=self._run, name="mintgate-write", daemon=True)
+        self._thread.start()
+        return self._thread
+
+    def _run(self) -> None:
+        while (group := self._groups.get()) is not None:
+            self._commit(group)
+
+    def _commit(self, group: list[Item]) -> None:
+        results, changes = self._outcomes(group)
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
+        for (_, loop, future), outcome in zip(group, results, strict=True):
+            by_loop.setdefault(loop, []).append((future, outcome))
+        told = False
+        for loop, answers in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(self._deliver, answers, changes)
+                told = True
+        if not told:
+            with self._lock:
+                self._is_busy = False
+
+    def _deliver(
+        self, answers: list[tuple[asyncio.Future[Any], Outcome]], changes: list[Change]
+    ) -> None:
+        # First the caches, then the answers: the next request sees the change [TOP-13].
+        if changes:
+            self._database.on_commit(changes)
+        for future, (succeeded, value) in answers:
+            if future.done():
+                continue
+            if succeeded:
+                future.set_result(value)
+            else:
+                future.set_exception(value)
+        with self._lock:
+            self._is_busy = False
+            must_wake = bool(self._gathered) and not self._is_waking
+            self._is_waking = self._is_waking or must_wake
+        if must_wake:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def _outcomes(self, group: list[Item]) -> tuple[list[Outcome], list[Change]]:
+        try:
+            return self._transact(group)
+        except GroupUndone as undone:
+            if len(group) == 1:
+                return [(False, translated(undone.cause))], []
+        except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
+            # The commit failed, and may have happened or not: nobody is told that it did, and
+            # nothing is tried again.
+            return [(False, translated(error))] * len(group), []
+        # Nothing of the group was kept. Alone, only the culprit fails again.
+        results: list[Outcome] = []
+        changes: list[Change] = []
+        for item in group:
+            outcomes, made = self._outcomes([item])
+            results += outcomes
+            changes += made
+        return results, changes
+
+    def _transact(self, group: list[Item]) -> tuple[list[Outcome], list[Change]]:
+        outcomes: list[Outcome] = []
+        changes: list[Change] = []
+        events: list[AuditEvent] = []
+        try:
+            with self._database.engine.connect() as connection:
+                connection.begin()
+                for work, _, _ in group:
+                    if isinstance(work, AuditEvent):
+                        events.append(work)
+                        outcomes.append((True, None))
+                    else:
+                        outcomes.append(self._unit(connection, work, events, changes))
+                self._database.commit(connection, events)
+        except CommitFailed as failed:
+            raise failed.cause from failed
+        except Exception as error:
+            raise GroupUndone(error) from error
+        return outcomes, changes
+
+    def _unit(
+        self,
+        connection: Connection,
+        work: Callable[[Transaction], Any],
+        events: list[AuditEvent],
+        changes: list[Change],
+    ) -> Outcome:
+        transaction = Transaction(connection, self._database.clock())
+        try:
+            with connection.begin_nested():
+                result = work(transaction)
+        except AWAY:
+            raise
+        except Exception as error:
+            # On some errors (a full disk) SQLite ends the whole transaction by itself; what came
+            # before in the group is gone then, and must not be answered as kept.
+            if not self._database.is_in_transaction(connection):
+                raise
+            return False, error
+        events += transaction.events
+        changes += transaction.changes
+        return True, result
