@@ -138,8 +138,9 @@ def test_a_revocation_during_a_reload_is_kept(world: World) -> None:
         return found
 
     directory._rows = rows_then_revoked  # type: ignore[method-assign]
-    directory._must_reload = True
-    world.service_token()
+    while directory._rows is rows_then_revoked:
+        directory._must_reload = True  # the housekeeping at the start may have reloaded already
+        world.service_token()
     world.sync()
     assert "A" * 32 in directory._revoked
 
