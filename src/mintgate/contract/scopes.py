@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable
 
@@ -36,9 +37,14 @@ def parse(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in text.split(" ") if name))
 
 
+@functools.lru_cache(4096)
+def _token_order(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=lambda name: _RANK[name]))
+
+
 def token_order(names: Iterable[str]) -> tuple[str, ...]:
     """The order of scopes in an access token [SCP-20]."""
-    return tuple(sorted(names, key=lambda name: _RANK[name]))
+    return _token_order(frozenset(names))
 
 
 def has_api_scope(names: Collection[str]) -> bool:
@@ -70,8 +76,9 @@ def for_authorization(requested: str | None, application_scope: Collection[str])
     return something_of(names)
 
 
+@functools.lru_cache(4096)
 def for_client_credentials(
-    requested: str | None, application_scope: Collection[str]
+    requested: str | None, application_scope: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Scopes of a client-credentials request [SCP-6, SCP-8, SCP-10, SCP-11, SCP-12].
 

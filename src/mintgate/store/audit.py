@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,11 +27,16 @@ _COLUMNS = (
     "cause",
     "details",
 )
-_INSERTS = {
-    dialect: f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) "  # noqa: S608 - constants
-    f"VALUES ({', '.join([mark] * len(_COLUMNS))})"
-    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
-}
+_MARKS = {"sqlite": "?", "postgresql": "%s"}
+MAX_ROWS = 64
+"""Of one statement."""
+
+
+@functools.cache
+def _insert(dialect: str, rows: int) -> str:
+    # One statement for many rows: each statement costs a hand-over between the threads.
+    row = f"({', '.join([_MARKS[dialect]] * len(_COLUMNS))})"
+    return f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - constants
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,27 +69,29 @@ def append(
 ) -> None:
     """Insert events, numbered from `first_sequence` in the chain of one writer.
 
-    On the path of every token: the statement is a constant and its rows go to the driver as
-    tuples.
+    On the path of every token: the statement is a constant, and its values go to the driver as
+    they are.
     """
-    rows = [
-        (
-            event.instance_id,
-            writer_id,
-            sequence,
-            event.at,
-            event.event,
-            event.actor,
-            event.application,
-            event.session,
-            event.jti,
-            event.address,
-            event.cause[:MAX_CAUSE] if event.cause else None,
-            _encode(event.details).decode() if event.details is not None else None,
-        )
-        for sequence, event in enumerate(events, first_sequence)
-    ]
-    connection.exec_driver_sql(_INSERTS[connection.dialect.name], rows)
+    dialect = connection.dialect.name
+    for start in range(0, len(events), MAX_ROWS):
+        part = events[start : start + MAX_ROWS]
+        values: list[Any] = []
+        for sequence, event in enumerate(part, first_sequence + start):
+            values += (
+                event.instance_id,
+                writer_id,
+                sequence,
+                event.at,
+                event.event,
+                event.actor,
+                event.application,
+                event.session,
+                event.jti,
+                event.address,
+                event.cause[:MAX_CAUSE] if event.cause else None,
+                _encode(event.details).decode() if event.details is not None else None,
+            )
+        connection.exec_driver_sql(_insert(dialect, len(part)), tuple(values))
 
 
 def latest(connection: Connection, instance_id: str, limit: int = 100) -> list[AuditEvent]:

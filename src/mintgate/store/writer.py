@@ -54,6 +54,7 @@ class Writer:
         self._is_waking = False
         self._is_stopping = False
         self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
 
     def submit(self, work: Callable[[Transaction], T] | AuditEvent) -> asyncio.Future[T]:
         """Have `work` done in the next group; the future is resolved after its commit.
@@ -107,6 +108,7 @@ class Writer:
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             self._commit(group)
+        self._disconnect()
 
     def _commit(self, group: list[Item]) -> None:
         results, changes = self._outcomes(group)
@@ -142,11 +144,16 @@ class Writer:
         if must_wake:
             asyncio.get_running_loop().call_soon(self._hand_over)
 
-    def _outcomes(self, group: list[Item]) -> tuple[list[Outcome], list[Change]]:
+    def _outcomes(
+        self, group: list[Item], *, may_repeat: bool = True
+    ) -> tuple[list[Outcome], list[Change]]:
         try:
             return self._transact(group)
         except GroupUndone as undone:
             if len(group) == 1:
+                if may_repeat and isinstance(undone.cause, AWAY):
+                    # The connection may have died of old age: once more, on a new one.
+                    return self._outcomes(group, may_repeat=False)
                 return [(False, translated(undone.cause))], []
         except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
             # The commit failed, and may have happened or not: nobody is told that it did, and
@@ -166,20 +173,36 @@ class Writer:
         changes: list[Change] = []
         events: list[AuditEvent] = []
         try:
-            with self._database.engine.connect() as connection:
-                connection.begin()
-                for work, _, _ in group:
-                    if isinstance(work, AuditEvent):
-                        events.append(work)
-                        outcomes.append((True, None))
-                    else:
-                        outcomes.append(self._unit(connection, work, events, changes))
-                self._database.commit(connection, events)
+            connection = self._connected()
+            connection.begin()
+            for work, _, _ in group:
+                if isinstance(work, AuditEvent):
+                    events.append(work)
+                    outcomes.append((True, None))
+                else:
+                    outcomes.append(self._unit(connection, work, events, changes))
+            self._database.commit(connection, events)
         except CommitFailed as failed:
+            self._disconnect()
             raise failed.cause from failed
         except Exception as error:
+            self._disconnect()
             raise GroupUndone(error) from error
         return outcomes, changes
+
+    def _connected(self) -> Connection:
+        """The thread's own connection; a failure ends it, and with it what it had begun."""
+        if self._connection is None:
+            self._connection = self._database.engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.rollback()
+            with contextlib.suppress(Exception):
+                connection.close()
 
     def _unit(
         self,

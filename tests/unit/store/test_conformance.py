@@ -500,3 +500,20 @@ def test_sweep_removes_only_what_has_ended(database: Database) -> None:
     assert database.read_now(lambda c: refresh.find(c, HERE, "T1")) is None
     assert database.read_now(lambda c: refresh.find(c, HERE, "T2")) is not None
     assert sweep(2000.0 + 7 * day)["feed_entries"] > 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_writer_survives_the_loss_of_its_connection(database: Database) -> None:
+    """A server restart or an idle cut costs a reconnect, and nobody an error."""
+
+    async def run() -> None:
+        await database.write(lambda tx: revocations.add(tx, HERE, "A", 5000.0))
+        connection = database._writer._connection
+        assert connection is not None
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        await asyncio.to_thread(raw.close)
+        await database.write(lambda tx: revocations.add(tx, HERE, "B", 5000.0))
+
+    asyncio.run(run())
+    assert set(database.read_now(lambda c: revocations.live(c, HERE, 1.0))) == {"A", "B"}
