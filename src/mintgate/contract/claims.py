@@ -35,31 +35,35 @@ def audience_of(
     return f"{issuer}/resources"
 
 
-class _AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """Shared construction rules; it has no fields, so each set keeps its own member order."""
-
-    def _check(self) -> None:
-        set_ = msgspec.structs.asdict(self)
-        for name, value in set_.items():
-            # [TOK-10] A claim without a value is left out, never null and never empty.
-            if value is None or value == "" or value == ():
-                raise BadClaims(f"{name} has no value; leave it out [TOK-10]")
-        if set_["nbf"] != set_["iat"] or set_["exp"] <= set_["iat"]:
-            raise BadClaims("nbf must equal iat and exp must be later [TOK-11]")
-        for name in ("jti", "sid"):
-            if name in set_ and not HEX_128.fullmatch(set_[name]):
-                raise BadClaims(f"{name} must be 32 upper-case hex digits [TOK-25, TOK-29]")
-        granted, audience = set_["scope"], set_["aud"]
-        if not scope_rules.KNOWN_SCOPES.issuperset(granted):
-            raise BadClaims("scope has an unknown name [SCP-9]")
-        if granted != scope_rules.token_order(set(granted)):
-            raise BadClaims("scope must be in token order, each name once [SCP-9, SCP-20]")
-        further = audience[len(API_AUDIENCES) : -1] if isinstance(audience, tuple) else ()
-        if audience != audience_of(granted, set_["iss"], further):
-            raise BadClaims("aud must follow from scope and issuer [TOK-50, TOK-51, TOK-52]")
+def _require_values(claims: msgspec.Struct) -> None:
+    """[TOK-10] A claim without a value is left out, never null and never empty."""
+    for name, value in zip(claims.__struct_fields__, msgspec.structs.astuple(claims), strict=True):
+        if value is None or value == "" or value == ():
+            raise BadClaims(f"{name} has no value; leave it out [TOK-10]")
 
 
-class ServiceClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):
+def _require_identifier(name: str, value: str) -> None:
+    if not HEX_128.fullmatch(value):
+        raise BadClaims(f"{name} must be 32 upper-case hex digits [TOK-25, TOK-29]")
+
+
+def _require_access_rules(claims: ServiceClaims | UserClaims) -> None:
+    """What both kinds of access token must keep."""
+    _require_values(claims)
+    if claims.nbf != claims.iat or claims.exp <= claims.iat:
+        raise BadClaims("nbf must equal iat and exp must be later [TOK-11]")
+    _require_identifier("jti", claims.jti)
+    granted, audience = claims.scope, claims.aud
+    if not scope_rules.KNOWN_SCOPES.issuperset(granted):
+        raise BadClaims("scope has an unknown name [SCP-9]")
+    if granted != scope_rules.token_order(granted):
+        raise BadClaims("scope must be in token order, each name once [SCP-9, SCP-20]")
+    further = audience[len(API_AUDIENCES) : -1] if isinstance(audience, tuple) else ()
+    if audience != audience_of(granted, claims.iss, further):
+        raise BadClaims("aud must follow from scope and issuer [TOK-50, TOK-51, TOK-52]")
+
+
+class ServiceClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The access token of client credentials, in the order of [TOK-7]."""
 
     nbf: int
@@ -76,10 +80,10 @@ class ServiceClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True
     scope: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        self._check()
+        _require_access_rules(self)
 
 
-class UserClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):
+class UserClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The access token of a signed-in person, in the order of [TOK-8]."""
 
     nbf: int
@@ -104,7 +108,8 @@ class UserClaims(_AccessClaims, frozen=True, kw_only=True, omit_defaults=True):
     scope: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        self._check()
+        _require_access_rules(self)
+        _require_identifier("sid", self.sid)
         if (self.email is UNSET) != (self.email_verified is UNSET):
             raise BadClaims("email_verified is present exactly when email is [TOK-34]")
         if self.idp == "local":
@@ -132,13 +137,10 @@ class IdTokenClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     amr: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for name, value in msgspec.structs.asdict(self).items():
-            if value is None or value == "" or value == ():
-                raise BadClaims(f"{name} has no value; leave it out [TOK-10]")
+        _require_values(self)
         if self.nbf != self.iat or self.exp <= self.iat or self.auth_time > self.iat:
             raise BadClaims("nbf equals iat, exp is later, auth_time is not later [TOK-11, IDT-10]")
-        if not HEX_128.fullmatch(self.sid):
-            raise BadClaims("sid must be 32 upper-case hex digits [TOK-29]")
+        _require_identifier("sid", self.sid)
 
 
 _encoder = msgspec.json.Encoder()

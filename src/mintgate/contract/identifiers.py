@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import uuid
@@ -12,9 +13,24 @@ from base64 import b64encode
 HEX_128 = re.compile(r"[0-9A-F]{32}")
 
 
+_IDENTIFIERS_AT_ONCE = 128
+_identifiers: list[str] = []
+# A forked process must not give out what its parent gives out as well.
+os.register_at_fork(after_in_child=_identifiers.clear)
+
+
 def new_hex128() -> str:
-    """32 upper-case hex digits, 128 random bits: `jti`, `sid`, `kid` [TOK-3, TOK-25, TOK-29]."""
-    return secrets.token_hex(16).upper()
+    """32 upper-case hex digits, 128 random bits: `jti`, `sid`, `kid` [TOK-3, TOK-25, TOK-29].
+
+    Names, not secrets: they are drawn from the system's generator many at once, as one call of
+    it costs more than the rest of an identifier. `pop` gives each one out once, to any thread.
+    """
+    try:
+        return _identifiers.pop()
+    except IndexError:
+        digits = os.urandom(16 * _IDENTIFIERS_AT_ONCE).hex().upper()
+        _identifiers.extend(digits[start : start + 32] for start in range(32, len(digits), 32))
+        return digits[:32]
 
 
 def new_token() -> str:

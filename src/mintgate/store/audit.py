@@ -72,26 +72,34 @@ def append(
     On the path of every token: the statement is a constant, and its values go to the driver as
     they are.
     """
-    dialect = connection.dialect.name
     for start in range(0, len(events), MAX_ROWS):
         part = events[start : start + MAX_ROWS]
-        values: list[Any] = []
-        for sequence, event in enumerate(part, first_sequence + start):
-            values += (
-                event.instance_id,
-                writer_id,
-                sequence,
-                event.at,
-                event.event,
-                event.actor,
-                event.application,
-                event.session,
-                event.jti,
-                event.address,
-                event.cause[:MAX_CAUSE] if event.cause else None,
-                _encode(event.details).decode() if event.details is not None else None,
-            )
-        connection.exec_driver_sql(_insert(dialect, len(part)), tuple(values))
+        connection.exec_driver_sql(
+            *statement(connection.dialect.name, writer_id, first_sequence + start, part)
+        )
+
+
+def statement(
+    dialect: str, writer_id: str, first_sequence: int, events: Sequence[AuditEvent]
+) -> tuple[str, tuple[Any, ...]]:
+    """The INSERT of at most `MAX_ROWS` events, and its values."""
+    values: list[Any] = []
+    for sequence, event in enumerate(events, first_sequence):
+        values += (
+            event.instance_id,
+            writer_id,
+            sequence,
+            event.at,
+            event.event,
+            event.actor,
+            event.application,
+            event.session,
+            event.jti,
+            event.address,
+            event.cause[:MAX_CAUSE] if event.cause else None,
+            _encode(event.details).decode() if event.details is not None else None,
+        )
+    return _insert(dialect, len(events)), tuple(values)
 
 
 def latest(connection: Connection, instance_id: str, limit: int = 100) -> list[AuditEvent]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.store import audit
@@ -140,6 +141,24 @@ class Database:
             except Exception as error:
                 raise CommitFailed(error) from error
             self._sequence += len(events)
+
+    def append_alone(self, connection: Connection, events: list[AuditEvent]) -> bool:
+        """Insert events in one statement, which SQLite commits by itself.
+
+        Most groups are the audit rows of issued tokens and nothing else: this spares them the
+        two statements of a transaction. False when it cannot be done, and nothing was.
+        """
+        raw: Any = connection.connection.dbapi_connection
+        if not isinstance(raw, sqlite3.Connection) or len(events) > audit.MAX_ROWS:
+            return False
+        with self._sequence_lock:
+            insert = audit.statement("sqlite", self.writer_id, self._sequence, events)
+            try:
+                raw.execute(*insert).close()
+            except sqlite3.Error as error:
+                raise OperationalError(insert[0], None, error) from error
+            self._sequence += len(events)
+        return True
 
     def is_in_transaction(self, connection: Connection) -> bool:
         """Whether the database still has the transaction that was begun on `connection`."""

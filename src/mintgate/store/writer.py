@@ -174,6 +174,9 @@ class Writer:
         events: list[AuditEvent] = []
         try:
             connection = self._connected()
+            alone = [work for work, _, _ in group if isinstance(work, AuditEvent)]
+            if len(alone) == len(group) and self._database.append_alone(connection, alone):
+                return [(True, None)] * len(group), []
             connection.begin()
             for work, _, _ in group:
                 if isinstance(work, AuditEvent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from mintgate.contract.claims import (
     audience_of,
     encode,
 )
+from mintgate.contract.identifiers import new_hex128
 
 ISSUER = "https://orion.my.example/id"
 RESOURCES = f"{ISSUER}/resources"
@@ -239,3 +241,17 @@ def test_a_service_token_with_sub_does_not_type_check(tmp_path: Path) -> None:
         )  # fmt: skip
         assert (ran.returncode == 0) == is_good, ran.stdout + ran.stderr
         assert ('Unexpected keyword argument "sub"' in ran.stdout) != is_good
+
+
+def test_identifiers_are_given_out_once_also_after_a_fork() -> None:
+    """[TOK-25] drawn many at once, each used once, in every process."""
+    new_hex128()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, "\n".join(new_hex128() for _ in range(50)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 65_536).decode().split("\n")
+    ours = [new_hex128() for _ in range(500)]
+    assert len({*theirs, *ours}) == 550
