@@ -19,7 +19,7 @@ from bench.processes import Child, Children
 from bench.rounds import Contender
 from bench.samples import Sample
 
-CONNECTIONS = 16
+CONNECTIONS = 32
 LEAD_IN = 0.5
 RAW, BARE, MINTGATE, NODE = "raw sign", "bare handler", "mintgate", "node-oidc-provider"
 
