@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import html
@@ -11,6 +12,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +28,7 @@ from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
 from mintgate.server import declaration
 from mintgate.server.application import Application
+from mintgate.server.instance_application import InstanceApplication
 from mintgate.store import AuditEvent, Database, applications, audit, feed, instances, schema, users
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
@@ -241,6 +244,15 @@ class World:
         """What the server's process knows of the instance."""
         assert self.application is not None
         return self.application._instances[self.instance.id].directory
+
+    def run_in_server(
+        self, work: Callable[[Application, InstanceApplication], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Have the server do now what it does by itself from time to time."""
+        assert self.application is not None
+        instance = self.application._instances[self.instance.id]
+        loop = self.application._tasks[0].get_loop()
+        asyncio.run_coroutine_threadsafe(work(self.application, instance), loop).result(30)
 
     def events(self, name: str) -> list[AuditEvent]:
         """The audit events of this name, newest first."""

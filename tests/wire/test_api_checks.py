@@ -44,7 +44,7 @@ def other_signature(world: World) -> str:
 
 
 BAD: list[tuple[str, Callable[[World], str], str]] = [
-    ("API-3", lambda w: "enrt_" + "0123456789ABCDEF" * 4, "malformed"),
+    ("API-3", lambda w: "enrt_" + "0123456789ABCDEF" * 4, "unknown"),
     ("API-4-parts", lambda w: w.service_token() + ".x", "malformed"),
     ("API-4-text", lambda w: "abc", "malformed"),
     ("API-5-none", lambda w: with_header(w, alg="none"), "algorithm"),

@@ -35,7 +35,7 @@ def test_metadata(path: str, shared_world: World) -> None:
     assert document["scopes_supported"] == "openid profile read update offline_access".split()
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    for absent in ("introspection_endpoint", "revocation_endpoint", "registration_endpoint"):
+    for absent in ("registration_endpoint", "device_authorization_endpoint"):
         assert absent not in document
 
 

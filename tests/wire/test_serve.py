@@ -296,3 +296,45 @@ def test_a_wrong_secret_is_refused_with_words(demo: tuple[Path, str], tmp_path: 
     assert done.returncode == 1
     assert "invalid_client" in done.stderr
     assert "wrong" not in done.stderr
+
+
+def test_reference_tokens_by_the_command_line(demo: tuple[Path, str]) -> None:
+    """Create, use, list and revoke: a service token, and a personal one by its owner only."""
+    folder, issuer = demo
+    api = issuer.removesuffix("/id") + "/api/domain/odata/Crm_Sales_Customers?$top=1"
+
+    def status(token: str) -> int:
+        return httpx.get(api, headers={"X-Api-Key": token}).status_code
+
+    service = ("--app", "demo.app/service")
+    refused = run("sat", "create", *service, cwd=folder)
+    assert refused.returncode == 1
+    assert "allows no reference tokens" in refused.stderr
+    export = run("export", cwd=folder).stdout
+    file = folder / "demo.toml"
+    file.write_text(
+        export.replace(
+            'ApplicationUri = "demo.app/service"',
+            'ApplicationUri = "demo.app/service"\nReferenceTokens = "AuthenticatedUsers"',
+        )
+    )
+    assert run("apply", str(file), cwd=folder).returncode == 0
+    made = run("sat", "create", *service, "--description", "nightly", cwd=folder)
+    token = made.stdout.strip()
+    assert re.fullmatch(r"enrt_[0-9A-F]{64}", token), made.stderr
+    assert status(token) == 200
+    wrong = ("--user", "john.doe", "--password-env", "P")
+    done = run("pat", "create", *wrong, *service, cwd=folder, P="wrong")
+    assert "not the password" in done.stderr
+    done = run("pat", "create", *wrong, *service, cwd=folder, P="demo-password")
+    assert status(done.stdout.strip()) == 200, done.stderr
+    rows = json.loads(run("sat", "list", *service, "--json", cwd=folder).stdout)
+    assert {row["kind"] for row in rows} == {"PAT", "SAT"}
+    assert token not in json.dumps(rows)
+    (row,) = (row for row in rows if row["kind"] == "SAT")
+    assert run("sat", "revoke", row["id"], cwd=folder).returncode == 0
+    committed = time.monotonic()
+    while status(token) == 200:
+        assert time.monotonic() - committed < 1.0
+        time.sleep(0.02)
+    assert "revoked" in run("sat", "list", *service, cwd=folder).stdout

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mintgate import __version__
-from mintgate.cli import applications, declared, users
+from mintgate.cli import applications, declared, keys, reference_tokens, users
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
@@ -47,3 +47,6 @@ app.command("serve")(serve)
 app.add_typer(applications.app_commands, name="app")
 app.add_typer(users.user_commands, name="user")
 app.add_typer(token_app, name="token")
+app.add_typer(keys.key_commands, name="key")
+app.add_typer(reference_tokens.pat_commands, name="pat")
+app.add_typer(reference_tokens.sat_commands, name="sat")

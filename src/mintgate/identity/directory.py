@@ -17,6 +17,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.contract.instance import Instance
+from mintgate.contract.key_life import active_key
 from mintgate.contract.redirects import origin_of, registered_uris
 from mintgate.contract.users import User
 from mintgate.jose import KeySet, PublicKey, SigningKey
@@ -29,7 +30,7 @@ from mintgate.store import (
     revocations,
     users,
 )
-from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.keys import KeyEncryptionKey, StoredKey
 from mintgate.verify.state import StateUnavailable, TokenState, UserState
 
 V = TypeVar("V")
@@ -90,7 +91,7 @@ class Directory:
         self._clock = clock
         self._applications: _Copies[TrustedApplication] = _Copies(monotonic)
         self._users: _Copies[User] = _Copies(monotonic)
-        self._keys: list[tuple[SigningKey, float]] = []
+        self._keys: list[StoredKey] = []
         self._revoked: Revoked = {}
         self._origins: frozenset[str] | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
@@ -106,6 +107,8 @@ class Directory:
         for change in changes:
             if change.instance_id != self.instance.id:
                 continue
+            if change.kind == "reference":
+                continue  # `References` keeps those
             self._generation += 1
             if change.kind == "application":
                 self._applications.drop_where(partial(_has_id, change.subject))
@@ -159,13 +162,10 @@ class Directory:
         """
         if self._must_reload:
             await self._reload()
-        if not self._keys:
+        active = active_key([times for _, times in self._keys], self._clock())
+        if active is None:
             raise TemporarilyUnavailable(cause="the instance has no signing key")
-        now = self._clock()
-        for key, active_from in reversed(self._keys):
-            if active_from <= now:
-                return key
-        return self._keys[0][0]  # the first key of all, seen by a clock that is behind
+        return next(key for key, times in self._keys if times is active)
 
     async def key_set(self) -> KeySet:
         """What the JWKS publishes."""
@@ -195,6 +195,8 @@ class Directory:
     # The key source of the verifier inside the server.
 
     def get(self, kid: str) -> PublicKey | None:
+        if self._must_reload:
+            return None  # a key may have ended: `refresh_async` is asked first
         return next((key.public for key, _ in self._keys if key.kid == kid), None)
 
     def refresh(self, kid: str) -> None:
@@ -273,7 +275,7 @@ class Directory:
                 self._keys, self._revoked, self._must_reload = loaded_keys, revoked, False
                 return
 
-    def _rows(self, connection: Connection) -> tuple[list[tuple[SigningKey, float]], Revoked]:
+    def _rows(self, connection: Connection) -> tuple[list[StoredKey], Revoked]:
         instance_id = self.instance.id
         return (
             keys.all_of(connection, instance_id, self._kek),

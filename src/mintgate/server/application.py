@@ -6,21 +6,31 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.store import Change, Database, Transaction, housekeeping, instances
+from mintgate.store import (
+    Change,
+    Database,
+    DatabaseUnavailable,
+    Transaction,
+    housekeeping,
+    instances,
+)
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
+FLUSH_SECONDS = 15.0
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -50,20 +60,26 @@ class Application:
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._instances_changed = False
         self._loading = asyncio.Lock()
-        self._sweeping: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._answer = Failures(self._dispatch)
 
     async def start(self) -> None:
         """Load the instances and follow the state feed."""
         await self.follower.start()
         await self._load_instances()
-        self._sweeping = asyncio.create_task(self._sweep_for_ever())
+        self._tasks = [
+            asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
+            asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
+        ]
 
     async def stop(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
+                await task
+        for instance in self._instances.values():
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._flush(instance)
         await self.follower.stop()
         self.database.close()
 
@@ -133,19 +149,29 @@ class Application:
         self._instances = loaded
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
 
-    async def _sweep_for_ever(self) -> None:
+    async def _for_ever(
+        self, seconds: float, work: Callable[[InstanceApplication], Awaitable[None]]
+    ) -> None:
+        """Do `work` for every instance, again and again."""
         while True:
             for instance in list(self._instances.values()):
                 try:
-                    await self.database.write(partial(_sweep, instance.instance.id))
-                    await instance.start()  # forgets revoked tokens that have ended
+                    await work(instance)
                 except Exception:  # noqa: BLE001 - logged, and nothing ends by it
                     _log.exception("housekeeping of %s failed", instance.instance.name)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(seconds)
+
+    async def _sweep(self, instance: InstanceApplication) -> None:
+        await self.database.write(partial(_sweep, instance.instance.id))
+        await keep_keys(self.database, instance.instance.id, self._kek)
+        await instance.start()  # forgets revoked tokens that have ended
+
+    async def _flush(self, instance: InstanceApplication) -> None:
+        await instance.references.flush()
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():
-            instance.directory.apply(changes)
+            instance.apply(changes)
         if any(change.kind == "instance" for change in changes):
             self._instances_changed = True
 

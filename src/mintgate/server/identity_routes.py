@@ -18,7 +18,9 @@ from mintgate.identity.endpoints.authorize import (
 )
 from mintgate.identity.endpoints.end_session import PATH as END_SESSION_PATH
 from mintgate.identity.endpoints.end_session import EndSessionEndpoint
+from mintgate.identity.endpoints.introspection import IntrospectionEndpoint
 from mintgate.identity.endpoints.metadata import KeySetEndpoint, MetadataEndpoint
+from mintgate.identity.endpoints.revocation import RevocationEndpoint
 from mintgate.identity.endpoints.signin import ConsentEndpoint, InteractionParts, SignInEndpoint
 from mintgate.identity.endpoints.token import TokenEndpoint
 from mintgate.identity.endpoints.userinfo import UserinfoEndpoint
@@ -34,6 +36,7 @@ from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.sites.pages import ASSETS_PATH
 from mintgate.store import Database
+from mintgate.verify import Verifier
 
 TOKEN_PATH = f"{ID_PATH}/connect/token"
 
@@ -47,16 +50,24 @@ def token_endpoint(directory: Directory, database: Database, clock: Clock) -> AS
 
 
 def identity_routes(
-    directory: Directory, database: Database, pages: Pages, clock: Clock
+    directory: Directory, database: Database, verifier: Verifier, pages: Pages, clock: Clock
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
     metadata = MetadataEndpoint(directory.instance).respond
     userinfo = UserinfoEndpoint(directory, database, clock)
+    introspection = IntrospectionEndpoint(directory, database, verifier, clock)
+    revocation = Methods(POST=RevocationEndpoint(directory, database, clock).post)
     well_known = "/.well-known"
     return [
         Route(
             f"{ID_PATH}/connect/userinfo",
             CrossOrigin(Failures(userinfo), directory.browser_origins),
+        ),
+        # An API's server calls it, never a browser: no CORS [EP-8].
+        Route(f"{ID_PATH}/connect/introspect", Methods(POST=introspection.post)),
+        Route(
+            f"{ID_PATH}/connect/revocation",
+            CrossOrigin(Failures(revocation), directory.browser_origins),
         ),
         Route(f"{ID_PATH}{well_known}/openid-configuration", metadata),
         Route(f"{ID_PATH}{well_known}/oauth-authorization-server", metadata),

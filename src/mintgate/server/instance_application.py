@@ -16,12 +16,13 @@ from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
 from mintgate.identity.passwords import hash_password
+from mintgate.identity.references import References
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
-from mintgate.store import AuditEvent, Database
+from mintgate.store import AuditEvent, Change, Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import BearerMiddleware, Guard, Verifier
 from mintgate.verify.refusals import refusal_response
@@ -47,10 +48,19 @@ class InstanceApplication:
         self._database = database
         self._clock = clock
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
+        self.references = References(self.directory, database, is_fresh, clock)
+        self._verifier = Verifier(
+            instance.issuer,
+            instance.database,
+            self.directory,
+            keys=self.directory,
+            references=self.references,
+            clock=clock,
+        )
         pages = SitePages(instance)
         routes = [
             self._domain_api(),
-            *identity_routes(self.directory, database, pages, clock),
+            *identity_routes(self.directory, database, self._verifier, pages, clock),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
@@ -61,22 +71,22 @@ class InstanceApplication:
         """Load keys and revoked tokens."""
         await self.directory.start()
 
+    def apply(self, changes: list[Change]) -> None:
+        """Drop what committed changes concern."""
+        self.directory.apply(changes)
+        for change in changes:
+            if change.kind == "reference" and change.instance_id == self.instance.id:
+                self.references.forget(change.subject)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The token endpoint does not wait for a router to go through the other paths.
         app = self._token if scope["path"] == TOKEN_PATH else self._others
         await app(scope, receive, send)
 
     def _domain_api(self) -> Mount:
-        verifier = Verifier(
-            self.instance.issuer,
-            self.instance.database,
-            self.directory,
-            keys=self.directory,
-            clock=self._clock,
-        )
         guarded = BearerMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(verifier, AUDIENCE),
+            Guard(self._verifier, AUDIENCE),
             on_refusal=self._audit_refusal,
         )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.store import codes, refresh
+from mintgate.store import codes, reference_tokens, refresh
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
 from mintgate.store.transaction import Transaction
@@ -77,6 +77,7 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     """Delete the record; its refresh tokens die with it [TAP-33]."""
     refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     codes.end_of_application(tx, instance_id, application_id)
+    reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
     for table in (application_authorizations, consents):
         tx.connection.execute(
             delete(table).where(

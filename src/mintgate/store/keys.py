@@ -7,12 +7,14 @@ import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.contract.identifiers import new_hex128
+from mintgate.contract.key_life import KeyTimes
 from mintgate.jose import SigningKey
 from mintgate.store.tables import signing_keys
 from mintgate.store.transaction import Transaction
@@ -80,41 +82,89 @@ class KeyEncryptionKey:
             ) from None
 
 
+class StoredKey(NamedTuple):
+    """A key with its times."""
+
+    key: SigningKey
+    times: KeyTimes
+
+
 def create(tx: Transaction, instance_id: str, kek: KeyEncryptionKey) -> SigningKey:
     """Make a key, active at once, and store it sealed."""
     key = SigningKey.generate(new_hex128())  # [DSC-15]
+    add(tx, instance_id, kek, key, tx.now)
+    return key
+
+
+def add(
+    tx: Transaction, instance_id: str, kek: KeyEncryptionKey, key: SigningKey, active_from: float
+) -> None:
+    """Store a key sealed; it signs from `active_from` (Unix seconds) and is published now."""
     tx.connection.execute(
         insert(signing_keys).values(
             instance_id=instance_id,
             kid=key.kid,
             algorithm="RS256",
             created_at=tx.now,
-            active_from=tx.now,
+            active_from=active_from,
             public_jwk=key.public.to_jwk(),
             private_key=kek.seal(key.to_pkcs8(), _name(instance_id, key.kid)),
         )
     )
     tx.changed(instance_id, "key", key.kid)
-    return key
 
 
-def all_of(
-    connection: Connection, instance_id: str, kek: KeyEncryptionKey
-) -> list[tuple[SigningKey, float]]:
-    """Every key with the Unix time from which it signs, oldest first.
+def times(connection: Connection, instance_id: str) -> list[KeyTimes]:
+    """The times of every key, oldest first; no private key is opened."""
+    rows = connection.execute(
+        select(signing_keys.c.kid, signing_keys.c.active_from, signing_keys.c.ended_at)
+        .where(signing_keys.c.instance_id == instance_id)
+        .order_by(signing_keys.c.active_from, signing_keys.c.kid)
+    )
+    return [KeyTimes(row.kid, row.active_from, row.ended_at) for row in rows]
+
+
+def end(tx: Transaction, instance_id: str, kid: str) -> bool:
+    """Declare a key compromised: what it signed is refused from now on. False when it was."""
+    result = tx.connection.execute(
+        update(signing_keys)
+        .where(
+            signing_keys.c.instance_id == instance_id,
+            signing_keys.c.kid == kid,
+            signing_keys.c.ended_at.is_(None),
+        )
+        .values(ended_at=tx.now)
+    )
+    if result.rowcount:
+        tx.changed(instance_id, "key", kid)
+    return bool(result.rowcount)
+
+
+def remove(tx: Transaction, instance_id: str, kid: str) -> None:
+    """Delete a key that no live token can have been signed with."""
+    tx.connection.execute(
+        delete(signing_keys).where(
+            signing_keys.c.instance_id == instance_id, signing_keys.c.kid == kid
+        )
+    )
+    tx.changed(instance_id, "key", kid)
+
+
+def all_of(connection: Connection, instance_id: str, kek: KeyEncryptionKey) -> list[StoredKey]:
+    """Every key that has not ended, oldest first.
 
     Raises:
         KeyEncryptionProblem: sealed with another key-encryption key.
     """
     rows = connection.execute(
         select(signing_keys)
-        .where(signing_keys.c.instance_id == instance_id)
+        .where(signing_keys.c.instance_id == instance_id, signing_keys.c.ended_at.is_(None))
         .order_by(signing_keys.c.active_from, signing_keys.c.kid)
     )
     return [
-        (
+        StoredKey(
             SigningKey.from_pkcs8(row.kid, kek.open(row.private_key, _name(instance_id, row.kid))),
-            row.active_from,
+            KeyTimes(row.kid, row.active_from),
         )
         for row in rows
     ]

@@ -77,6 +77,7 @@ signing_keys = Table(
     Column("algorithm", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
     Column("active_from", Double, nullable=False),
+    Column("ended_at", Double),
     Column("public_jwk", JSON, nullable=False),
     Column("private_key", LargeBinary, nullable=False),
 )
@@ -267,6 +268,31 @@ revoked_tokens = Table(
     Column("jti", String(32), primary_key=True),
     Column("expires_at", Double, nullable=False),
     Index("ix_revoked_tokens_expiry", "instance_id", "expires_at"),
+)
+
+reference_tokens = Table(
+    "reference_tokens",
+    metadata,
+    _instance_id(),
+    Column("token_key", String(64), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("kind", String(3), nullable=False),
+    Column("application_id", String(36), nullable=False),
+    Column("user_id", String(36)),
+    Column("scopes", JSON, nullable=False),
+    Column("description", String(128)),
+    Column("jti", String(32), nullable=False),
+    Column("sid", String(32)),
+    Column("created_by", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+    Column("revoked_by", String(64)),
+    UniqueConstraint("instance_id", "id"),
+    UniqueConstraint("instance_id", "jti"),
+    Index("ix_reference_tokens_user", "instance_id", "user_id"),
+    Index("ix_reference_tokens_application", "instance_id", "application_id"),
 )
 
 audit_events = Table(

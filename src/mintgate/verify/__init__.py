@@ -5,6 +5,7 @@ from mintgate.verify.checks import CheckOutcome, Expected
 from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal
+from mintgate.verify.references import ReferenceSource
 from mintgate.verify.state import StateSource, StateUnavailable, TokenState, UserState
 from mintgate.verify.verifier import Verifier
 
@@ -16,6 +17,7 @@ __all__ = [
     "KeySource",
     "KeysUnavailable",
     "Principal",
+    "ReferenceSource",
     "RemoteKeys",
     "StateSource",
     "StateUnavailable",

@@ -50,11 +50,20 @@ class Examined(msgspec.Struct, kw_only=True):
     problem: str | None
     key: PublicKey | None
     now: float
+    is_reference: bool = False
+    reference: dict[str, Any] | None = None
+    """What a reference token stands for; None when that is nothing [API-3]."""
     state: TokenState | None = None
 
     @property
     def claims(self) -> dict[str, Any]:
-        return self.token.claims if self.token is not None else {}
+        if self.token is not None:
+            return self.token.claims
+        return self.reference or {}
+
+    @property
+    def is_readable(self) -> bool:
+        return self.token is not None or self.reference is not None
 
 
 class NotChecked(Exception):
@@ -76,7 +85,19 @@ class Check(NamedTuple):
     run: Callable[[Examined, Expected], None]
 
 
+def check_reference(examined: Examined, _: Expected) -> None:
+    if not examined.is_reference:
+        raise NotChecked("not a reference token")
+    if examined.reference is None:
+        raise InvalidToken(
+            "The token is unknown, has expired or was revoked.",
+            cause="no live reference token has this value",
+        )
+
+
 def check_format(examined: Examined, _: Expected) -> None:
+    if examined.is_reference:
+        raise NotChecked("a reference token")
     if examined.token is None:
         raise InvalidToken("The token is malformed.", cause=f"malformed: {examined.problem}")
 
@@ -223,6 +244,7 @@ def check_scopes(examined: Examined, expected: Expected) -> None:
 
 
 TOKEN_CHECKS = (
+    Check("API-3", "reference token known and live", check_reference),
     Check("API-4", "three parts, base64url and JSON", check_format),
     Check("API-5", "algorithm RS256, type at+jwt", check_algorithm),
     Check("API-6", "signing key known", check_key),
@@ -246,7 +268,7 @@ def explain(examined: Examined, expected: Expected) -> list[CheckOutcome]:
     outcomes = []
     for check in ALL_CHECKS:
         try:
-            if examined.token is None and check.run is not check_format:
+            if not examined.is_readable and check.run not in (check_reference, check_format):
                 raise NotChecked("the token cannot be read")
             check.run(examined, expected)
         except NotChecked as reason:
@@ -267,5 +289,5 @@ def _is_time(value: Any) -> TypeGuard[int]:
 
 def _token(examined: Examined) -> CompactToken:
     if examined.token is None:
-        raise NotChecked("the token cannot be read")
+        raise NotChecked("a reference token" if examined.is_reference else "it cannot be read")
     return examined.token

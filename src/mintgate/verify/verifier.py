@@ -16,6 +16,7 @@ from mintgate.verify import checks
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
 from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
 from mintgate.verify.principal import Principal
+from mintgate.verify.references import ReferenceSource
 from mintgate.verify.state import StateSource
 
 MAX_LEEWAY = 60.0
@@ -30,6 +31,7 @@ class Verifier:
         database: the instance's database name; without it API-12 is not checked.
         state: answers API-13 and API-14; without it they are not checked.
         keys: where keys come from; by default the issuer's published key set.
+        references: knows reference tokens (`enrt_…`); without it every one is refused [API-3].
         user_types: the types of users whose tokens pass API-14; an API takes internal users only.
         expiry_leeway: seconds that a token may be used after `exp`, 0 to 60 [API-9].
         start_leeway: seconds that `nbf` and `iat` may be ahead of this clock, 0 to 60.
@@ -46,6 +48,7 @@ class Verifier:
         state: StateSource | None = None,
         *,
         keys: KeySource | None = None,
+        references: ReferenceSource | None = None,
         user_types: frozenset[UserType] = MAY_CALL_APIS_AS_USER,
         expiry_leeway: float = 0.0,
         start_leeway: float = 5.0,
@@ -57,6 +60,7 @@ class Verifier:
         self.database = database
         self._state = state
         self._keys = keys if keys is not None else RemoteKeys(issuer)
+        self._references = references
         self._user_types = user_types
         self._leeways = (expiry_leeway, start_leeway)
         self._clock = clock
@@ -104,6 +108,8 @@ class Verifier:
         if kid is not None:
             self._keys.refresh(kid)
             examined = self._examine(token)
+        if examined.is_reference and self._references is not None:
+            examined.reference = self._references.load(token)
         expected = self._expect(audience, scopes)
         self._check_token(examined, expected)
         if self._state is not None:
@@ -120,6 +126,8 @@ class Verifier:
         if kid is not None:
             await self._keys.refresh_async(kid)
             examined = self._examine(token)
+        if examined.is_reference and self._references is not None:
+            examined.reference = await self._references.load_async(token)
         expected = self._expect(audience, scopes)
         self._check_token(examined, expected)
         if self._state is not None:
@@ -136,6 +144,8 @@ class Verifier:
         if kid is not None:
             self._keys.refresh(kid)
             examined = self._examine(token)
+        if examined.is_reference and self._references is not None:
+            examined.reference = self._references.load(token)
         if self._state is not None and checks.has_required_claims(examined):
             claims = examined.claims
             examined.state = self._state.find(claims) or self._state.load(claims)
@@ -144,8 +154,7 @@ class Verifier:
     def _examine(self, token: str) -> Examined:
         now = self._clock()
         if token.startswith(checks.REFERENCE_TOKEN_PREFIX):
-            # [API-3] No reference tokens are known here, so none is valid.
-            return Examined(token=None, problem="an unknown reference token", key=None, now=now)
+            return Examined(token=None, problem=None, key=None, now=now, is_reference=True)
         try:
             parsed = parse_compact(token, self._known_headers)
         except MalformedToken as error:
@@ -197,6 +206,8 @@ class Verifier:
         if self._state is not None:
             for check in checks.STATE_CHECKS:
                 check.run(examined, expected)
+        if examined.is_reference and self._references is not None:
+            self._references.note_use(examined.claims)  # [REF-38] also when the scope is missing
         checks.check_scopes(examined, expected)
         return _principal(examined.claims)
 

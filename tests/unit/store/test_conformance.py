@@ -403,8 +403,8 @@ def test_audit_sequence_has_no_gap(database: Database) -> None:
 def test_keys_are_sealed(database: Database) -> None:
     kek, other = KeyEncryptionKey(b"k" * 32), KeyEncryptionKey(b"o" * 32)
     key = write(database, lambda tx: keys.create(tx, HERE, kek))
-    ((found, active_from),) = database.read_now(lambda c: keys.all_of(c, HERE, kek))
-    assert (found.kid, active_from) == (key.kid, 1000.0)
+    ((found, times),) = database.read_now(lambda c: keys.all_of(c, HERE, kek))
+    assert (found.kid, times.active_from) == (key.kid, 1000.0)
     assert found.to_pkcs8() == key.to_pkcs8()
     with pytest.raises(KeyEncryptionProblem, match="another key-encryption key"):
         database.read_now(lambda c: keys.all_of(c, HERE, other))

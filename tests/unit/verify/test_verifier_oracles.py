@@ -399,7 +399,8 @@ def test_agrees_with_both_oracles_on_edited_texts(
 @given(text=st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
     assert isinstance(verdict(text), InvalidToken)
-    assert our_verifier().explain(text, AUDIENCE)[0].outcome == "failed"
+    first = next(o for o in our_verifier().explain(text, AUDIENCE) if o.outcome != "not checked")
+    assert (first.id, first.outcome) == ("API-4", "failed")
 
 
 @settings(max_examples=500, deadline=None)
@@ -419,7 +420,7 @@ def test_explain_never_fails_and_agrees_with_verify(
     token = sign_parts(b64(header), b64(payload), key).decode()
     assume(len(token) < 10_000)
     outcomes = our_verifier().explain(token, AUDIENCE)
-    assert [line.id for line in outcomes] == [f"API-{number}" for number in range(4, 16)]
+    assert [line.id for line in outcomes] == [f"API-{number}" for number in range(3, 16)]
     failed = [line for line in outcomes if line.outcome == "failed"]
     ours = verdict(token)
     if isinstance(ours, Principal):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +40,8 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "token_endpoint": f"{issuer}/connect/token",
         "userinfo_endpoint": f"{issuer}/connect/userinfo",
         "end_session_endpoint": f"{issuer}/connect/endsession",
+        "introspection_endpoint": f"{issuer}/connect/introspect",
+        "revocation_endpoint": f"{issuer}/connect/revocation",
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
@@ -46,6 +50,15 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": ["RS256"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+        ],
+        "introspection_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+        ],
+        "revocation_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",
             "none",
@@ -65,7 +78,7 @@ class MetadataEndpoint:
         self._document = metadata_of(instance)
 
     async def respond(self, request: Request) -> Response:
-        return RawJson(self._document, headers=PUBLIC)
+        return _published(request, self._document)
 
 
 class KeySetEndpoint:
@@ -76,4 +89,14 @@ class KeySetEndpoint:
 
     async def respond(self, request: Request) -> Response:
         key_set = await self._directory.key_set()
-        return RawJson(key_set.to_dict(), headers=PUBLIC)
+        return _published(request, key_set.to_dict())
+
+
+def _published(request: Request, document: dict[str, Any]) -> Response:
+    """The document, or 304 for a reader that has it already (RFC 9110 §13.1.2)."""
+    body = msgspec.json.encode(document)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = PUBLIC | {"ETag": tag}
+    if tag in [part.strip() for part in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    return RawJson(body, headers=headers)

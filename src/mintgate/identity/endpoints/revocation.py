@@ -1,0 +1,166 @@
+"""`POST /connect/revocation` (RFC 7009) [REV-1..7, EXT-13]."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.errors import InvalidClient, InvalidRequest, Refusal
+from mintgate.contract.identifiers import token_digest
+from mintgate.contract.reference_tokens import FORMAT
+from mintgate.identity.api_authentication import authenticate_api
+from mintgate.identity.auditing import record_refusal
+from mintgate.identity.client_authentication import (
+    PresentedClient,
+    authenticate,
+    presented_client,
+)
+from mintgate.identity.directory import Directory
+from mintgate.identity.forms import client_address, header, read_form
+from mintgate.identity.rendering import NO_STORE, oauth_error
+from mintgate.jose import MalformedToken, parse_compact
+from mintgate.jose.encoding import DuplicateMember, require_unique
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    Transaction,
+    reference_tokens,
+    refresh,
+    revocations,
+)
+
+
+class _Caller(msgspec.Struct, frozen=True):
+    """Who asks: an application (by id), or an API that may introspect every token."""
+
+    name: str
+    application_id: str | None
+
+
+class RevocationEndpoint:
+    """Ends a token of the application that asks; every other answer is the same 200 [REV-2]."""
+
+    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._database = database
+        self._clock = clock
+
+    async def post(self, request: Request) -> Response:
+        try:
+            form = await read_form(request.scope, request.receive)
+            presented = presented_client(form, header(request.scope, b"authorization"))
+            token = form.get("token")
+            if token is None:
+                raise InvalidRequest("The parameter token is missing.")
+            caller = await self._caller(presented, token)
+        except Refusal as refusal:
+            await record_refusal(self._database, self._event(request, refusal))
+            return oauth_error(refusal)
+        await self._revoke(token, caller, client_address(request.scope))
+        return Response(status_code=200, headers=NO_STORE)
+
+    async def _caller(self, presented: PresentedClient, token: str) -> _Caller:
+        try:
+            application = await authenticate(presented, "revocation", self._directory)
+        except InvalidClient:
+            if not FORMAT.fullmatch(token):
+                raise
+            # [EXT-13] A reference token may be ended by an API that found it where it should
+            # not be, such as in a log.
+            instance_id = self._directory.instance.id
+            return _Caller(await authenticate_api(presented, instance_id, self._database), None)
+        return _Caller(application.application_uri, application.id)
+
+    async def _revoke(self, token: str, caller: _Caller, address: str | None) -> None:
+        if FORMAT.fullmatch(token):
+            await self._revoke_reference(token, caller, address)
+        elif "." in token:
+            await self._revoke_access(token, caller, address)
+        else:
+            await self._revoke_family(token, caller, address)
+
+    async def _revoke_reference(self, value: str, caller: _Caller, address: str | None) -> None:
+        instance_id = self._directory.instance.id
+        key = token_digest(value)
+
+        def work(tx: Transaction) -> None:
+            token = reference_tokens.by_key(tx.connection, instance_id, key)
+            if token is None or caller.application_id not in (None, token.application_id):
+                return  # [REV-6]
+            if reference_tokens.revoke(tx, instance_id, token.id, caller.name[:64]):
+                tx.record(self._revoked("reference_token", caller, token.jti, address))
+
+        await self._database.write(work)
+
+    async def _revoke_access(self, token: str, caller: _Caller, address: str | None) -> None:
+        claims = self._own_claims(token)
+        if claims is None or claims[0] != caller.name:
+            return
+        _, jti, expires_at = claims
+        if expires_at <= self._clock():
+            return
+        instance_id = self._directory.instance.id
+
+        def work(tx: Transaction) -> None:
+            revocations.add(tx, instance_id, jti, expires_at)  # [REV-4]
+            tx.record(self._revoked("access_token", caller, jti, address))
+
+        await self._database.write(work)
+
+    async def _revoke_family(self, token: str, caller: _Caller, address: str | None) -> None:
+        instance_id = self._directory.instance.id
+        digest = token_digest(token)
+
+        def work(tx: Transaction) -> None:
+            found = refresh.find(tx.connection, instance_id, digest)
+            if found is None or found.family.application_id != caller.application_id:
+                return
+            if refresh.revoke(tx, instance_id, found.family.id, "revoked"):  # [REV-3]
+                tx.record(self._revoked("refresh_token", caller, None, address))
+
+        await self._database.write(work)
+
+    def _own_claims(self, text: str) -> tuple[str, str, int] | None:
+        """`client_id`, `jti` and `exp` of an access token that this instance signed."""
+        try:
+            token = parse_compact(text, {})
+            kid = token.header.get("kid")
+            key = self._directory.get(kid) if isinstance(kid, str) else None
+            if (
+                token.header.get("alg") != "RS256"
+                or token.header.get("typ") != "at+jwt"
+                or key is None
+                or not key.verifies(token.signature, token.signing_input)
+            ):
+                return None
+            require_unique(token.payload_json, token.claims)
+        except (MalformedToken, DuplicateMember, RecursionError):
+            return None
+        client_id, jti, expires = (token.claims.get(name) for name in ("client_id", "jti", "exp"))
+        if isinstance(client_id, str) and isinstance(jti, str) and type(expires) is int:
+            return client_id, jti, expires
+        return None
+
+    def _revoked(
+        self, kind: str, caller: _Caller, jti: str | None, address: str | None
+    ) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            event="token.revoked",
+            application=caller.name,
+            jti=jti,
+            address=address,
+            details={"kind": kind},
+        )
+
+    def _event(self, request: Request, refusal: Refusal) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            event="revocation.refused",
+            address=client_address(request.scope),
+            cause=f"{refusal.error}: {refusal.cause}",
+        )

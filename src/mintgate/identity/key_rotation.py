@@ -1,0 +1,47 @@
+"""Signing keys by schedule: made before they are used, removed when nothing needs them [EXT-14]."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mintgate.contract.identifiers import new_hex128
+from mintgate.contract.key_life import next_activation, removal_time
+from mintgate.jose import SigningKey
+from mintgate.store import AuditEvent, Database, Transaction, keys
+from mintgate.store.keys import KeyEncryptionKey
+
+
+async def keep_keys(
+    database: Database, instance_id: str, key_encryption_key: KeyEncryptionKey
+) -> None:
+    """Make the next key when it is due, and remove those that no live token needs."""
+    known = await database.read(lambda connection: keys.times(connection, instance_id))
+    if next_activation(known, database.clock()) is not None:
+        # Finding the primes takes long, so it is done outside of the writer's thread.
+        key = await asyncio.to_thread(SigningKey.generate, new_hex128())
+
+        def add(tx: Transaction) -> None:
+            # Another process may have been faster: the instance's row is locked by the feed
+            # entry, and only then is looked at what is due.
+            tx.changed(instance_id, "key", key.kid)
+            active_from = next_activation(keys.times(tx.connection, instance_id), tx.now)
+            if active_from is None:
+                return
+            keys.add(tx, instance_id, key_encryption_key, key, active_from)
+            tx.record(_event(tx, instance_id, "key.added", key.kid))
+
+        await database.write(add)
+
+    def remove(tx: Transaction) -> None:
+        known = keys.times(tx.connection, instance_id)
+        for times in known:
+            end = removal_time(times, known)
+            if end is not None and end <= tx.now:
+                keys.remove(tx, instance_id, times.kid)
+                tx.record(_event(tx, instance_id, "key.removed", times.kid))
+
+    await database.write(remove)
+
+
+def _event(tx: Transaction, instance_id: str, event: str, kid: str) -> AuditEvent:
+    return AuditEvent(instance_id=instance_id, at=tx.now, event=event, details={"kid": kid})

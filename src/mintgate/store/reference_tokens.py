@@ -1,0 +1,130 @@
+"""Reference tokens at rest: a digest and what it stands for [REF-4, REF-5]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+
+from mintgate.store.rows import from_row, to_row
+from mintgate.store.tables import reference_tokens
+from mintgate.store.transaction import Transaction
+
+
+class ReferenceToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A personal (PAT) or service (SAT) token; times in Unix seconds.
+
+    `user_id` is the person of a PAT and None for a SAT, which acts as the application's system
+    user of the moment [REF-37]; `sid` and `jti` are fixed for the record [TOK-25, TOK-29].
+    """
+
+    id: str
+    token_key: str
+    kind: str
+    application_id: str
+    user_id: str | None
+    scopes: tuple[str, ...]
+    description: str | None
+    jti: str
+    sid: str | None
+    created_by: str
+    created_at: float
+    expires_at: float
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+    revoked_by: str | None = None
+
+    def is_live(self, now: float) -> bool:
+        return self.revoked_at is None and now < self.expires_at
+
+
+def add(tx: Transaction, instance_id: str, token: ReferenceToken) -> None:
+    tx.connection.execute(insert(reference_tokens).values(**to_row(token), instance_id=instance_id))
+
+
+def by_key(connection: Connection, instance_id: str, token_key: str) -> ReferenceToken | None:
+    return _one(
+        connection,
+        (reference_tokens.c.instance_id == instance_id)
+        & (reference_tokens.c.token_key == token_key),
+    )
+
+
+def by_id(connection: Connection, instance_id: str, token_id: str) -> ReferenceToken | None:
+    return _one(
+        connection,
+        (reference_tokens.c.instance_id == instance_id) & (reference_tokens.c.id == token_id),
+    )
+
+
+def of_user(connection: Connection, instance_id: str, user_id: str) -> list[ReferenceToken]:
+    """The personal tokens of a user, newest first [PRF-3]."""
+    return _many(connection, instance_id, reference_tokens.c.user_id == user_id)
+
+
+def of_application(
+    connection: Connection, instance_id: str, application_id: str
+) -> list[ReferenceToken]:
+    """Every token of an application, newest first [IMG-3]."""
+    return _many(connection, instance_id, reference_tokens.c.application_id == application_id)
+
+
+def revoke(tx: Transaction, instance_id: str, token_id: str, by: str | None) -> bool:
+    """End a token at once [REF-51]; False when it had ended before."""
+    return _revoke(tx, instance_id, reference_tokens.c.id == token_id, by) == 1
+
+
+def revoke_of_application(
+    tx: Transaction, instance_id: str, application_id: str, by: str | None
+) -> int:
+    """[TAP-33]"""
+    return _revoke(tx, instance_id, reference_tokens.c.application_id == application_id, by)
+
+
+def touch(tx: Transaction, instance_id: str, used: Mapping[str, float]) -> None:
+    """Note when tokens were last used, many at once: `jti` → Unix seconds [REF-38]."""
+    statement = (
+        update(reference_tokens)
+        .where(
+            reference_tokens.c.instance_id == instance_id,
+            reference_tokens.c.jti == bindparam("used_jti"),
+        )
+        .values(last_used_at=bindparam("at"))
+    )
+    tx.connection.execute(statement, [{"used_jti": jti, "at": at} for jti, at in used.items()])
+
+
+def _revoke(
+    tx: Transaction, instance_id: str, condition: ColumnElement[bool], by: str | None
+) -> int:
+    rows = tx.connection.execute(
+        update(reference_tokens)
+        .where(
+            reference_tokens.c.instance_id == instance_id,
+            condition,
+            reference_tokens.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=tx.now, revoked_by=by)
+        .returning(reference_tokens.c.token_key)
+    ).all()
+    for row in rows:
+        tx.changed(instance_id, "reference", row.token_key)
+    return len(rows)
+
+
+def _one(connection: Connection, condition: ColumnElement[bool]) -> ReferenceToken | None:
+    statement = select(reference_tokens).where(condition)
+    row = connection.execute(statement).mappings().first()
+    return from_row(ReferenceToken, row) if row else None
+
+
+def _many(
+    connection: Connection, instance_id: str, condition: ColumnElement[bool]
+) -> list[ReferenceToken]:
+    rows = connection.execute(
+        select(reference_tokens)
+        .where(reference_tokens.c.instance_id == instance_id, condition)
+        .order_by(reference_tokens.c.created_at.desc(), reference_tokens.c.id)
+    ).mappings()
+    return [from_row(ReferenceToken, row) for row in rows]
