@@ -8,11 +8,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mintgate.contract import lifetimes, scopes
+from mintgate.contract import lifetimes
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import (
-    AccessDenied,
     ConsentRequired,
     InvalidRequest,
     LoginRequired,
@@ -21,7 +20,7 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.contract.identifiers import new_token, token_digest
-from mintgate.contract.users import UserType
+from mintgate.identity.admission import Admission
 from mintgate.identity.auditing import record_refusal
 from mintgate.identity.authorization import (
     KNOWN_PARAMETERS,
@@ -42,15 +41,12 @@ from mintgate.store import (
     Database,
     DatabaseUnavailable,
     Transaction,
-    applications,
     codes,
     sessions,
 )
 from mintgate.store.codes import StoredCode
 
 _log = logging.getLogger(__name__)
-FRESH_SIGN_IN = 300.0
-"""Seconds within which a sign-in answers the prompt=login or max_age that asked for it."""
 RESUME_PATH = "/connect/authorize/resume"
 SIGN_IN_PATH = "/signin"
 CONSENT_PATH = "/consent"
@@ -69,6 +65,7 @@ class AuthorizeEndpoint:
         clock: Clock,
     ) -> None:
         self._directory = directory
+        self._admission = Admission(directory.instance.id, database, clock)
         self._database = database
         self._sessions = sessions
         self._interactions = interactions
@@ -129,13 +126,13 @@ class AuthorizeEndpoint:
     ) -> Response:
         issuer = self._directory.instance.issuer
         signed_in = await self._sessions.current(request)
-        if signed_in is None or self._must_sign_in(valid, signed_in, interaction):
+        if signed_in is None or self._admission.must_sign_in(valid, signed_in, interaction):
             if "none" in valid.prompts:
                 raise LoginRequired  # [AUT-32]
             name = interaction.name if interaction else await self._interactions.open(parameters)
             return see_other(issuer, SIGN_IN_PATH, name)
-        granted = await self._require_admitted(valid, signed_in)
-        if await self._must_consent(valid, signed_in, granted, interaction):
+        granted = await self._admission.require_admitted(valid, signed_in)
+        if await self._admission.must_consent(valid, signed_in, granted, interaction):
             if "none" in valid.prompts:
                 raise ConsentRequired
             name = interaction.name if interaction else await self._interactions.open(parameters)
@@ -144,68 +141,6 @@ class AuthorizeEndpoint:
         if code is None:
             return expired_page(self._pages, request)
         return respond(valid.return_address, {"code": code}, issuer)
-
-    def _must_sign_in(
-        self,
-        valid: AuthorizationRequest,
-        signed_in: SignedIn,
-        interaction: OpenInteraction | None,
-    ) -> bool:
-        session = signed_in.session
-        age = self._clock() - session.auth_time
-        if interaction is not None and interaction.row.authenticated_sid == session.sid:
-            # Done within this very request [SES-51], and not an hour ago on a page left open.
-            return age > max(valid.max_age or 0, FRESH_SIGN_IN)
-        if valid.prompts & {"login", "select_account"}:
-            return True  # [AUT-9, SES-50]
-        # [AUT-10]
-        return valid.max_age is not None and age > valid.max_age
-
-    async def _require_admitted(
-        self, valid: AuthorizationRequest, signed_in: SignedIn
-    ) -> tuple[str, ...]:
-        """Whether this user may sign in to this application, and with which scopes."""
-        user, application = signed_in.user, valid.application
-        if not application.allows_sign_in_of(user.user_type):
-            raise AccessDenied(  # [AUT-34]
-                "Users of this type cannot sign in to this application.",
-                cause=f"user type {user.user_type}",
-            )
-        granted = valid.scopes
-        if user.user_type is UserType.COMMUNITY:
-            granted = scopes.without_api_scopes(granted)  # [SCP-13]
-            if scopes.OPENID not in granted:
-                raise AccessDenied(cause="a community user without openid")  # [AUT-35]
-        instance_id, now = self._directory.instance.id, self._clock()
-        if await self._database.read(
-            lambda connection: applications.blocks_user(
-                connection, instance_id, application.id, user.id, now
-            )
-        ):
-            raise AccessDenied(cause="the user's authorization is revoked or outside its window")
-        return granted
-
-    async def _must_consent(
-        self,
-        valid: AuthorizationRequest,
-        signed_in: SignedIn,
-        granted: tuple[str, ...],
-        interaction: OpenInteraction | None,
-    ) -> bool:
-        application, user = valid.application, signed_in.user
-        if not application.require_consent:
-            return False  # [AUT-46]
-        if interaction is not None and interaction.row.consented_by == user.id:
-            return False
-        if "consent" in valid.prompts:
-            return True
-        instance_id = self._directory.instance.id
-        known = await self._database.read(
-            lambda connection: applications.consented_scopes(
-                connection, instance_id, user.id, application.id
-            )
-        )
-        return not known.issuperset(granted)
 
     async def _issue(
         self,
