@@ -57,6 +57,7 @@ def test_a_new_key_is_published_before_it_signs(world: World) -> None:
 
 def test_tokens_of_the_old_key_stay_good(world: World) -> None:
     token = world.service_token()
+    world.clock.advance(1)
     with world.database.begin() as tx:
         keys.create(tx, world.instance.id, world.kek)
     world.sync()
