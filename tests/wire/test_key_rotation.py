@@ -19,7 +19,7 @@ from mintgate.contract.key_life import (
 )
 from mintgate.store import keys
 from tests.wire.test_claims_by_flow import header_of
-from tests.world import World
+from tests.world import LOGOUT, SECRET, STOCK, World, answer_of
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
 DAY = 24 * 3600.0
@@ -80,6 +80,31 @@ def test_a_compromised_key(world: World) -> None:
     assert "signing key is unknown" in answer.headers["www-authenticate"]
     assert kid not in published(world)
     assert world.api(CUSTOMERS, world.service_token()).status_code == 200
+
+
+def another_key(world: World) -> None:
+    with world.database.begin() as tx:
+        keys.create(tx, world.instance.id, world.kek)
+    world.sync()
+
+
+def test_a_revocation_right_after_a_key_change_is_done(world: World) -> None:
+    """[REV-4] The first request after the change is the revocation: 200 must mean revoked."""
+    token = world.service_token()
+    another_key(world)
+    answer = world.http.post("/id/connect/revocation", data={"token": token}, auth=(STOCK, SECRET))
+    assert answer.status_code == 200
+    assert "revoked" in world.api(CUSTOMERS, token).headers["www-authenticate"]
+
+
+def test_a_sign_out_right_after_a_key_change(world: World) -> None:
+    """[END-2, END-3] the hint is as genuine as before"""
+    browser = world.browser()
+    tokens = world.redeem(answer_of(browser.sign_in())["code"]).json()
+    another_key(world)
+    parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": LOGOUT}
+    answer = browser.http.get("/id/connect/endsession", params=parameters)
+    assert answer.headers["location"] == LOGOUT
 
 
 def test_etag(world: World) -> None:

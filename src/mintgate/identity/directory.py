@@ -173,6 +173,12 @@ class Directory:
             await self._reload()
         return KeySet(key.public for key, _ in self._keys)
 
+    async def public_key(self, kid: str) -> PublicKey | None:
+        """The key that has this name now; None when there is none or it has ended."""
+        if self._must_reload:
+            await self._reload()
+        return self.get(kid)
+
     async def browser_origins(self) -> frozenset[str]:
         """Origins of the redirect URIs of enabled applications [EP-8]."""
         if self._origins is not None and self._is_fresh():

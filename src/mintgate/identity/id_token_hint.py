@@ -31,7 +31,7 @@ async def read_hint(id_token: str, directory: Directory) -> Hint | None:
     kid, typ = header.get("kid"), header.get("typ")
     if header.get("alg") != "RS256" or not isinstance(kid, str) or typ != "JWT":
         return None
-    key = directory.get(kid)
+    key = await directory.public_key(kid)
     if key is None or not key.verifies(token.signature, token.signing_input):
         return None
     try:

@@ -95,7 +95,7 @@ class RevocationEndpoint:
         await self._database.write(work)
 
     async def _revoke_access(self, token: str, caller: _Caller, address: str | None) -> None:
-        claims = self._own_claims(token)
+        claims = await self._own_claims(token)
         if claims is None or claims[0] != caller.name:
             return
         _, jti, expires_at = claims
@@ -122,12 +122,12 @@ class RevocationEndpoint:
 
         await self._database.write(work)
 
-    def _own_claims(self, text: str) -> tuple[str, str, int] | None:
+    async def _own_claims(self, text: str) -> tuple[str, str, int] | None:
         """`client_id`, `jti` and `exp` of an access token that this instance signed."""
         try:
             token = parse_compact(text, {})
             kid = token.header.get("kid")
-            key = self._directory.get(kid) if isinstance(kid, str) else None
+            key = await self._directory.public_key(kid) if isinstance(kid, str) else None
             if (
                 token.header.get("alg") != "RS256"
                 or token.header.get("typ") != "at+jwt"
