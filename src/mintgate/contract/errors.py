@@ -102,6 +102,14 @@ class RequestUriNotSupported(Refusal):
     sentence = "The 'request_uri' parameter is not supported."
 
 
+class PositionGone(Refusal):
+    """A position of the state feed after which not everything is kept any more."""
+
+    error = "position_gone"
+    status = 410
+    sentence = "Not everything after this position is kept. Begin anew, without a position."
+
+
 class ServerError(Refusal):
     error = "server_error"
     status = 500

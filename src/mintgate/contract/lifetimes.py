@@ -18,3 +18,12 @@ BROWSER_SESSION = 24 * 3600
 """[SGN-4] The server's bound on a cookie that the browser drops when it closes."""
 INTERACTION = 3600
 """How long a sign-in or consent page may stay open before the request must start again."""
+
+
+def not_before_of(now: float) -> int:
+    """The `iat` from which tokens are good again after everything was revoked at `now`.
+
+    The next full second: `iat` has no fraction, and a token of this very second may be older
+    than the revocation. What is issued later in this second gets the next one as its `iat`.
+    """
+    return int(now) + 1

@@ -37,6 +37,8 @@ V = TypeVar("V")
 MAX_ENTRIES = 10_000
 MAX_AGE_SECONDS = 300.0
 Revoked = dict[str, float]
+ELSEWHERE = frozenset({"reference", "sid"})
+"""Kinds of changes that others keep copies of."""
 
 
 class _Copies(Generic[V]):
@@ -93,6 +95,7 @@ class Directory:
         self._users: _Copies[User] = _Copies(monotonic)
         self._keys: list[StoredKey] = []
         self._revoked: Revoked = {}
+        self._not_before: dict[str, int] = {}
         self._origins: frozenset[str] | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
         self._generation = 0
@@ -107,19 +110,38 @@ class Directory:
         for change in changes:
             if change.instance_id != self.instance.id:
                 continue
-            if change.kind == "reference":
-                continue  # `References` keeps those
+            if change.kind in ELSEWHERE:
+                continue
             self._generation += 1
             if change.kind == "application":
                 self._applications.drop_where(partial(_has_id, change.subject))
                 self._origins = None
+                self._note_not_before(change)
             elif change.kind == "user":
                 self._users.drop(change.subject)
+                self._note_not_before(change)
             elif change.kind == "jti":
                 # Kept for the longest life of a token; a reload brings the exact time.
                 self._revoked[change.subject] = self._clock() + 86_400
             else:
                 self._must_reload = True
+
+    def _note_not_before(self, change: Change) -> None:
+        not_before = change.data.get("not_before")
+        if not_before is not None:
+            self._not_before[change.subject] = not_before
+
+    def issue_time(self, application: TrustedApplication, user: User) -> int:
+        """The `iat` of a token issued now: the present second.
+
+        In the second of a 'revoke everything' it is the next one, lest the new token be taken
+        for an old one.
+        """
+        return max(
+            int(self._clock()),
+            self._not_before.get(application.id, 0),
+            self._not_before.get(user.id, 0),
+        )
 
     def cached_application(self, client_id: str) -> TrustedApplication | None:
         return self._applications.get(client_id) if self._is_fresh() else None
@@ -214,7 +236,7 @@ class Directory:
 
     # Its state source [API-13, API-14].
 
-    def find(self, claims: dict[str, Any]) -> TokenState | None:
+    def find(self, claims: dict[str, Any], token: str) -> TokenState | None:
         if not self._is_fresh():
             return None
         user_id = claims.get("client_system_user_id") or claims.get("sub_id")
@@ -222,12 +244,12 @@ class Directory:
         user = self._users.get(user_id) if isinstance(user_id, str) else None
         if application is None or user is None:
             return None
-        return self._state(claims, application, user, claims["jti"] in self._revoked)
+        return self._state(claims, application, user, self._is_revoked(claims, application, user))
 
-    def load(self, claims: dict[str, Any]) -> TokenState:
+    def load(self, claims: dict[str, Any], token: str) -> TokenState:
         return self._database.read_now(lambda connection: self._load(connection, claims))
 
-    async def load_async(self, claims: dict[str, Any]) -> TokenState:
+    async def load_async(self, claims: dict[str, Any], token: str) -> TokenState:
         try:
             return await self._load_async(claims)
         except DatabaseUnavailable as error:
@@ -242,7 +264,18 @@ class Directory:
         user = await self.user(user_id)
         if generation != self._generation:
             return await self._database.read(lambda connection: self._load(connection, claims))
-        return self._state(claims, application, user, claims["jti"] in self._revoked)
+        return self._state(claims, application, user, self._is_revoked(claims, application, user))
+
+    def _is_revoked(
+        self, claims: dict[str, Any], application: TrustedApplication, user: User | None
+    ) -> bool:
+        if claims["jti"] in self._revoked:
+            return True
+        not_before = self._not_before
+        if not not_before:
+            return False
+        ended = max(not_before.get(application.id, 0), not_before.get(user.id, 0) if user else 0)
+        return bool(claims["iat"] < ended)
 
     def _load(self, connection: Connection, claims: dict[str, Any]) -> TokenState:
         instance_id = self.instance.id
@@ -255,6 +288,9 @@ class Directory:
         elif isinstance(login, str):  # [TOK-42] readers accept the absence of the id
             user = users.by_login(connection, instance_id, login)
         revoked = revocations.is_revoked(connection, instance_id, claims["jti"])
+        for record in (application, user):
+            ended = revocations.not_before(connection, instance_id, record.id) if record else None
+            revoked = revoked or (ended is not None and claims["iat"] < ended)
         return self._state(claims, application, user, revoked)
 
     def _state(
@@ -276,16 +312,18 @@ class Directory:
         """Read keys and revoked tokens; again, when something changed meanwhile."""
         while True:
             generation = self._generation
-            loaded_keys, revoked = await self._database.read(self._rows)
+            loaded = await self._database.read(self._rows)
             if generation == self._generation:
-                self._keys, self._revoked, self._must_reload = loaded_keys, revoked, False
+                self._keys, self._revoked, self._not_before = loaded
+                self._must_reload = False
                 return
 
-    def _rows(self, connection: Connection) -> tuple[list[StoredKey], Revoked]:
+    def _rows(self, connection: Connection) -> tuple[list[StoredKey], Revoked, dict[str, int]]:
         instance_id = self.instance.id
         return (
             keys.all_of(connection, instance_id, self._kek),
             revocations.live(connection, instance_id, self._clock()),
+            revocations.all_not_before(connection, instance_id),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from mintgate.contract.feed import ChangedKey
 from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.key_life import next_activation, removal_time
 from mintgate.jose import SigningKey
@@ -23,7 +24,7 @@ async def keep_keys(
         def add(tx: Transaction) -> None:
             # Another process may have been faster: the instance's row is locked by the feed
             # entry, and only then is looked at what is due.
-            tx.changed(instance_id, "key", key.kid)
+            tx.changed(instance_id, key.kid, ChangedKey(kid=key.kid, ended=False))
             active_from = next_activation(keys.times(tx.connection, instance_id), tx.now)
             if active_from is None:
                 return

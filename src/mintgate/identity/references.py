@@ -33,6 +33,7 @@ from mintgate.store import (
     Transaction,
     applications,
     reference_tokens,
+    revocations,
 )
 from mintgate.store.reference_tokens import ReferenceToken
 from mintgate.verify.state import StateUnavailable
@@ -62,6 +63,11 @@ def create(
     if kind is TokenKind.SERVICE:
         require_system_user(application, system_user)
     require_valid_input(application, scopes, expires_at, tx.now, description)
+    # As `Directory.issue_time`: not before what 'revoke everything' has ended.
+    ended = (
+        revocations.not_before(tx.connection, instance_id, record.id) or 0
+        for record in (application, creator)
+    )
     value = new_reference_token()
     personal = kind is TokenKind.PERSONAL
     token = ReferenceToken(
@@ -75,7 +81,7 @@ def create(
         jti=new_hex128(),
         sid=new_hex128() if personal else None,
         created_by=creator.login,
-        created_at=float(int(tx.now)),
+        created_at=float(max(int(tx.now), *ended)),
         expires_at=float(int(expires_at)),
     )
     reference_tokens.add(tx, instance_id, token)

@@ -7,6 +7,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from mintgate.contract.clock import Clock
+from mintgate.contract.feed import STATE_FEED_PATH
 from mintgate.contract.instance import ID_PATH
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
@@ -22,6 +23,7 @@ from mintgate.identity.endpoints.introspection import IntrospectionEndpoint
 from mintgate.identity.endpoints.metadata import KeySetEndpoint, MetadataEndpoint
 from mintgate.identity.endpoints.revocation import RevocationEndpoint
 from mintgate.identity.endpoints.signin import ConsentEndpoint, InteractionParts, SignInEndpoint
+from mintgate.identity.endpoints.state_feed import StateFeedEndpoint
 from mintgate.identity.endpoints.token import TokenEndpoint
 from mintgate.identity.endpoints.userinfo import UserinfoEndpoint
 from mintgate.identity.grants.authorization_code import AuthorizationCode
@@ -56,6 +58,7 @@ def identity_routes(
     metadata = MetadataEndpoint(directory.instance).respond
     userinfo = UserinfoEndpoint(directory, database, clock)
     introspection = IntrospectionEndpoint(directory, database, verifier, clock)
+    state_feed = StateFeedEndpoint(directory, database, clock)
     revocation = Methods(POST=RevocationEndpoint(directory, database, clock).post)
     well_known = "/.well-known"
     return [
@@ -65,6 +68,7 @@ def identity_routes(
         ),
         # An API's server calls it, never a browser: no CORS [EP-8].
         Route(f"{ID_PATH}/connect/introspect", Methods(POST=introspection.post)),
+        Route(f"{ID_PATH}{STATE_FEED_PATH}", Methods(GET=state_feed.get)),
         Route(
             f"{ID_PATH}/connect/revocation",
             CrossOrigin(Failures(revocation), directory.browser_origins),

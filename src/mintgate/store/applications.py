@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.store import codes, reference_tokens, refresh
+from mintgate.contract.feed import ChangedApplication
+from mintgate.store import codes, reference_tokens, refresh, revocations
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
 from mintgate.store.transaction import Transaction
@@ -58,23 +59,28 @@ def add(tx: Transaction, instance_id: str, application: TrustedApplication) -> N
     values = _columns(application)
     values["creation_time_utc"] = application.creation_time_utc or int(tx.now)  # [TAP-17]
     tx.connection.execute(insert(applications).values(**values, instance_id=instance_id))
-    tx.changed(instance_id, "application", application.id)
+    _tell(tx, instance_id, application.id)
 
 
 def change(tx: Transaction, instance_id: str, application: TrustedApplication) -> None:
     """Store a changed record; disabling it ends its refresh tokens [LIF-15]."""
     values = _columns(application)
     del values["creation_time_utc"]
+    before = by_id(tx.connection, instance_id, application.id)
     statement = update(applications).where(_of(instance_id, application.id)).values(**values)
     tx.connection.execute(statement)
+    if before is not None and before.application_uri != application.application_uri:
+        gone = ChangedApplication(client_id=before.application_uri, enabled=None)
+        tx.changed(instance_id, application.id, gone)
     if not application.is_enabled:
         refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
         codes.end_of_application(tx, instance_id, application.id)
-    tx.changed(instance_id, "application", application.id)
+    _tell(tx, instance_id, application.id)
 
 
 def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     """Delete the record; its refresh tokens die with it [TAP-33]."""
+    removed = by_id(tx.connection, instance_id, application_id)
     refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     codes.end_of_application(tx, instance_id, application_id)
     reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
@@ -85,7 +91,21 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
             )
         )
     tx.connection.execute(delete(applications).where(_of(instance_id, application_id)))
-    tx.changed(instance_id, "application", application_id)
+    if removed is not None:
+        gone = ChangedApplication(client_id=removed.application_uri, enabled=None)
+        tx.changed(instance_id, application_id, gone)
+
+
+def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by: str) -> bool:
+    """End every token of an application that exists now [LIF-18]; False without such a one."""
+    if by_id(tx.connection, instance_id, application_id) is None:
+        return False
+    revocations.add_before(tx, instance_id, application_id)
+    refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
+    codes.end_of_application(tx, instance_id, application_id)
+    reference_tokens.revoke_of_application(tx, instance_id, application_id, by)
+    _tell(tx, instance_id, application_id)
+    return True
 
 
 def blocks_user(
@@ -138,6 +158,19 @@ def remember_consent(
             given_at=tx.now,
         )
     )
+
+
+def _tell(tx: Transaction, instance_id: str, application_id: str) -> None:
+    """Append what the row says now to the state feed."""
+    application = by_id(tx.connection, instance_id, application_id)
+    if application is None:
+        return
+    entry = ChangedApplication(
+        client_id=application.application_uri,
+        enabled=application.is_enabled,
+        not_before=revocations.not_before(tx.connection, instance_id, application_id),
+    )
+    tx.changed(instance_id, application_id, entry)
 
 
 def _columns(application: TrustedApplication) -> dict[str, object]:

@@ -6,9 +6,12 @@ the instance's row, whose lock makes numbers visible in order: a follower never 
 
 from __future__ import annotations
 
-import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from typing import Any
 
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from mintgate.contract.feed import Entry, FeedGap
 from mintgate.store.tables import instances, state_feed
 
 MAX_PAGE = 1000
@@ -17,17 +20,37 @@ MAX_PAGE = 1000
 class Change(msgspec.Struct, frozen=True):
     """Something cached ended or changed.
 
-    `kind` is `instance`, `application`, `user`, `key`, `jti`; `subject` names it: an id, or the
-    `jti` itself.
+    `kind` is `instance`, `application`, `user`, `key`, `jti`, `reference`, `sid`; `subject` names
+    it for this database: an id, a digest, or the `jti`, `kid`, `sid` itself.
     """
 
     instance_id: str
     position: int
     kind: str
     subject: str
+    data: dict[str, Any]
 
 
-def append(connection: Connection, instance_id: str, kind: str, subject: str, at: float) -> Change:
+class NumberedEntry(msgspec.Struct, frozen=True):
+    """What verifiers elsewhere are told of a change."""
+
+    position: int
+    at: float
+    data: dict[str, Any]
+
+
+def append(
+    connection: Connection, instance_id: str, subject: str, entry: Entry, at: float
+) -> Change:
+    """Add an entry; `subject` is what followers of this database know it by."""
+    return append_data(connection, instance_id, subject, msgspec.to_builtins(entry), at)
+
+
+def append_data(
+    connection: Connection, instance_id: str, subject: str, data: dict[str, Any], at: float
+) -> Change:
+    """The same for an entry that is plain data already; its `type` is the kind."""
+    kind: str = data["type"]
     position = connection.execute(
         update(instances)
         .where(instances.c.id == instance_id)
@@ -36,10 +59,15 @@ def append(connection: Connection, instance_id: str, kind: str, subject: str, at
     ).scalar_one()
     connection.execute(
         insert(state_feed).values(
-            instance_id=instance_id, position=position, kind=kind, subject=subject, at=at
+            instance_id=instance_id,
+            position=position,
+            kind=kind,
+            subject=subject,
+            data=data,
+            at=at,
         )
     )
-    return Change(instance_id, position, kind, subject)
+    return Change(instance_id, position, kind, subject, data)
 
 
 def positions(connection: Connection) -> dict[str, int]:
@@ -56,12 +84,53 @@ def after(connection: Connection, instance_id: str, position: int) -> list[Chang
         .order_by(state_feed.c.position)
         .limit(MAX_PAGE)
     )
-    return [Change(row.instance_id, row.position, row.kind, row.subject) for row in rows]
+    return [Change(row.instance_id, row.position, row.kind, row.subject, row.data) for row in rows]
+
+
+def entries_after(
+    connection: Connection, instance_id: str, position: int, limit: int
+) -> list[NumberedEntry]:
+    """Up to `limit` entries after `position`, in order.
+
+    Raises:
+        FeedGap: entries after it were purged, or it was never reached (a restored backup).
+    """
+    mine = state_feed.c.instance_id == instance_id
+    rows = connection.execute(
+        select(state_feed)
+        .where(mine, state_feed.c.position > position)
+        .order_by(state_feed.c.position)
+        .limit(limit)
+    ).all()
+    newest = positions(connection).get(instance_id, 0)
+    missing = not rows and newest > position
+    if position > newest or missing or (rows and rows[0].position != position + 1):
+        raise FeedGap
+    return [NumberedEntry(row.position, row.at, row.data) for row in rows]
+
+
+def position_before(connection: Connection, instance_id: str, at: float) -> int:
+    """The position after which every kept entry since `at` (Unix seconds) is found."""
+    mine = state_feed.c.instance_id == instance_id
+    older = select(func.max(state_feed.c.position)).where(mine, state_feed.c.at < at)
+    found = connection.execute(older).scalar_one_or_none()
+    if found is not None:
+        return int(found)
+    first = connection.execute(select(func.min(state_feed.c.position)).where(mine)).scalar()
+    newest = positions(connection).get(instance_id, 0)
+    return int(first) - 1 if first is not None else newest
 
 
 def purge(connection: Connection, instance_id: str, before: float) -> int:
-    """Remove entries older than `before`, which every follower has read; returns how many."""
-    result = connection.execute(
-        delete(state_feed).where(state_feed.c.instance_id == instance_id, state_feed.c.at < before)
-    )
+    """Remove entries older than `before`, which every follower has read; returns how many.
+
+    By position: clocks of several processes differ, and a hole would look like a gap.
+    """
+    mine = state_feed.c.instance_id == instance_id
+    last = connection.execute(
+        select(func.max(state_feed.c.position)).where(mine, state_feed.c.at < before)
+    ).scalar_one_or_none()
+    if last is None:
+        return 0
+    result = connection.execute(delete(state_feed).where(mine, state_feed.c.position <= last))
     return result.rowcount

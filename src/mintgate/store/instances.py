@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from mintgate.contract.feed import ChangedInstance
 from mintgate.contract.instance import Instance
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import apis, instances
@@ -23,14 +24,14 @@ def by_name(connection: Connection, name: str) -> Instance | None:
 
 def add(tx: Transaction, instance: Instance) -> None:
     tx.connection.execute(insert(instances).values(to_row(instance)))
-    tx.changed(instance.id, "instance", instance.id)
+    tx.changed(instance.id, instance.id, ChangedInstance())
 
 
 def change(tx: Transaction, instance: Instance) -> None:
     tx.connection.execute(
         update(instances).where(instances.c.id == instance.id).values(to_row(instance))
     )
-    tx.changed(instance.id, "instance", instance.id)
+    tx.changed(instance.id, instance.id, ChangedInstance())
 
 
 def api_secrets(connection: Connection, instance_id: str) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select, update
 
+from mintgate.contract.feed import ChangedKey
 from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.key_life import KeyTimes
 from mintgate.jose import SigningKey
@@ -111,7 +112,7 @@ def add(
             private_key=kek.seal(key.to_pkcs8(), _name(instance_id, key.kid)),
         )
     )
-    tx.changed(instance_id, "key", key.kid)
+    tx.changed(instance_id, key.kid, ChangedKey(kid=key.kid, ended=False))
 
 
 def times(connection: Connection, instance_id: str) -> list[KeyTimes]:
@@ -136,7 +137,7 @@ def end(tx: Transaction, instance_id: str, kid: str) -> bool:
         .values(ended_at=tx.now)
     )
     if result.rowcount:
-        tx.changed(instance_id, "key", kid)
+        tx.changed(instance_id, kid, ChangedKey(kid=kid, ended=True))
     return bool(result.rowcount)
 
 
@@ -147,7 +148,7 @@ def remove(tx: Transaction, instance_id: str, kid: str) -> None:
             signing_keys.c.instance_id == instance_id, signing_keys.c.kid == kid
         )
     )
-    tx.changed(instance_id, "key", kid)
+    tx.changed(instance_id, kid, ChangedKey(kid=kid, ended=True))
 
 
 def all_of(connection: Connection, instance_id: str, kek: KeyEncryptionKey) -> list[StoredKey]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
+from mintgate.contract.feed import ChangedReference
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import reference_tokens
 from mintgate.store.transaction import Transaction
@@ -82,6 +83,11 @@ def revoke_of_application(
     return _revoke(tx, instance_id, reference_tokens.c.application_id == application_id, by)
 
 
+def revoke_of_user(tx: Transaction, instance_id: str, user_id: str, by: str | None) -> int:
+    """End every personal token of a user; returns how many were alive."""
+    return _revoke(tx, instance_id, reference_tokens.c.user_id == user_id, by)
+
+
 def touch(tx: Transaction, instance_id: str, used: Mapping[str, float]) -> None:
     """Note when tokens were last used, many at once: `jti` → Unix seconds [REF-38]."""
     statement = (
@@ -106,10 +112,10 @@ def _revoke(
             reference_tokens.c.revoked_at.is_(None),
         )
         .values(revoked_at=tx.now, revoked_by=by)
-        .returning(reference_tokens.c.token_key)
+        .returning(reference_tokens.c.token_key, reference_tokens.c.jti)
     ).all()
     for row in rows:
-        tx.changed(instance_id, "reference", row.token_key)
+        tx.changed(instance_id, row.token_key, ChangedReference(jti=row.jti))
     return len(rows)
 
 

@@ -1,23 +1,65 @@
-"""The deny-list of access tokens by `jti`, kept until each token's own end [REV-4]."""
+"""What ends access tokens before their time [LIF-18].
+
+A deny-list by `jti`, kept until each token's own end [REV-4]; and for a user or an application a
+time before which nothing that was issued counts any more.
+"""
 
 from __future__ import annotations
+
+import math
+from types import ModuleType
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mintgate.store.tables import revoked_tokens
+from mintgate.contract.feed import RevokedToken
+from mintgate.contract.key_life import LONGEST_TOKEN
+from mintgate.contract.lifetimes import not_before_of
+from mintgate.store.tables import revoked_before, revoked_tokens
 from mintgate.store.transaction import Transaction
 
 
 def add(tx: Transaction, instance_id: str, jti: str, expires_at: float) -> None:
     """Revoke a token; revoking it again changes nothing."""
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     row = {"instance_id": instance_id, "jti": jti, "expires_at": expires_at}
     result = tx.connection.execute(
-        dialect.insert(revoked_tokens).values(row).on_conflict_do_nothing()
+        _dialect(tx).insert(revoked_tokens).values(row).on_conflict_do_nothing()
     )
     if result.rowcount:
-        tx.changed(instance_id, "jti", jti)
+        tx.changed(instance_id, jti, RevokedToken(jti=jti, exp=math.ceil(expires_at)))
+
+
+def add_before(tx: Transaction, instance_id: str, subject: str) -> None:
+    """Revoke every access token that a user or an application (by id) has now."""
+    row = {
+        "instance_id": instance_id,
+        "subject": subject,
+        "not_before": not_before_of(tx.now),
+    }
+    statement = _dialect(tx).insert(revoked_before).values(row)
+    tx.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["instance_id", "subject"],
+            set_={"not_before": statement.excluded.not_before},
+        )
+    )
+
+
+def not_before(connection: Connection, instance_id: str, subject: str) -> int | None:
+    """The `iat` (Unix seconds) before which the tokens of a user or an application are revoked."""
+    statement = select(revoked_before.c.not_before).where(
+        revoked_before.c.instance_id == instance_id, revoked_before.c.subject == subject
+    )
+    found: int | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def all_not_before(connection: Connection, instance_id: str) -> dict[str, int]:
+    """Every such time of an instance, by the id of its user or application."""
+    rows = connection.execute(
+        select(revoked_before).where(revoked_before.c.instance_id == instance_id)
+    )
+    return {row.subject: row.not_before for row in rows}
 
 
 def is_revoked(connection: Connection, instance_id: str, jti: str) -> bool:
@@ -44,4 +86,15 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
             revoked_tokens.c.instance_id == instance_id, revoked_tokens.c.expires_at < before
         )
     )
+    # Of a time that long ago no token is left.
+    tx.connection.execute(
+        delete(revoked_before).where(
+            revoked_before.c.instance_id == instance_id,
+            revoked_before.c.not_before < before - LONGEST_TOKEN,
+        )
+    )
     return result.rowcount
+
+
+def _dialect(tx: Transaction) -> ModuleType:
+    return postgresql if tx.connection.dialect.name == "postgresql" else sqlite

@@ -58,7 +58,10 @@ state_feed = Table(
     Column("position", BigInteger, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("subject", String(254), nullable=False),
+    # What verifiers elsewhere are told; `subject` is for the followers of this database.
+    Column("data", JSON, nullable=False, server_default="{}"),
     Column("at", Double, nullable=False),
+    Index("ix_state_feed_at", "instance_id", "at"),
 )
 
 apis = Table(
@@ -268,6 +271,14 @@ revoked_tokens = Table(
     Column("jti", String(32), primary_key=True),
     Column("expires_at", Double, nullable=False),
     Index("ix_revoked_tokens_expiry", "instance_id", "expires_at"),
+)
+
+revoked_before = Table(
+    "revoked_before",
+    metadata,
+    _instance_id(),
+    Column("subject", String(36), primary_key=True),  # the id of a user or an application
+    Column("not_before", BigInteger, nullable=False),
 )
 
 reference_tokens = Table(

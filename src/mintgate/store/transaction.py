@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
+from mintgate.contract.feed import Entry
 from mintgate.store import feed
 from mintgate.store.audit import AuditEvent
 from mintgate.store.feed import Change
@@ -48,5 +49,6 @@ class Transaction:
     def record(self, event: AuditEvent) -> None:
         self.events.append(event)
 
-    def changed(self, instance_id: str, kind: str, subject: str) -> None:
-        self.changes.append(feed.append(self.connection, instance_id, kind, subject, self.now))
+    def changed(self, instance_id: str, subject: str, entry: Entry) -> None:
+        """Append to the state feed; `subject` is the id by which caches know what changed."""
+        self.changes.append(feed.append(self.connection, instance_id, subject, entry, self.now))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
+from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
-from mintgate.store import codes, refresh, sessions
+from mintgate.store import codes, reference_tokens, refresh, revocations, sessions
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
 from mintgate.store.transaction import Transaction
@@ -78,12 +79,12 @@ def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | No
             created_at=tx.now,
         )
     )
-    tx.changed(instance_id, "user", user.id)
+    _tell(tx, instance_id, user.id)
 
 
 def change(tx: Transaction, instance_id: str, user: User) -> None:
     tx.connection.execute(update(users).where(_of(instance_id, user.id)).values(**_columns(user)))
-    tx.changed(instance_id, "user", user.id)
+    _tell(tx, instance_id, user.id)
 
 
 def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
@@ -119,10 +120,41 @@ def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: st
     sessions.end_of_user(tx, instance_id, user_id)
 
 
+def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) -> bool:
+    """End every token and sign-in of a user that exists now [LIF-18]; False without such a user.
+
+    Access tokens end by a not-before time, which verifiers compare with their `iat`; personal
+    tokens, refresh tokens, open codes and sign-ins end themselves.
+    """
+    if by_id(tx.connection, instance_id, user_id) is None:
+        return False
+    revocations.add_before(tx, instance_id, user_id)
+    _end_everything(tx, instance_id, user_id, "everything_revoked")
+    reference_tokens.revoke_of_user(tx, instance_id, user_id, by)
+    _tell(tx, instance_id, user_id)
+    return True
+
+
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     _end_everything(tx, instance_id, user_id, "user_removed")
+    reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
     tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
-    tx.changed(instance_id, "user", user_id)
+    tx.changed(instance_id, user_id, ChangedUser(sub_id=user_id, active=None))
+
+
+def _tell(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Append what the row says now to the state feed."""
+    user = by_id(tx.connection, instance_id, user_id)
+    if user is None:
+        return
+    entry = ChangedUser(
+        sub_id=user_id,
+        active=user.active,
+        user_type=user.user_type,
+        locked_until=user.locked_until,
+        not_before=revocations.not_before(tx.connection, instance_id, user_id),
+    )
+    tx.changed(instance_id, user_id, entry)
 
 
 def _columns(user: User) -> dict[str, object]:

@@ -2,10 +2,14 @@
 
 from mintgate.verify.asgi import BearerMiddleware
 from mintgate.verify.checks import CheckOutcome, Expected
+from mintgate.verify.connect import connect
 from mintgate.verify.guard import Guard
+from mintgate.verify.issuer_client import IssuerClient
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal
 from mintgate.verify.references import ReferenceSource
+from mintgate.verify.remote_references import RemoteReferences
+from mintgate.verify.remote_state import RemoteState
 from mintgate.verify.state import StateSource, StateUnavailable, TokenState, UserState
 from mintgate.verify.verifier import Verifier
 
@@ -14,14 +18,18 @@ __all__ = [
     "CheckOutcome",
     "Expected",
     "Guard",
+    "IssuerClient",
     "KeySource",
     "KeysUnavailable",
     "Principal",
     "ReferenceSource",
     "RemoteKeys",
+    "RemoteReferences",
+    "RemoteState",
     "StateSource",
     "StateUnavailable",
     "TokenState",
     "UserState",
     "Verifier",
+    "connect",
 ]

@@ -87,14 +87,19 @@ class RemoteKeys:
         self._http = http or httpx.Client(timeout=5.0, follow_redirects=False)
         self._clock = clock
         self._keys: KeySet | None = None
+        self._ended: set[str] = set()
         self._fetched_at = self._tried_at = float("-inf")
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self._fetching: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
+    def end(self, kid: str) -> None:
+        """A key was declared compromised: it is not used again, whatever is fetched or kept."""
+        self._ended.add(kid)
+
     def get(self, kid: str) -> PublicKey | None:
         keys = self._keys
-        if keys is None:
+        if keys is None or kid in self._ended:
             return None
         age = self._clock() - self._fetched_at
         if age > self._max_age and (self._max_stale is None or age <= self._max_stale):

@@ -34,16 +34,19 @@ class StateUnavailable(Exception):
 
 
 class StateSource(Protocol):
-    """Where a verifier learns the state for checks API-13 and API-14."""
+    """Where a verifier learns the state for checks API-13 and API-14.
 
-    def find(self, claims: dict[str, Any]) -> TokenState | None:
+    It is asked about a token that passed every check before those: its claims can be believed.
+    """
+
+    def find(self, claims: dict[str, Any], token: str) -> TokenState | None:
         """The state if it is known here and now, without waiting; None when it must be loaded."""
         ...
 
-    def load(self, claims: dict[str, Any]) -> TokenState:
+    def load(self, claims: dict[str, Any], token: str) -> TokenState:
         """The state, waiting for it in this thread. Raises StateUnavailable."""
         ...
 
-    async def load_async(self, claims: dict[str, Any]) -> TokenState:
+    async def load_async(self, claims: dict[str, Any], token: str) -> TokenState:
         """The state, waiting for it in the event loop. Raises StateUnavailable."""
         ...

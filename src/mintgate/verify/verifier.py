@@ -114,7 +114,7 @@ class Verifier:
         self._check_token(examined, expected)
         if self._state is not None:
             claims = examined.claims
-            examined.state = self._state.find(claims) or self._state.load(claims)
+            examined.state = self._state.find(claims, token) or self._state.load(claims, token)
         return self._admit(examined, expected)
 
     async def verify_async(
@@ -132,7 +132,9 @@ class Verifier:
         self._check_token(examined, expected)
         if self._state is not None:
             claims = examined.claims
-            examined.state = self._state.find(claims) or await self._state.load_async(claims)
+            examined.state = self._state.find(claims, token) or await self._state.load_async(
+                claims, token
+            )
         return self._admit(examined, expected)
 
     def explain(
@@ -148,7 +150,7 @@ class Verifier:
             examined.reference = self._references.load(token)
         if self._state is not None and checks.has_required_claims(examined):
             claims = examined.claims
-            examined.state = self._state.find(claims) or self._state.load(claims)
+            examined.state = self._state.find(claims, token) or self._state.load(claims, token)
         return checks.explain(examined, self._expect(audience, scopes))
 
     def _examine(self, token: str) -> Examined:

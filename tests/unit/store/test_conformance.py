@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from mintgate.contract.applications import ClientType, TrustedApplication
+from mintgate.contract.feed import ChangedUser
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User, UserType
 from mintgate.store import (
@@ -316,7 +317,7 @@ def test_feed_positions_have_no_gap_under_a_race(database: Database) -> None:
     before = database.read_now(feed.positions)[HERE]
 
     def work(tx: Transaction) -> bool:
-        tx.changed(HERE, "user", "u1")
+        tx.changed(HERE, "u1", ChangedUser(sub_id="u1", active=True))
         return True
 
     race(database, work, 20)
@@ -334,7 +335,9 @@ def test_follower_tells_each_change_once(database: Database) -> None:
         for subject in ("x1", "x2"):
             # As another process: not through this database's own writer.
             await asyncio.to_thread(
-                write, database, lambda tx, s=subject: tx.changed(HERE, "user", s)
+                write,
+                database,
+                lambda tx, s=subject: tx.changed(HERE, s, ChangedUser(sub_id=s, active=True)),
             )
             await follower.poll()
             await follower.poll()

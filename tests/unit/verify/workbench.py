@@ -145,15 +145,15 @@ class MemoryState:
         self.warm = warm
         self.loads = 0
 
-    def find(self, claims: dict[str, Any]) -> TokenState | None:
+    def find(self, claims: dict[str, Any], token: str) -> TokenState | None:
         return self.state if self.warm else None
 
-    def load(self, claims: dict[str, Any]) -> TokenState:
+    def load(self, claims: dict[str, Any], token: str) -> TokenState:
         self.loads += 1
         return self.state
 
-    async def load_async(self, claims: dict[str, Any]) -> TokenState:
-        return self.load(claims)
+    async def load_async(self, claims: dict[str, Any], token: str) -> TokenState:
+        return self.load(claims, token)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
 from mintgate.identity.directory import Directory
@@ -42,6 +43,8 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/connect/endsession",
         "introspection_endpoint": f"{issuer}/connect/introspect",
         "revocation_endpoint": f"{issuer}/connect/revocation",
+        # Ours, not a registered name (RFC 8414 §2 allows more members): for verifiers.
+        STATE_FEED_MEMBER: f"{issuer}{STATE_FEED_PATH}",
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],

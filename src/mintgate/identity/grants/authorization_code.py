@@ -70,7 +70,7 @@ class AuthorizationCode:
             scopes=code.scopes,
             jti=new_hex128(),
             # Another machine's clock may have been ahead when the user signed in.
-            issued_at=max(int(now), code.auth_time),
+            issued_at=max(self._directory.issue_time(application, user), code.auth_time),
             sid=code.sid,
             auth_time=code.auth_time,
             amr=code.amr,

@@ -44,7 +44,7 @@ class ClientCredentials:
             system_user=user,
             scopes=granted,
             jti=new_hex128(),
-            issued_at=int(now),
+            issued_at=self._directory.issue_time(application, user),
         )
         recorded = self._database.record(
             AuditEvent(

@@ -50,7 +50,7 @@ class RefreshToken:
             scopes=granted,
             jti=new_hex128(),
             # Another machine's clock may have been ahead when the user signed in.
-            issued_at=max(int(now), family.auth_time),
+            issued_at=max(self._directory.issue_time(application, user), family.auth_time),
             sid=family.sid,
             auth_time=family.auth_time,
             amr=family.amr,

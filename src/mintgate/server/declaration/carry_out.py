@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.feed import ChangedInstance
 from mintgate.contract.users import User
 from mintgate.server.declaration.differences import (
     CHANGED,
@@ -65,7 +66,7 @@ def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
         instances.remove_api(tx, instance_id, change.name)
     else:
         instances.set_api_secret(tx, instance_id, change.name, change.secret_hash)
-    tx.changed(instance_id, "instance", instance_id)
+    tx.changed(instance_id, instance_id, ChangedInstance())
 
 
 def _write_application(tx: Transaction, instance_id: str, change: ApplicationChange) -> None:

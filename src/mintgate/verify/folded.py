@@ -1,0 +1,134 @@
+"""The state feed folded into what holds now: pure, and bounded by its reader."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from mintgate.contract.feed import (
+    ChangedApplication,
+    ChangedInstance,
+    ChangedKey,
+    ChangedReference,
+    ChangedUser,
+    EndedSession,
+    Entry,
+    RevokedToken,
+)
+from mintgate.contract.key_life import LONGEST_TOKEN
+from mintgate.contract.users import UserType
+from mintgate.verify.state import TokenState, UserState
+
+_decode = msgspec.json.Decoder(Entry).decode
+Kept = ChangedApplication | ChangedUser | RevokedToken
+
+
+class UnknownEntry(Exception):
+    """An entry of a type that this version does not know: a newer issuer ends something by it."""
+
+
+class _Time(msgspec.Struct, frozen=True):
+    at: float
+
+
+_decode_time = msgspec.json.Decoder(_Time).decode
+
+
+class Folded:
+    """What the feed has told since the longest token's life; the rest concerns no live token."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Literal["jti", "application", "user"], str], tuple[Kept, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, raw: bytes | msgspec.Raw) -> Entry:
+        """Take one entry in; the newest of a subject replaces the older ones.
+
+        Raises:
+            UnknownEntry: it cannot be read by this version.
+        """
+        try:
+            entry: Entry = _decode(raw)
+            at = _decode_time(raw).at
+        except msgspec.MsgspecError as error:
+            raise UnknownEntry(str(error)) from error
+        match entry:
+            case RevokedToken():
+                self._kept["jti", entry.jti] = (entry, at)
+            case ChangedApplication():
+                self._kept["application", entry.client_id] = (entry, at)
+            case ChangedUser():
+                self._kept["user", entry.sub_id] = (entry, at)
+            case ChangedReference() | EndedSession() | ChangedKey() | ChangedInstance():
+                pass  # whoever keeps copies of these is told by the follower
+        return entry
+
+    def prune(self, now: float) -> None:
+        """Forget what no live token can meet any more.
+
+        Args:
+            now: Unix seconds.
+        """
+        for key, (entry, at) in list(self._kept.items()):
+            end = entry.exp if isinstance(entry, RevokedToken) else at + LONGEST_TOKEN
+            if end < now:
+                del self._kept[key]
+
+    def state_of(self, claims: dict[str, Any], now: float) -> TokenState | None:
+        """The state of a token's subjects; None when its user is not named by id [TOK-42].
+
+        What the feed has not mentioned is as it was when the token was issued: good.
+        """
+        is_service = "client_system_user" in claims
+        user_id = claims.get("client_system_user_id" if is_service else "sub_id")
+        if not isinstance(user_id, str):
+            return None
+        issued = claims["iat"]
+        application, user = self._application(claims["client_id"]), self._user(user_id)
+        revoked = ("jti", claims["jti"]) in self._kept
+        for changed in (application, user):
+            if changed is not None and changed.not_before is not None:
+                revoked = revoked or issued < changed.not_before
+        return TokenState(
+            revoked=revoked,
+            application_enabled=True if application is None else application.enabled,
+            user=user_state(user, type_in(claims), now),
+        )
+
+    def _application(self, client_id: str) -> ChangedApplication | None:
+        found = self._kept.get(("application", client_id))
+        return found[0] if found and isinstance(found[0], ChangedApplication) else None
+
+    def _user(self, user_id: str) -> ChangedUser | None:
+        found = self._kept.get(("user", user_id))
+        return found[0] if found and isinstance(found[0], ChangedUser) else None
+
+
+def type_in(claims: dict[str, Any]) -> str:
+    """The type of the acting user, as the token names it."""
+    is_service = "client_system_user" in claims
+    name: str = claims["client_system_user_type" if is_service else "user_type"]
+    return name
+
+
+def user_state(user: ChangedUser | None, type_in_token: str, now: float) -> UserState | None:
+    """The user as the feed last told; without a word of it, as the token says.
+
+    Args:
+        now: Unix seconds.
+    """
+    if user is not None and user.active is None:
+        return None
+    try:
+        user_type = UserType(type_in_token) if user is None else user.user_type
+    except ValueError:
+        user_type = None
+    if user_type is None:
+        return None  # a type that we do not know may do nothing
+    if user is None:
+        return UserState(active=True, locked=False, user_type=user_type)
+    locked = user.locked_until is not None and now < user.locked_until
+    return UserState(active=bool(user.active), locked=locked, user_type=user_type)

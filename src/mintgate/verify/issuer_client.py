@@ -1,0 +1,119 @@
+"""Asking the issuer as an API that proves itself by its secret: introspection, the state feed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote_plus
+
+import httpx
+import msgspec
+
+from mintgate.contract.feed import STATE_FEED_MEMBER, FeedGap, FeedPage
+from mintgate.jose.encoding import decode_object
+from mintgate.verify.keys import MAX_DOCUMENT_BYTES, fetch, require_safe
+from mintgate.verify.state import StateUnavailable
+
+TIMEOUT_SECONDS = 5.0
+_page = msgspec.json.Decoder(FeedPage)
+
+
+class IssuerClient:
+    """Sends an API's questions to its issuer; endpoints come from the metadata [TOP-2].
+
+    Args:
+        issuer: the exact `iss`; plain http only on loopback [TOP-8].
+        api: the audience name of the API, such as `DomainAPI`.
+        secret: its introspection secret [ITR-1].
+        http: a client to use; by default one with a timeout of 5 s.
+
+    Raises:
+        ValueError: the issuer is neither https nor on loopback.
+    """
+
+    def __init__(
+        self, issuer: str, api: str, secret: str, *, http: httpx.Client | None = None
+    ) -> None:
+        require_safe(issuer)
+        self.issuer = issuer
+        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        # RFC 6749 §2.3.1: both halves are form-url-encoded before they go into HTTP Basic.
+        self._auth = httpx.BasicAuth(quote_plus(api), quote_plus(secret))
+        self._endpoints: dict[str, str] = {}
+
+    def introspect(self, token: str) -> dict[str, Any] | None:
+        """The claims of a live token as its JWT would carry them; None when it is not active.
+
+        Raises:
+            StateUnavailable: the issuer does not answer, or refuses the secret.
+        """
+        url = self._endpoint("introspection_endpoint")
+        body = self._ask("POST", url, data={"token": token})
+        answer = _object(body)
+        if answer.get("active") is not True:
+            return None
+        scope = answer.get("scope", "")
+        if not isinstance(scope, str):
+            raise StateUnavailable(f"{self.issuer} gave an introspection answer without a scope")
+        claims = {k: v for k, v in answer.items() if k not in {"active", "token_type"}}
+        return claims | {"scope": scope.split()}
+
+    def feed_page(self, after: int | None) -> FeedPage:
+        """What the state feed has after a position; None begins anew.
+
+        Raises:
+            FeedGap: not everything after it is kept.
+            StateUnavailable: the issuer does not answer, or refuses the secret.
+        """
+        url = self._endpoint(STATE_FEED_MEMBER)
+        body = self._ask("GET", url, params={} if after is None else {"after": str(after)})
+        try:
+            return _page.decode(body)
+        except msgspec.MsgspecError as error:
+            raise StateUnavailable(f"{self.issuer} gave no page of a state feed") from error
+
+    def _endpoint(self, member: str) -> str:
+        known = self._endpoints.get(member)
+        if known is not None:
+            return known
+        try:
+            body = fetch(self._http, f"{self.issuer}/.well-known/openid-configuration")
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise StateUnavailable(f"cannot read the metadata of {self.issuer}: {error}") from error
+        metadata = _object(body)
+        url = metadata.get(member)
+        if metadata.get("issuer") != self.issuer or not isinstance(url, str):
+            raise StateUnavailable(f"the metadata of {self.issuer} names no {member}")
+        try:
+            require_safe(url)
+        except ValueError as error:
+            raise StateUnavailable(str(error)) from error
+        self._endpoints[member] = url
+        return url
+
+    def _ask(self, method: str, url: str, **content: Any) -> bytes:
+        try:
+            with self._http.stream(
+                method, url, auth=self._auth, follow_redirects=False, **content
+            ) as response:
+                if response.status_code == 410:
+                    raise FeedGap
+                if response.status_code == 401:
+                    raise StateUnavailable(
+                        f"{self.issuer} refuses this API's secret; compare it with [[apis]] there"
+                    )
+                response.raise_for_status()
+                body = bytearray()
+                for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > MAX_DOCUMENT_BYTES:
+                        raise StateUnavailable(f"the answer of {self.issuer} is too large")
+                return bytes(body)
+        except httpx.HTTPError as error:
+            raise StateUnavailable(f"{self.issuer} does not answer: {error}") from error
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return decode_object(body)
+    except (ValueError, RecursionError) as error:
+        raise StateUnavailable("the issuer's answer is not a JSON object") from error

@@ -1,0 +1,380 @@
+"""The state feed over HTTP, and what a verifier elsewhere does when it cannot follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mintgate.contract.errors import InvalidToken, Refusal
+from mintgate.contract.feed import STATE_FEED_MEMBER
+from mintgate.contract.identifiers import secret_hash
+from mintgate.contract.users import UserType
+from mintgate.store import feed, instances, revocations, users
+from mintgate.verify import (
+    IssuerClient,
+    RemoteReferences,
+    RemoteState,
+    StateUnavailable,
+    Verifier,
+)
+from tests.wire.test_reference_tokens import create, revoke
+from tests.world import NOW, SECRET, STOCK, MovableClock, World, payload_of
+
+API_SECRET = "the + secret % of an API"
+PATH = "/id/connect/state-feed"
+AUTH = ("DomainAPI", API_SECRET)
+
+
+@pytest.fixture
+def feed_world(world: World) -> World:
+    declare_api(world)
+    return world
+
+
+def declare_api(world: World) -> None:
+    with world.database.begin() as tx:
+        instances.set_api_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
+
+
+def page(world: World, **parameters: Any) -> dict[str, Any]:
+    answer = world.http.get(PATH, params=parameters, auth=AUTH)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    read: dict[str, Any] = answer.json()
+    return read
+
+
+def revoke_jtis(world: World, count: int) -> None:
+    with world.database.begin() as tx:
+        for number in range(count):
+            revocations.add(tx, world.instance.id, f"{number:032X}", NOW + 3600)
+
+
+# The endpoint.
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [None, ("DomainAPI", "wrong"), ("TableAPI", API_SECRET), (STOCK, SECRET)],
+    ids=["nobody", "wrong secret", "another API", "an application"],
+)
+def test_only_apis_read_it(auth: tuple[str, str] | None, feed_world: World) -> None:
+    """[ITR-1]"""
+    answer = feed_world.http.get(PATH, auth=auth)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert "basic" in answer.headers["www-authenticate"].lower()
+    assert feed_world.http.post(PATH, auth=AUTH).status_code == 405
+
+
+def test_it_is_found_through_the_metadata(feed_world: World) -> None:
+    """[TOP-2]"""
+    metadata = feed_world.http.get("/id/.well-known/openid-configuration").json()
+    assert metadata[STATE_FEED_MEMBER] == feed_world.base + PATH
+
+
+def test_entries_are_numbered_typed_and_resumable(feed_world: World) -> None:
+    start = page(feed_world)["position"]
+    claims = payload_of(feed_world.service_token())
+    with feed_world.database.begin() as tx:
+        revocations.add(tx, feed_world.instance.id, claims["jti"], claims["exp"])
+    user = feed_world.change_user("mira.k", active=False)
+    read = page(feed_world, after=start)
+    assert [entry["type"] for entry in read["entries"]] == ["jti", "user"]
+    assert read["entries"][0] | {"at": 0} == {
+        "at": 0,
+        "type": "jti",
+        "jti": claims["jti"],
+        "exp": claims["exp"],
+    }
+    assert read["entries"][1]["sub_id"] == user.id
+    assert read["entries"][1]["active"] is False
+    assert (read["position"], read["more"]) == (start + 2, False)
+    assert page(feed_world, after=start + 1)["entries"] == read["entries"][1:]
+    assert page(feed_world, after=start + 2)["entries"] == []
+
+
+def test_pages_are_bounded(feed_world: World) -> None:
+    start = page(feed_world)["position"]
+    revoke_jtis(feed_world, 7)
+    first = page(feed_world, after=start, limit=5)
+    assert (len(first["entries"]), first["more"]) == (5, True)
+    second = page(feed_world, after=first["position"], limit=5)
+    assert (len(second["entries"]), second["more"]) == (2, False)
+
+
+def test_the_beginning_is_what_concerns_live_tokens(feed_world: World) -> None:
+    """Older entries concern tokens that have ended by themselves."""
+    revoke_jtis(feed_world, 3)
+    feed_world.clock.advance(26 * 3600)
+    feed_world.change_user("mira.k", active=False)
+    assert [entry["type"] for entry in page(feed_world)["entries"]] == ["user"]
+
+
+def test_a_gap_is_said(feed_world: World) -> None:
+    start = page(feed_world)["position"]
+    revoke_jtis(feed_world, 2)
+    feed_world.clock.advance(8 * 24 * 3600)
+    feed_world.change_user("mira.k", active=False)
+    with feed_world.database.begin() as tx:
+        feed.purge(tx.connection, feed_world.instance.id, feed_world.clock() - 7 * 24 * 3600)
+    for after in (start, start + 1, start + 1000):
+        answer = feed_world.http.get(PATH, params={"after": after}, auth=AUTH)
+        assert (answer.status_code, answer.json()["error"]) == (410, "position_gone")
+    assert len(page(feed_world)["entries"]) == 1
+
+
+@pytest.mark.parametrize("parameters", [{"after": "-1"}, {"after": "x"}, {"limit": "1" * 30}])
+def test_bad_positions(parameters: dict[str, str], feed_world: World) -> None:
+    answer = feed_world.http.get(PATH, params=parameters, auth=AUTH)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+# A verifier that follows it, paced by the test.
+
+
+class Elsewhere:
+    """A verifier as an API has it, whose clocks are moved by the test."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        self.world = world
+        self.monotonic = MovableClock(0.0)
+        self.client = IssuerClient(world.issuer, "DomainAPI", API_SECRET)
+        self.state = RemoteState(
+            self.client,
+            on_entry=lambda entry: self.references.on_entry(entry),
+            clock=world.clock,
+            monotonic=self.monotonic,
+            **options,
+        )
+        self.references = RemoteReferences(self.client, self.state, monotonic=self.monotonic)
+        self.verifier = Verifier(
+            world.issuer,
+            world.instance.database,
+            self.state,
+            references=self.references,
+            clock=world.clock,
+        )
+        self.asked = 0
+        introspect = self.client.introspect
+
+        def counted(token: str) -> dict[str, Any] | None:
+            self.asked += 1
+            return introspect(token)
+
+        self.client.introspect = counted  # type: ignore[method-assign]
+
+    def cause(self, token: str) -> str:
+        """Why the token is refused; empty when it is accepted."""
+        try:
+            self.verifier.verify(token, "DomainAPI")
+        except Refusal as refusal:
+            return refusal.cause
+        return ""
+
+
+@pytest.fixture
+def elsewhere(feed_world: World) -> Iterator[Callable[..., Elsewhere]]:
+    made: list[Elsewhere] = []
+
+    def make(**options: Any) -> Elsewhere:
+        # One poll, then the thread that `find` would start is not needed.
+        made.append(Elsewhere(feed_world, **options))
+        made[-1].state.poll()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.state.stop()
+
+
+def test_jwts_are_checked_without_a_call(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    one = elsewhere()
+    token = feed_world.service_token()
+    assert one.cause(token) == ""
+    claims = payload_of(token)
+    with feed_world.database.begin() as tx:
+        revocations.add(tx, feed_world.instance.id, claims["jti"], claims["exp"])
+    one.state.poll()
+    assert one.cause(token) == "jti is revoked"
+    assert one.asked == 0
+
+
+def test_state_changes_both_ways(elsewhere: Callable[..., Elsewhere], feed_world: World) -> None:
+    """[API-13, API-14] disabled and enabled again, locked for a while, changed type"""
+    one = elsewhere()
+    token = feed_world.service_token()
+    steps: list[tuple[Callable[[], Any], str]] = [
+        (lambda: feed_world.change_application(STOCK, is_enabled=False), "application is disabled"),
+        (lambda: feed_world.change_application(STOCK, is_enabled=True), ""),
+        (lambda: feed_world.change_user("svc.stock", active=False), "user is inactive"),
+        (
+            lambda: feed_world.change_user("svc.stock", active=True, locked_until=NOW + 60),
+            "user is locked",
+        ),
+        (lambda: feed_world.clock.advance(61), ""),
+        (lambda: feed_world.change_user("svc.stock", user_type=UserType.VIRTUAL), "user type"),
+        (lambda: feed_world.change_user("svc.stock", user_type=UserType.SYSTEM), ""),
+        (lambda: feed_world.change_application(STOCK, application_uri="new/name"), "is missing"),
+    ]
+    for act, expected in steps:
+        act()
+        one.state.poll()
+        found = one.cause(token)
+        assert expected in found, (expected, found)
+        assert bool(expected) == bool(found)
+
+
+def test_a_user_that_was_removed(elsewhere: Callable[..., Elsewhere], feed_world: World) -> None:
+    one = elsewhere()
+    token = feed_world.user_tokens()["access_token"]
+    user = feed_world.change_user("mira.k")
+    with feed_world.database.begin() as tx:
+        users.remove(tx, feed_world.instance.id, user.id)
+    one.state.poll()
+    assert one.cause(token) == "the user is missing"
+
+
+@pytest.mark.parametrize("without_feed", ["introspect", "refuse"])
+def test_too_many_entries_are_never_skipped(
+    without_feed: str, elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """An overflow: each token is asked about, or none is answered."""
+    one = elsewhere(max_entries=10, without_feed=without_feed)
+    token = feed_world.service_token()
+    revoke_jtis(feed_world, 20)
+    one.state.poll()
+    if without_feed == "refuse":
+        with pytest.raises(StateUnavailable):
+            one.cause(token)
+        return
+    assert one.cause(token) == ""
+    claims = payload_of(token)
+    with feed_world.database.begin() as tx:
+        revocations.add(tx, feed_world.instance.id, claims["jti"], claims["exp"])
+    feed_world.sync()
+    assert one.cause(token) == "jti is revoked"
+    assert one.asked == 2
+    # When those tokens have ended by themselves there is room again.
+    feed_world.clock.advance(3700)
+    one.monotonic.advance(61)
+    one.state.poll()
+    assert one.cause(feed_world.service_token()) == ""
+    assert one.asked == 2
+
+
+def test_a_gap_begins_anew(elsewhere: Callable[..., Elsewhere], feed_world: World) -> None:
+    one = elsewhere()
+    token = feed_world.user_tokens()["access_token"]
+    revoke_jtis(feed_world, 1)
+    feed_world.change_user("mira.k", active=False)
+    with feed_world.database.begin() as tx:
+        feed.purge(tx.connection, feed_world.instance.id, NOW + 1)
+        users.change(tx, feed_world.instance.id, feed_world_user(feed_world))
+    one.state.poll()  # sees the gap
+    one.state.poll()  # reads from the beginning
+    assert one.cause(token) == "the user is inactive"
+    assert one.asked == 0
+
+
+def feed_world_user(world: World) -> Any:
+    return world.database.read_now(lambda c: users.by_login(c, world.instance.id, "mira.k"))
+
+
+def test_an_entry_of_an_unknown_type(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """A newer issuer may end tokens by it: it is not passed over."""
+    one = elsewhere()
+    token = feed_world.service_token()
+    with feed_world.database.begin() as tx:
+        feed.append_data(tx.connection, feed_world.instance.id, "x", {"type": "new"}, NOW)
+    one.state.poll()
+    assert one.cause(token) == ""
+    assert one.asked == 1
+
+
+@pytest.mark.parametrize("stale", [0.0, 60.0])
+def test_the_issuer_is_away(stale: float, a_world: Callable[..., World]) -> None:
+    """The last known state counts for `stale_state_seconds`, then nothing is answered."""
+    world = a_world()
+    declare_api(world)
+    one = Elsewhere(world, stale_state_seconds=stale)
+    one.state.poll()
+    token = world.service_token()
+    assert one.cause(token) == ""
+    world._server.should_exit = True
+    world._thread.join(30)
+    with pytest.raises(StateUnavailable):
+        one.state.poll()
+    one.monotonic.advance(stale + 0.9)
+    assert one.cause(token) == ""
+    one.monotonic.advance(0.2)
+    with pytest.raises(StateUnavailable):
+        one.cause(token)
+    one.state.stop()
+
+
+def test_a_wrong_secret_is_said(feed_world: World) -> None:
+    client = IssuerClient(feed_world.issuer, "DomainAPI", "wrong")
+    with pytest.raises(StateUnavailable, match="refuses this API's secret"):
+        RemoteState(client).poll()
+
+
+# Reference tokens.
+
+
+def test_reference_tokens_are_asked_about_once_a_minute(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[REF-38, REF-39]"""
+    one = elsewhere()
+    token = create(feed_world)
+    one.state.poll()
+    one.monotonic.advance(2.1)  # the creation's own changes have settled
+    one.state.poll()
+    for _ in range(3):
+        assert one.cause(token) == ""
+    assert one.asked == 1
+    one.monotonic.advance(61)
+    one.state.poll()
+    assert one.cause(token) == ""
+    assert one.asked == 2
+    revoke(feed_world, token)
+    one.state.poll()
+    assert "no live reference token" in one.cause(token)
+
+
+def test_reference_tokens_follow_their_user(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[REF-36] the current attributes, also while answers are kept"""
+    one = elsewhere()
+    token = create(feed_world)
+    one.state.poll()
+    one.monotonic.advance(2.1)
+    one.state.poll()
+    assert one.verifier.verify(token, "DomainAPI").login == "mira.k"
+    feed_world.change_user("mira.k", login="mira.new")
+    one.state.poll()
+    assert one.verifier.verify(token, "DomainAPI").login == "mira.new"
+
+
+def test_nothing_kept_is_used_when_the_feed_is_late(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[REF-39]"""
+    one = elsewhere()
+    token = create(feed_world)
+    one.state.poll()
+    one.monotonic.advance(2.1)
+    one.state.poll()
+    assert one.cause(token) == ""
+    revoke(feed_world, token)
+    one.monotonic.advance(1.1)
+    assert "no live reference token" in one.cause(token)
+    with pytest.raises(InvalidToken):
+        one.verifier.verify("enrt_lower", "DomainAPI")
