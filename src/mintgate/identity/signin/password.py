@@ -144,7 +144,7 @@ class PasswordSignIn:
         users.forget_failed_sign_ins(tx, self._instance_id, user.id)
 
     async def _audit_throttled(self, attempt: _Try, full: Count, address: str | None) -> None:
-        cause = f"more than {full.limit.tries} wrong tries ({full.kind})"
+        cause = f"{full.limit.tries} wrong tries were made ({full.kind})"
         event = self._event("user.sign_in_throttled", attempt.user, cause, address)
         await record_refusal(self._database, event)
 
