@@ -100,7 +100,7 @@ class Directory:
 
     def derived_key(self, purpose: str) -> bytes:
         """32 secret bytes of this instance for one purpose, the same in every process."""
-        return self._kek.derive(f"{purpose}/{self.instance.id}")
+        return self._kek.derive(purpose, self.instance.id)
 
     async def start(self) -> None:
         """Load keys and revoked tokens."""

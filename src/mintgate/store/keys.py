@@ -70,9 +70,10 @@ class KeyEncryptionKey:
                 f"name another with --key-file, or set {KEY_VARIABLE}"
             ) from error
 
-    def derive(self, purpose: str) -> bytes:
+    def derive(self, purpose: str, instance_id: str) -> bytes:
         """32 bytes for one purpose, by HKDF (RFC 5869): they tell nothing of this key."""
-        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._secret)
+        info = f"{purpose}/{instance_id}".encode()
+        return HKDF(SHA256(), 32, salt=None, info=info).derive(self._secret)
 
     def seal(self, data: bytes, name: bytes) -> bytes:
         """Encrypt `data`, bound to `name` (it opens under no other name)."""
