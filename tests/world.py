@@ -160,7 +160,13 @@ class World:
                 fill_demo_data(tx, self.instance.id)
         self.server_database = Database(self.database_url, self.clock)
         self.application = Application(self.server_database, self.kek, self.clock)
-        config = uvicorn.Config(self.application, log_config=None, access_log=False, lifespan="on")
+        config = uvicorn.Config(
+            self.application,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            proxy_headers=False,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mintgate import __version__
-from mintgate.cli import applications, declared, keys, reference_tokens, users
+from mintgate.cli import applications, declared, keys, reference_tokens, sign_in_tries, users
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
@@ -46,6 +46,7 @@ app.command("export")(declared.export)
 app.command("serve")(serve)
 app.add_typer(applications.app_commands, name="app")
 app.add_typer(users.user_commands, name="user")
+sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(reference_tokens.pat_commands, name="pat")

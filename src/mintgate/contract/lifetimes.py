@@ -18,6 +18,8 @@ BROWSER_SESSION = 24 * 3600
 """[SGN-4] The server's bound on a cookie that the browser drops when it closes."""
 INTERACTION = 3600
 """How long a sign-in or consent page may stay open before the request must start again."""
+KNOWN_DEVICE = 180 * 24 * 3600
+"""[SGN-6] How long a browser counts as one where a user signed in, from the last sign-in."""
 
 
 def not_before_of(now: float) -> int:

@@ -1,17 +1,67 @@
-"""Writing refusals down; the refusal stands whether or not that succeeds."""
+"""Writing refusals down; the refusal stands whether or not that succeeds.
+
+A flood of refusals must neither fill the audit table nor keep the writer from issuing tokens. So
+the first of each kind are written one by one, and those that follow within the minute are counted:
+one event a minute with `details.count`. Nobody is refused by it: secrets and tokens of ours have
+256 random bits, so guessing them is hopeless, and a limit could lock their owner out.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from weakref import WeakKeyDictionary
 
+from mintgate.identity.refusal_counts import RefusalCounts, Sum
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
+# One for each database of the process, as each has its own audit log.
+_counts: WeakKeyDictionary[Database, RefusalCounts] = WeakKeyDictionary()
 
 
 async def record_refusal(database: Database, event: AuditEvent) -> None:
-    """Append the event of a refusal; when the database is away it goes to the log instead."""
+    """Append the event of a refusal, or count it; without a database it goes to the log.
+
+    A counted one costs no write: it is written by `flush_refusals`, within about a minute.
+    """
+    counts = _counts.get(database)
+    if counts is None:
+        counts = _counts[database] = RefusalCounts()
+    if not counts.admits(event):
+        return
     try:
         await database.record(event)
     except DatabaseUnavailable as error:
         _log.error("%s (%s) could not be audited: %s", event.event, event.cause, error)
+
+
+async def flush_refusals(database: Database, *, everything: bool = False) -> None:
+    """Write down what was counted, of minutes that are over.
+
+    Args:
+        everything: the current minute too, as the server ends.
+    """
+    counts = _counts.get(database)
+    if counts is None:
+        return
+    taken = counts.take(database.clock(), everything=everything)
+    try:
+        written = [database.record(one.event()) for one in taken]  # one commit for all
+    except DatabaseUnavailable as error:
+        _keep(counts, taken, error, for_next_time=not everything)
+        return
+    outcomes = await asyncio.gather(*written, return_exceptions=True)
+    for one, outcome in zip(taken, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            _keep(counts, [one], outcome, for_next_time=not everything)
+
+
+def _keep(
+    counts: RefusalCounts, unwritten: list[Sum], error: BaseException, *, for_next_time: bool
+) -> None:
+    for one in unwritten:
+        if for_next_time:
+            counts.put_back(one)
+        else:
+            _log.error("%d of %s could not be audited: %s", one.count, one.last.event, error)

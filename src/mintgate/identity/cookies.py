@@ -1,4 +1,4 @@
-"""The identity service's two cookies: the session and the anti-forgery value [SGN-4, SGN-5]."""
+"""The identity service's cookies: session, anti-forgery value, device [SGN-4, SGN-5, SGN-6]."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Cookies:
         prefix = "__Host-" if instance.is_https else ""
         self._session = f"{prefix}mintgate-{instance.cookie_suffix}"
         self._anti_forgery = f"{prefix}mintgate-form-{instance.cookie_suffix}"
+        self._device = f"{prefix}mintgate-device-{instance.cookie_suffix}"
         self._secure = instance.is_https
 
     def session_of(self, request: Request) -> str | None:
@@ -54,6 +55,12 @@ class Cookies:
         return bool(expected and sent) and hmac.compare_digest(
             (expected or "").encode(), (sent or "").encode()
         )
+
+    def device_of(self, request: Request) -> str | None:
+        return request.cookies.get(self._device)
+
+    def set_device(self, response: Response, value: str) -> None:
+        self._set(response, self._device, value, max_age=lifetimes.KNOWN_DEVICE)
 
     def _set(self, response: Response, name: str, value: str, *, max_age: int | None) -> None:
         response.set_cookie(

@@ -101,6 +101,10 @@ class Directory:
         self._generation = 0
         self._must_reload = False
 
+    def derived_key(self, purpose: str) -> bytes:
+        """32 secret bytes of this instance for one purpose, the same in every process."""
+        return self._kek.derive(purpose, self.instance.id)
+
     async def start(self) -> None:
         """Load keys and revoked tokens."""
         await self._reload()

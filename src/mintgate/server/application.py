@@ -13,6 +13,7 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
@@ -80,6 +81,7 @@ class Application:
         for instance in self._instances.values():
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
+        await flush_refusals(self.database, everything=True)
         await self.follower.stop()
         self.database.close()
 
@@ -167,6 +169,7 @@ class Application:
         await instance.start()  # forgets revoked tokens that have ended
 
     async def _flush(self, instance: InstanceApplication) -> None:
+        await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
 
     def _apply(self, changes: list[Change]) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.contract.feed import ChangedKey
@@ -38,6 +40,7 @@ class KeyEncryptionKey:
     def __init__(self, secret: bytes) -> None:
         if len(secret) != 32:
             raise KeyEncryptionProblem("the key-encryption key must have 32 bytes (base64 of them)")
+        self._secret = secret
         self._cipher = AESGCM(secret)
 
     @classmethod
@@ -67,6 +70,11 @@ class KeyEncryptionKey:
                 f"cannot read or write the key file {path}: {error.strerror}; "
                 f"name another with --key-file, or set {KEY_VARIABLE}"
             ) from error
+
+    def derive(self, purpose: str, instance_id: str) -> bytes:
+        """32 bytes for one purpose, by HKDF (RFC 5869): they tell nothing of this key."""
+        info = f"{purpose}/{instance_id}".encode()
+        return HKDF(SHA256(), 32, salt=None, info=info).derive(self._secret)
 
     def seal(self, data: bytes, name: bytes) -> bytes:
         """Encrypt `data`, bound to `name` (it opens under no other name)."""

@@ -103,6 +103,8 @@ users = Table(
     Column("phone_number", String(64)),
     Column("basic_authentication_allowed", Boolean, nullable=False),
     Column("locked_until", Double),
+    # For display only [SGN-10]; what decides is in sign_in_tries.
+    Column("access_failed_count", Integer, nullable=False, server_default="0"),
     Column("password_hash", Text),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("instance_id", "login_key"),
@@ -173,6 +175,19 @@ identity_sessions = Table(
     UniqueConstraint("instance_id", "cookie_hash"),
     Index("ix_identity_sessions_user", "instance_id", "user_id"),
     Index("ix_identity_sessions_expiry", "instance_id", "expires_at"),
+)
+
+sign_in_tries = Table(
+    "sign_in_tries",
+    metadata,
+    _instance_id(),
+    Column("bucket", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("login", String(64)),
+    Column("tries", Integer, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Index("ix_sign_in_tries_login", "instance_id", "login"),
+    Index("ix_sign_in_tries_expiry", "instance_id", "ends_at"),
 )
 
 interactions = Table(

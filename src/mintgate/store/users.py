@@ -114,6 +114,23 @@ def upgrade_password_hash(
     return result.rowcount == 1
 
 
+def note_failed_sign_in(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Count a wrong password for display [USR-8]; it locks nothing [SGN-10]."""
+    tx.connection.execute(
+        update(users)
+        .where(_of(instance_id, user_id))
+        .values(access_failed_count=users.c.access_failed_count + 1)
+    )
+
+
+def forget_failed_sign_ins(tx: Transaction, instance_id: str, user_id: str) -> None:
+    tx.connection.execute(
+        update(users)
+        .where(_of(instance_id, user_id), users.c.access_failed_count != 0)
+        .values(access_failed_count=0)
+    )
+
+
 def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: str) -> None:
     refresh.revoke_of_user(tx, instance_id, user_id, because)
     codes.end_of_user(tx, instance_id, user_id)

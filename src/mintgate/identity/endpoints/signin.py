@@ -30,7 +30,11 @@ from mintgate.identity.signin.password import AMR, PasswordSignIn
 from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
 
-WRONG_PASSWORD = "The login or the password is not right."  # noqa: S105 - a sentence
+# One sentence for an unknown user, a wrong password, a lock and a wait [SGN-3, SGN-6].
+WRONG_PASSWORD = (
+    "The login or the password is not right. "  # noqa: S105 - a sentence
+    "After five wrong tries, wait five minutes before the next one."
+)
 FOREIGN_FORM = (
     "The form did not come from this site, or cookies are blocked. "
     "Allow cookies for this site, go back and try again."
@@ -135,7 +139,9 @@ class SignInEndpoint(_InteractionEndpoint):
     async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
         login, address = form.get("login", "").strip(), client_address(request.scope)
         try:
-            user = await self._passwords.authenticate(login, form.get("password", ""), address)
+            user = await self._passwords.authenticate(
+                login, form.get("password", ""), address, self._cookies.device_of(request)
+            )
         except Refusal as refusal:
             return self._form(request, waiting, login, refusal.description, refusal.status)
         if user is None:
@@ -151,6 +157,8 @@ class SignInEndpoint(_InteractionEndpoint):
         )
         response = see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
         self._cookies.set_session(response, cookie, remember=remember)
+        device = self._passwords.devices.remember(self._cookies.device_of(request), user.id)
+        self._cookies.set_device(response, device)
         return response
 
     def _form(

@@ -1,13 +1,19 @@
-"""Signing in with login (or email) and password, off the event loop [SGN-1, SGN-3]."""
+"""Signing in with login (or email) and password, off the event loop [SGN-1, SGN-3, SGN-6]."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from sqlalchemy import Connection
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.contract.users import MAY_SIGN_IN, User
+from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.passwords import (
     hash_password,
@@ -15,12 +21,26 @@ from mintgate.identity.passwords import (
     needs_upgrade,
     password_matches,
 )
-from mintgate.store import AuditEvent, Database, Transaction, users
+from mintgate.identity.signin import devices, throttle
+from mintgate.identity.signin.devices import KnownDevices
+from mintgate.identity.signin.throttle import Origin, TryNames
+from mintgate.store import AuditEvent, Database, Transaction, sign_in_tries, users
+from mintgate.store.sign_in_tries import Count
 
 AMR = ("pwd",)
 """[IDT-13]"""
 MAX_WAITING = 64
+_NOBODY = ""
 _NOBODYS_HASH = hash_password("the hash that is checked when there is no such user")
+
+
+class _Try(msgspec.Struct, frozen=True):
+    """One attempt: whom it is for, if there is such a user, and where it comes from."""
+
+    user: User | None
+    stored: str | None
+    origin: Origin
+    full: Count | None
 
 
 class PasswordSignIn:
@@ -29,43 +49,70 @@ class PasswordSignIn:
     def __init__(
         self, directory: Directory, database: Database, clock: Clock, threads: int = 2
     ) -> None:
-        self._directory = directory
+        self._instance_id = directory.instance.id
         self._database = database
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, "mintgate-password")
         self._waiting = 0
+        self.devices = KnownDevices(directory.derived_key(devices.PURPOSE), clock)
+        self._names = TryNames(directory.derived_key(throttle.PURPOSE))
 
     async def authenticate(
-        self, login_or_email: str, password: str, address: str | None
+        self,
+        login_or_email: str,
+        password: str,
+        address: str | None,
+        device_cookie: str | None = None,
     ) -> User | None:
-        """The user, or None for every reason alike: unknown, wrong, inactive, locked [SGN-3].
+        """The user, or None for every reason alike: unknown, wrong, throttled, locked [SGN-3].
+
+        Args:
+            address: the peer's.
+            device_cookie: what `devices` gave this browser after a sign-in.
 
         Raises:
             TemporarilyUnavailable: too many sign-ins are waiting.
         """
-        instance_id = self._directory.instance.id
-        found = await self._database.read(
-            lambda connection: users.for_sign_in(connection, instance_id, login_or_email)
+        attempt = await self._database.read(
+            lambda connection: self._attempt(connection, login_or_email, address, device_cookie)
         )
-        user, stored = found if found is not None else (None, None)
-        # The same work for an unknown user, or the time would tell who exists.
-        matches = await self._in_thread(password, stored)
+        if attempt.full is not None:
+            # Answered at once, without the work of a check. That tells only that this login was
+            # tried too often from here: tries are counted by what is typed, user or not.
+            await self._audit_throttled(attempt, attempt.full, address)
+            return None
+        with self._place():
+            # Counted before the check, so that tries which race cannot all be looked at.
+            if not await self._database.write(
+                lambda tx: sign_in_tries.add_one(tx, self._instance_id, attempt.origin.own)
+            ):
+                await self._audit_throttled(attempt, attempt.origin.own, address)
+                return None
+            # The same work for an unknown user, or the time would tell who exists.
+            matches = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _matches, password, attempt.stored
+            )
+        user, stored = attempt.user, attempt.stored
         cause = self._problem(user, stored, matches)
         if cause is not None or user is None or stored is None:
-            await self._database.record(
-                AuditEvent(
-                    instance_id=instance_id,
-                    at=self._clock(),
-                    event="user.sign_in_failed",
-                    actor=user.login if user else None,
-                    address=address,
-                    cause=cause,
-                )
-            )
+            await self._count_failure(attempt, cause, address)
             return None
         if needs_upgrade(stored) and not await self._upgrade(user, password, stored):
             return None  # changed while it was checked: only the new password counts
+        await self._database.write(lambda tx: self._forget_tries(tx, attempt.origin, user))
         return user
+
+    def _attempt(
+        self, connection: Connection, login: str, address: str | None, device_cookie: str | None
+    ) -> _Try:
+        found = users.for_sign_in(connection, self._instance_id, login)
+        user, stored = found if found is not None else (None, None)
+        device = self.devices.name_of(device_cookie, user.id if user else _NOBODY)
+        origin = self._names.origin(login, address, device)
+        full = sign_in_tries.any_is_full(
+            connection, self._instance_id, origin.counts, self._clock()
+        )
+        return _Try(user, stored, origin, full)
 
     def _problem(self, user: User | None, stored: str | None, matches: bool) -> str | None:
         if user is None:
@@ -80,14 +127,47 @@ class PasswordSignIn:
             return f"users of type {user.user_type} cannot sign in"
         return None
 
-    async def _in_thread(self, password: str, stored: str | None) -> bool:
+    async def _count_failure(self, attempt: _Try, cause: str | None, address: str | None) -> None:
+        def work(tx: Transaction) -> None:
+            for count in attempt.origin.wide:
+                sign_in_tries.add_one(tx, self._instance_id, count)
+            # Also for nobody: an unknown user costs the same statements [SGN-3].
+            user_id = attempt.user.id if attempt.user else _NOBODY
+            users.note_failed_sign_in(tx, self._instance_id, user_id)
+            tx.record(self._event("user.sign_in_failed", attempt.user, cause, address))
+
+        await self._database.write(work)
+
+    def _forget_tries(self, tx: Transaction, origin: Origin, user: User) -> None:
+        # The wide counts stay: a sign-in of one's own must not wipe out what one guessed before.
+        sign_in_tries.forget(tx, self._instance_id, origin.own)
+        users.forget_failed_sign_ins(tx, self._instance_id, user.id)
+
+    async def _audit_throttled(self, attempt: _Try, full: Count, address: str | None) -> None:
+        cause = f"{full.limit.tries} wrong tries were made ({full.kind})"
+        event = self._event("user.sign_in_throttled", attempt.user, cause, address)
+        await record_refusal(self._database, event)
+
+    def _event(
+        self, name: str, user: User | None, cause: str | None, address: str | None
+    ) -> AuditEvent:
+        return AuditEvent(
+            instance_id=self._instance_id,
+            at=self._clock(),
+            event=name,
+            actor=user.login if user else None,  # what was typed may be a password
+            address=address,
+            cause=cause,
+        )
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """A place among those whose password is checked; taken before the try is counted."""
         if self._waiting >= MAX_WAITING:
             raise TemporarilyUnavailable(cause="too many sign-ins are waiting")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, _matches, password, stored
-            )
+            yield
         finally:
             self._waiting -= 1
 
@@ -96,10 +176,9 @@ class PasswordSignIn:
         hashed = await asyncio.get_running_loop().run_in_executor(
             self._threads, hash_password, password
         )
-        instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> bool:
-            return users.upgrade_password_hash(tx, instance_id, user.id, stored, hashed)
+            return users.upgrade_password_hash(tx, self._instance_id, user.id, stored, hashed)
 
         return await self._database.write(work)
 

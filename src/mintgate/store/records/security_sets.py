@@ -88,6 +88,12 @@ _USERS = EntitySet(
         plain("BasicAuthenticationAllowed", "basic_authentication_allowed", Kind.BOOLEAN, False),
         secret("Password", "password_hash", 256),
         plain("LockoutEndUtc", "locked_until", Kind.TIME),
+        Attribute(
+            name="AccessFailedCount",
+            kind=Kind.INTEGER,
+            column="access_failed_count",
+            read_only=True,
+        ),
         DISPLAY_TEXT,
     ),
     search=("Name", "Login", "Email"),

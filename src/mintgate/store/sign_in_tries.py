@@ -1,0 +1,143 @@
+"""Counts of wrong password tries, shared by every process over one database [SGN-6].
+
+A count is one row, named by a digest: no login stands here in clear, as what was typed into that
+field may have been a password. Whether there is a user of that login makes no difference to a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import Connection, case, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mintgate.store.tables import sign_in_tries
+from mintgate.store.transaction import Transaction
+
+_columns = sign_in_tries.c
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """So many tries, counted for `window` seconds from the first; then a wait of `wait` seconds."""
+
+    tries: int
+    window: float
+    wait: float
+
+
+class Count(msgspec.Struct, frozen=True):
+    """What is counted together.
+
+    Args:
+        key: names the row, 64 hex digits.
+        kind: what it counts, for display: at most 16 characters.
+        login: a digest of the login, None where tries are counted over all logins.
+    """
+
+    key: str
+    kind: str
+    limit: Limit
+    login: str | None = None
+
+
+class Tries(msgspec.Struct, frozen=True):
+    """A stored count; it is forgotten, or the wait is over, at `ends_at` (Unix seconds)."""
+
+    kind: str
+    tries: int
+    ends_at: float
+
+
+def any_is_full(
+    connection: Connection, instance_id: str, counts: Iterable[Count], now: float
+) -> Count | None:
+    """The first count whose wait is not over at `now` (Unix seconds). A look, not a decision."""
+    by_key = {count.key: count for count in counts}
+    rows = connection.execute(
+        select(_columns.bucket, _columns.tries).where(
+            _columns.instance_id == instance_id,
+            _columns.bucket.in_(by_key),
+            _columns.ends_at > now,
+        )
+    )
+    tried = {row.bucket: row.tries for row in rows}
+    return next((c for c in by_key.values() if tried.get(c.key, 0) >= c.limit.tries), None)
+
+
+def add_one(tx: Transaction, instance_id: str, count: Count) -> bool:
+    """Count one try, unless the count is full; False when it is, and nothing is changed then.
+
+    One statement decides, so that tries which race in several processes get no more than the
+    limit between them. The last try that is allowed begins the wait.
+    """
+    dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
+    limit, now = count.limit, tx.now
+    is_over = _columns.ends_at <= now
+    ends_at = now + (limit.window if limit.tries > 1 else limit.wait)
+    statement = (
+        dialect.insert(sign_in_tries)
+        .values(
+            instance_id=instance_id,
+            bucket=count.key,
+            kind=count.kind,
+            login=count.login,
+            tries=1,
+            ends_at=ends_at,
+        )
+        .on_conflict_do_update(
+            index_elements=[_columns.instance_id, _columns.bucket],
+            set_={
+                "tries": case((is_over, 1), else_=_columns.tries + 1),
+                "ends_at": case(
+                    (is_over, ends_at),
+                    (_columns.tries + 1 >= limit.tries, now + limit.wait),
+                    else_=_columns.ends_at,
+                ),
+            },
+            where=or_(is_over, _columns.tries < limit.tries),
+        )
+        .returning(_columns.tries)
+    )
+    return tx.connection.execute(statement).first() is not None
+
+
+def forget(tx: Transaction, instance_id: str, count: Count) -> None:
+    """Start this count anew: the right password was given."""
+    tx.connection.execute(
+        delete(sign_in_tries).where(
+            _columns.instance_id == instance_id, _columns.bucket == count.key
+        )
+    )
+
+
+def of_logins(
+    connection: Connection, instance_id: str, logins: Iterable[str], now: float
+) -> list[Tries]:
+    """The counts of these logins (digests) that hold at `now`, the longest first."""
+    rows = connection.execute(
+        select(_columns.kind, _columns.tries, _columns.ends_at)
+        .where(
+            _columns.instance_id == instance_id,
+            _columns.login.in_(list(logins)),
+            _columns.ends_at > now,
+        )
+        .order_by(_columns.ends_at.desc(), _columns.bucket)
+    )
+    return [Tries(row.kind, row.tries, row.ends_at) for row in rows]
+
+
+def forget_logins(tx: Transaction, instance_id: str, logins: Iterable[str]) -> int:
+    """Start every count of these logins (digests) anew; returns how many there were."""
+    return tx.connection.execute(
+        delete(sign_in_tries).where(
+            _columns.instance_id == instance_id, _columns.login.in_(list(logins))
+        )
+    ).rowcount
+
+
+def purge(tx: Transaction, instance_id: str, before: float) -> int:
+    """Remove counts that ended before `before`; returns how many."""
+    return tx.connection.execute(
+        delete(sign_in_tries).where(_columns.instance_id == instance_id, _columns.ends_at < before)
+    ).rowcount
