@@ -10,7 +10,9 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.instance import ID_PATH
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
+from mintgate.identity.endpoints.account_chooser import AccountChooserEndpoint
 from mintgate.identity.endpoints.authorize import (
+    CHOOSER_PATH,
     CONSENT_PATH,
     RESUME_PATH,
     SIGN_IN_PATH,
@@ -89,12 +91,14 @@ def _interactive_routes(
     authorize = AuthorizeEndpoint(directory, database, sessions, interactions, pages, clock)
     parts = InteractionParts(directory, database, sessions, interactions, cookies, pages)
     sign_in = SignInEndpoint(parts, PasswordSignIn(directory, database, clock))
+    chooser = AccountChooserEndpoint(parts)
     consent = ConsentEndpoint(parts)
     end_session = EndSessionEndpoint(directory, sessions, interactions, cookies, pages)
     endpoints = {
         "/connect/authorize": Methods(GET=authorize.respond, POST=authorize.respond),
         RESUME_PATH: Methods(GET=authorize.resume),
         SIGN_IN_PATH: Methods(GET=sign_in.get, POST=sign_in.post),
+        CHOOSER_PATH: Methods(GET=chooser.get, POST=chooser.post),
         CONSENT_PATH: Methods(GET=consent.get, POST=consent.post),
         END_SESSION_PATH: Methods(GET=end_session.get, POST=end_session.post),
     }

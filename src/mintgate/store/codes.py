@@ -27,6 +27,9 @@ class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     idp: str
     tid: str | None
+    acr: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
     created_at: float
     expires_at: float
     consumed_at: float | None = None
@@ -86,6 +89,12 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
 
 def end_of_application(tx: Transaction, instance_id: str, application_id: str) -> None:
     _end(tx, instance_id, authorization_codes.c.application_id == application_id)
+
+
+def end_of_user_at(tx: Transaction, instance_id: str, user_id: str, application_id: str) -> None:
+    """Those that one user got for one application."""
+    of_user = authorization_codes.c.user_id == user_id
+    _end(tx, instance_id, of_user & (authorization_codes.c.application_id == application_id))
 
 
 def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> None:

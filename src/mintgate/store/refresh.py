@@ -22,6 +22,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     idp: str
     tid: str | None
+    acr: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
     created_at: float
     expires_at: float
     revoked_at: float | None = None
@@ -131,6 +134,15 @@ def revoke_of_session(tx: Transaction, instance_id: str, sid: str, because: str)
 
 def revoke_of_user(tx: Transaction, instance_id: str, user_id: str, because: str) -> int:
     return _revoke(tx, instance_id, refresh_families.c.user_id == user_id, because)
+
+
+def revoke_of_user_at(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str, because: str
+) -> int:
+    """Those that one user gave one application."""
+    condition = refresh_families.c.user_id == user_id
+    condition &= refresh_families.c.application_id == application_id
+    return _revoke(tx, instance_id, condition, because)
 
 
 def revoke_of_application(

@@ -28,7 +28,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     """An authorization request while its sign-in or consent page is open.
 
     `authenticated_sid` is the session that a sign-in within this interaction made or confirmed;
-    `consented_by` the user who agreed within it.
+    `chosen_sid` the one that the person chose to go on with; `consented_by` the user who agreed.
     """
 
     id_hash: str
@@ -36,6 +36,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     expires_at: float
     authenticated_sid: str | None = None
+    chosen_sid: str | None = None
     consented_by: str | None = None
 
 
@@ -89,6 +90,10 @@ def interaction(connection: Connection, instance_id: str, id_hash: str) -> Inter
 
 def note_authentication(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
     _note(tx, instance_id, id_hash, authenticated_sid=sid)
+
+
+def note_choice(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
+    _note(tx, instance_id, id_hash, chosen_sid=sid)
 
 
 def note_consent(tx: Transaction, instance_id: str, id_hash: str, user_id: str) -> None:

@@ -9,6 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintgate.contract import acr
+from mintgate.contract.claims import PROFILE_CLAIMS
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
 from mintgate.identity.directory import Directory
@@ -16,18 +18,6 @@ from mintgate.identity.rendering import RawJson
 
 # Everyone may read it [EP-8], and may keep it for a while: a new key is published long before use.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
-
-USERINFO_CLAIMS = (
-    "sub",
-    "sub_id",
-    "name",
-    "preferred_username",
-    "email",
-    "email_verified",
-    "locale",
-    "user_type",
-)
-"""[UIN-5]"""
 
 
 def metadata_of(instance: Instance) -> dict[str, Any]:
@@ -43,7 +33,7 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/connect/introspect",
         "revocation_endpoint": f"{issuer}/connect/revocation",
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
-        "response_types_supported": ["code"],
+        "response_types_supported": ["code", "code id_token"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "scopes_supported": [OPENID, PROFILE, READ, UPDATE, OFFLINE_ACCESS],
         "subject_types_supported": ["public"],
@@ -63,11 +53,13 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
             "client_secret_post",
             "none",
         ],
-        "claims_supported": list(USERINFO_CLAIMS),
+        "claims_supported": ["sub", *PROFILE_CLAIMS, "acr"],
+        "claims_parameter_supported": True,
+        "acr_values_supported": list(acr.SUPPORTED),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
-        "prompt_values_supported": ["none", "login"],
+        "prompt_values_supported": ["none", "login", "select_account"],
     }
 
 
