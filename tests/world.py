@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import msgspec
 import uvicorn
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
@@ -29,10 +29,20 @@ from mintgate.identity.directory import Directory
 from mintgate.server import declaration
 from mintgate.server.application import Application
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.store import AuditEvent, Database, applications, audit, feed, instances, schema, users
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    applications,
+    audit,
+    feed,
+    instances,
+    schema,
+    tables,
+    users,
+)
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
-from mintgate.store.tables import application_authorizations
+from mintgate.store.tables import application_authorizations, identity_sessions
 
 NOW = 1_790_000_100.0
 PASSWORD = "correct horse battery staple"
@@ -239,6 +249,27 @@ class World:
                     **(record or {"is_revoked": True}),
                 )
             )
+
+    def make_sessions_external(self) -> None:
+        """Turn every sign-in into one by another provider, as none is connected yet."""
+        with self.database.begin() as tx:
+            tx.connection.execute(update(identity_sessions).values(idp="google", amr=["external"]))
+
+    def withdraw_consent(self, user: User, application: TrustedApplication) -> None:
+        """As the user's own wish."""
+        with self.database.begin() as tx:
+            applications.withdraw_consent(
+                tx, self.instance.id, user, application, actor=user.login, address=None
+            )
+        self.sync()
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        query = select(tables.metadata.tables[table])
+        return self.database.read_now(lambda c: [dict(r) for r in c.execute(query).mappings()])
+
+    def count_rows(self, table: str) -> int:
+        counted = select(func.count()).select_from(tables.metadata.tables[table])
+        return int(self.database.read_now(lambda c: c.execute(counted).scalar_one()))
 
     def server_directory(self) -> Directory:
         """What the server's process knows of the instance."""
