@@ -267,3 +267,18 @@ def test_discovery(shared_world: World) -> None:
     assert document["acr_values_supported"] == ["pwd"]
     assert document["claims_supported"] == ["sub", *PROFILE, "acr"]
     assert document["prompt_values_supported"] == ["none", "login", "select_account"]
+
+
+def test_discovery_tells_of_consent_where_somebody_is_asked(world: World) -> None:
+    """[DSC-11, EXT-2, TOP-13]"""
+
+    def prompts() -> list[str]:
+        document = world.http.get("/id/.well-known/openid-configuration").json()
+        found: list[str] = document["prompt_values_supported"]
+        return found
+
+    assert prompts() == ["none", "login", "select_account"]
+    world.change_application(BACKOFFICE, require_consent=True)
+    assert prompts() == ["none", "login", "select_account", "consent"]
+    world.change_application(BACKOFFICE, is_enabled=False)
+    assert prompts() == ["none", "login", "select_account"]

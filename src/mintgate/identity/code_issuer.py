@@ -39,14 +39,14 @@ class CodeIssuer:
             address: where the request came from, for the audit log.
 
         Raises:
-            TemporarilyUnavailable: an ID token is due and the instance has no key.
+            TemporarilyUnavailable: the instance has no key, so that no token could follow.
         """
         code, now = new_token(), self._clock()  # [AUT-44]
+        # The key first, and signed before the commit: nothing may fail between it and the answer.
+        key = await self._directory.signing_key()
         stored = _stored(code, valid, signed_in, granted, now)
         answer = {"code": code}
         if valid.with_id_token:
-            # Signed before the commit: nothing may fail between it and the answer.
-            key = await self._directory.signing_key()
             grant = _front_channel_grant(code, stored, valid, signed_in)
             answer["id_token"] = mint_front_channel(grant, self._directory.instance, key)
         instance_id = self._directory.instance.id

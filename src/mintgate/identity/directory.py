@@ -94,6 +94,7 @@ class Directory:
         self._keys: list[StoredKey] = []
         self._revoked: Revoked = {}
         self._origins: frozenset[str] | None = None
+        self._asks_for_consent: bool | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
         self._generation = 0
         self._must_reload = False
@@ -113,6 +114,7 @@ class Directory:
             if change.kind == "application":
                 self._applications.drop_where(partial(_has_id, change.subject))
                 self._origins = None
+                self._asks_for_consent = None
             elif change.kind == "user":
                 self._users.drop(change.subject)
             elif change.kind == "jti":
@@ -197,6 +199,22 @@ class Directory:
         if generation == self._generation:
             self._origins = origins
         return origins
+
+    async def asks_for_consent(self) -> bool:
+        """Whether some enabled application has its users asked [EXT-2].
+
+        Raises:
+            DatabaseUnavailable: it is not known, and cannot be looked up now.
+        """
+        if self._asks_for_consent is not None and self._is_fresh():
+            return self._asks_for_consent
+        generation = self._generation
+        asks = await self._database.read(
+            lambda connection: applications.some_requires_consent(connection, self.instance.id)
+        )
+        if generation == self._generation:
+            self._asks_for_consent = asks
+        return asks
 
     # The key source of the verifier inside the server.
 

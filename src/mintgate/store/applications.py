@@ -183,13 +183,13 @@ def withdraw_consent(
                 actor=actor,
                 application=application.application_uri,
                 address=address,
-                details={"user": user.login, "refresh_families": revoked},
+                details={"user_id": user.id, "refresh_families": revoked},
             )
         )
     return forgotten > 0
 
 
-def require_consent_anywhere(connection: Connection, instance_id: str) -> bool:
+def some_requires_consent(connection: Connection, instance_id: str) -> bool:
     """Whether some enabled application asks for consent [EXT-2]."""
     statement = select(
         exists().where(

@@ -294,9 +294,12 @@ def test_interactions(database: Database) -> None:
     row = Interaction(id_hash="I", parameters={"a": "ж"}, created_at=1.0, expires_at=2.0)
     write(database, lambda tx: sessions.open_interaction(tx, HERE, row))
     write(database, lambda tx: sessions.note_authentication(tx, HERE, "I", "SID"))
+    write(database, lambda tx: sessions.note_choice(tx, HERE, "I", "CHOSEN"))
     write(database, lambda tx: sessions.note_consent(tx, HERE, "I", "u1"))
     found = database.read_now(lambda c: sessions.interaction(c, HERE, "I"))
-    assert found == msgspec.structs.replace(row, authenticated_sid="SID", consented_by="u1")
+    assert found == msgspec.structs.replace(
+        row, authenticated_sid="SID", chosen_sid="CHOSEN", consented_by="u1"
+    )
     assert race(database, lambda tx: sessions.close_interaction(tx, HERE, "I"), 10) == 1
 
 

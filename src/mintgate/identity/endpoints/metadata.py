@@ -15,9 +15,13 @@ from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
 from mintgate.identity.directory import Directory
 from mintgate.identity.rendering import RawJson
+from mintgate.store import DatabaseUnavailable
 
 # Everyone may read it [EP-8], and may keep it for a while: a new key is published long before use.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
+
+PROMPTS = ["none", "login", "select_account"]
+"""And `consent` where some application has people asked [EXT-2]; elsewhere it asks nothing."""
 
 
 def metadata_of(instance: Instance) -> dict[str, Any]:
@@ -59,18 +63,28 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
-        "prompt_values_supported": ["none", "login", "select_account"],
+        "prompt_values_supported": PROMPTS,
     }
 
 
 class MetadataEndpoint:
     """`GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._document = metadata_of(instance)
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._document = metadata_of(directory.instance)
 
     async def respond(self, request: Request) -> Response:
-        return _published(request, self._document)
+        document = dict(self._document)
+        if await self._asks_for_consent():
+            document["prompt_values_supported"] = [*PROMPTS, "consent"]
+        return _published(request, document)
+
+    async def _asks_for_consent(self) -> bool:
+        try:
+            return await self._directory.asks_for_consent()
+        except DatabaseUnavailable:
+            return False  # metadata and keys are there while the database is away
 
 
 class KeySetEndpoint:
