@@ -7,6 +7,7 @@ import base64
 import hashlib
 import html
 import json
+import logging
 import re
 import secrets
 import socket
@@ -21,7 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import msgspec
 import uvicorn
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
@@ -29,10 +30,21 @@ from mintgate.identity.directory import Directory
 from mintgate.server import declaration
 from mintgate.server.application import Application
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.store import AuditEvent, Database, applications, audit, feed, instances, schema, users
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    applications,
+    audit,
+    feed,
+    instances,
+    schema,
+    tables,
+    users,
+)
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
-from mintgate.store.tables import application_authorizations
+from mintgate.store.tables import application_authorizations, identity_sessions
+from tests.leaks import Leaks
 
 NOW = 1_790_000_100.0
 PASSWORD = "correct horse battery staple"
@@ -145,8 +157,12 @@ class World:
     more: str = ""
     customers: bool = False
     application: Application | None = None
+    leaks: Leaks = field(default_factory=Leaks)
 
     def start(self) -> Self:
+        logging.getLogger().addHandler(self.leaks)
+        for secret in (SECRET, PASSWORD):
+            self.leaks.note("secret", secret)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -175,7 +191,7 @@ class World:
         while not self._server.started:
             assert self._thread.is_alive(), "the server did not start"
             time.sleep(0.005)
-        self.http = httpx.Client(base_url=self.base, timeout=30)
+        self.http = self.leaks.watch(httpx.Client(base_url=self.base, timeout=30))
         return self
 
     def stop(self) -> None:
@@ -183,6 +199,8 @@ class World:
         self._server.should_exit = True
         self._thread.join(30)
         self.database.close()
+        logging.getLogger().removeHandler(self.leaks)
+        self.leaks.check(self.database_url)  # no secret and no token is left anywhere
 
     def declare(self, *, more: str | None = None, replace: tuple[str, str] | None = None) -> None:
         """Apply the file (again), as another process would."""
@@ -245,6 +263,27 @@ class World:
                     **(record or {"is_revoked": True}),
                 )
             )
+
+    def make_sessions_external(self) -> None:
+        """Turn every sign-in into one by another provider, as none is connected yet."""
+        with self.database.begin() as tx:
+            tx.connection.execute(update(identity_sessions).values(idp="google", amr=["external"]))
+
+    def withdraw_consent(self, user: User, application: TrustedApplication) -> None:
+        """As the user's own wish."""
+        with self.database.begin() as tx:
+            applications.withdraw_consent(
+                tx, self.instance.id, user, application, actor=user.login, address=None
+            )
+        self.sync()
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        query = select(tables.metadata.tables[table])
+        return self.database.read_now(lambda c: [dict(r) for r in c.execute(query).mappings()])
+
+    def count_rows(self, table: str) -> int:
+        counted = select(func.count()).select_from(tables.metadata.tables[table])
+        return int(self.database.read_now(lambda c: c.execute(counted).scalar_one()))
 
     def server_directory(self) -> Directory:
         """What the server's process knows of the instance."""
@@ -316,7 +355,7 @@ class Browser:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.http = httpx.Client(base_url=world.base, timeout=30)
+        self.http = world.leaks.watch(httpx.Client(base_url=world.base, timeout=30))
 
     def authorize(self, method: str = "GET", **parameters: str) -> httpx.Response:
         """Open an authorization request and follow redirects within the issuer."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from urllib.parse import parse_qsl, urlsplit
+
 import httpx
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
+from authlib.oidc.core import HybridIDToken
+from joserfc import jwt
+from joserfc.errors import InvalidClaimError
+from joserfc.jwk import KeySet
 
 from tests.world import (
     BACKOFFICE,
@@ -76,3 +83,32 @@ def test_code_with_pkce_and_refresh(
         )
     assert renewed["refresh_token"] != token["refresh_token"]
     assert payload_of(renewed["access_token"])["sid"] == payload_of(token["access_token"])["sid"]
+
+
+def test_hybrid_without_pkce(real_time_world: World) -> None:
+    """[AUT-41, IDT-8] Authlib's own check of the front-channel ID token, with its `c_hash`"""
+    world = real_time_world
+    metadata = httpx.get(f"{world.issuer}/.well-known/openid-configuration").json()
+    keys = KeySet.import_key_set(httpx.get(metadata["jwks_uri"]).json())
+    with OAuth2Client(
+        BACKOFFICE, SECRET, scope="openid profile read", redirect_uri=REDIRECT
+    ) as client:
+        url, state = client.create_authorization_url(
+            metadata["authorization_endpoint"], response_type="code id_token", nonce="n-71"
+        )
+        answer = dict(parse_qsl(urlsplit(sign_in(world, url)).fragment))
+        assert answer["state"] == state
+        decoded = jwt.decode(answer["id_token"], keys, algorithms=["RS256"])
+        parameters = {"code": answer["code"], "nonce": "n-71", "client_id": BACKOFFICE}
+        claims = HybridIDToken(
+            decoded.claims,
+            decoded.header,
+            {"iss": {"essential": True, "value": world.issuer}},
+            parameters,
+        )
+        claims.validate(now=time.time(), leeway=5)
+        another = HybridIDToken(decoded.claims, decoded.header, {}, parameters | {"code": "x"})
+        with pytest.raises(InvalidClaimError):
+            another.validate(now=time.time(), leeway=5)
+        token = client.fetch_token(metadata["token_endpoint"], code=answer["code"])
+    assert payload_of(token["id_token"])["sub"] == claims["sub"] == "mira.k"

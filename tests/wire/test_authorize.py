@@ -55,7 +55,10 @@ def test_refused_with_a_page(change: dict[str, str], error: str, shared_world: W
 RETURNED: list[tuple[str, dict[str, str], str]] = [
     ("AUT-24-missing", {"response_type": ""}, "invalid_request"),
     ("AUT-24-token", {"response_type": "token"}, "unsupported_response_type"),
-    ("AUT-24-hybrid", {"response_type": "code id_token"}, "unsupported_response_type"),
+    ("AUT-24-implicit", {"response_type": "id_token"}, "unsupported_response_type"),
+    ("AUT-24-hybrid-token", {"response_type": "code token"}, "unsupported_response_type"),
+    ("AUT-24-all", {"response_type": "code id_token token"}, "unsupported_response_type"),
+    ("AUT-24-twice", {"response_type": "code code"}, "unsupported_response_type"),
     ("AUT-25", {"response_mode": "web_message"}, "invalid_request"),
     ("AUT-12-request", {"request": "x"}, "request_not_supported"),
     ("AUT-12-uri", {"request_uri": "x"}, "request_uri_not_supported"),

@@ -30,7 +30,7 @@ def test_metadata(path: str, shared_world: World) -> None:
         if name.endswith(("_endpoint", "_uri")):
             assert value.startswith(issuer + "/"), name
     assert document["jwks_uri"] == f"{issuer}/.well-known/openid-configuration/jwks"
-    assert document["response_types_supported"] == ["code"]
+    assert document["response_types_supported"] == ["code", "code id_token"]
     assert document["response_modes_supported"] == ["query", "fragment", "form_post"]
     assert document["scopes_supported"] == "openid profile read update offline_access".split()
     assert document["code_challenge_methods_supported"] == ["S256"]

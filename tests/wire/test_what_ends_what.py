@@ -210,6 +210,18 @@ def end_session(cast: Cast) -> None:
         refresh_rows.revoke_of_session(tx, cast.world.instance.id, sid, "ended")
 
 
+def withdraw_consent(cast: Cast) -> None:
+    with cast.world.database.begin() as tx:
+        assert applications.withdraw_consent(
+            tx,
+            cast.world.instance.id,
+            cast.user,
+            cast.application,
+            actor=cast.user.login,
+            address=None,
+        )
+
+
 def revoke(name: str) -> Callable[[Cast], None]:
     def act(cast: Cast) -> None:
         token = cast.pat if name == "pat" else cast.tokens[name]
@@ -269,6 +281,7 @@ TABLE: list[tuple[str, Callable[[Cast], None], tuple[str, ...], str]] = [
     ("secret rotated", rotate_secret, (S, S, S, S, S, S), "TAP-32"),
     ("signed out", sign_out, (S, S, E, S, S, E), "END-4 END-5 LIF-18"),
     ("session ended by an administrator", end_session, (S, S, E, S, S, E), "LIF-18 OPQ-32"),
+    ("consent withdrawn", withdraw_consent, (S, S, E, S, S, S), "EXT-2"),
     ("access token revoked", revoke("access_token"), (E, S, S, S, S, S), "REV-4"),
     ("refresh token revoked", revoke("refresh_token"), (S, S, E, S, S, S), "REV-3 LIF-17"),
     ("PAT revoked", revoke("pat"), (S, S, S, E, S, S), "REF-51"),
@@ -315,7 +328,7 @@ def test_what_ends_what(
 ) -> None:
     """[TOP-13] what ends is refused elsewhere within a second; what survives is accepted."""
     world, verifier = stage
-    cast = cast_in(world)
+    cast = cast_in(world, require_consent=act is withdraw_consent)
     now = world.clock() + 2  # a second later, when 'before' and 'after' can be told apart
     credentials = (cast.tokens["access_token"], cast.service_token, cast.pat, cast.sat)
     access, service, refresh, pat, sat, session = outcomes

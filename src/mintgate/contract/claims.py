@@ -14,8 +14,19 @@ from msgspec import UNSET, UnsetType
 from mintgate.contract import scopes as scope_rules
 from mintgate.contract.identifiers import HEX_128
 from mintgate.contract.instance import API_AUDIENCES
+from mintgate.contract.users import User
 
 CLOCK_CLAIMS = ("nbf", "exp", "iat")
+PROFILE_CLAIMS = (
+    "sub_id",
+    "name",
+    "preferred_username",
+    "email",
+    "email_verified",
+    "locale",
+    "user_type",
+)
+"""What userinfo tells with `profile` [UIN-5], and what can be asked for one by one [EXT-15]."""
 
 
 class BadClaims(ValueError):
@@ -119,7 +130,10 @@ class UserClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IdTokenClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The ID token, in the order of [IDT-4]; no profile claims [IDT-14]."""
+    """The ID token, in the order of [IDT-4].
+
+    After `amr` comes what was asked for one by one [EXT-15]; nothing else [IDT-14].
+    """
 
     nbf: int
     exp: int
@@ -135,12 +149,34 @@ class IdTokenClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     auth_time: int
     idp: str
     amr: tuple[str, ...]
+    acr: str | UnsetType = UNSET
+    sub_id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    preferred_username: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    email_verified: bool | UnsetType = UNSET
+    locale: str | UnsetType = UNSET
+    user_type: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         _require_values(self)
         if self.nbf != self.iat or self.exp <= self.iat or self.auth_time > self.iat:
             raise BadClaims("nbf equals iat, exp is later, auth_time is not later [TOK-11, IDT-10]")
         _require_identifier("sid", self.sid)
+
+
+def profile_claims(user: User, names: Collection[str]) -> dict[str, str | bool]:
+    """Those of `names` that have a value for this user [TOK-10], in the order of [UIN-5]."""
+    known: dict[str, str | bool] = {
+        "sub_id": user.id,
+        "name": user.display_name(),
+        "preferred_username": user.login,
+        "locale": user.locale,
+        "user_type": user.user_type.value,
+    }
+    if user.email:
+        known |= {"email": user.email, "email_verified": user.email_confirmed}
+    return {name: known[name] for name in PROFILE_CLAIMS if name in names and name in known}
 
 
 _encoder = msgspec.json.Encoder()

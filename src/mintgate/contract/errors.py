@@ -69,7 +69,7 @@ class InvalidScope(Refusal):
 
 class UnsupportedResponseType(Refusal):
     error = "unsupported_response_type"
-    sentence = "The response type is not supported; use 'code'."
+    sentence = "The response type is not supported; use 'code' or 'code id_token'."
 
 
 class InvalidRedirectUri(Refusal):
@@ -90,6 +90,13 @@ class LoginRequired(Refusal):
 class ConsentRequired(Refusal):
     error = "consent_required"
     sentence = "The user must give consent."
+
+
+class UnmetAuthenticationRequirements(Refusal):
+    """OpenID Connect Core Error Code unmet_authentication_requirements 1.0."""
+
+    error = "unmet_authentication_requirements"
+    sentence = "No way to sign in here meets what the application requires (acr)."
 
 
 class RequestNotSupported(Refusal):

@@ -10,6 +10,7 @@ import msgspec
 
 from mintgate.contract import scopes
 from mintgate.contract.applications import ClientType, TrustedApplication
+from mintgate.contract.claims_request import RequestedClaims
 from mintgate.contract.errors import (
     InvalidRedirectUri,
     InvalidRequest,
@@ -20,6 +21,14 @@ from mintgate.contract.errors import (
     UnsupportedResponseType,
 )
 from mintgate.contract.instance import Instance
+from mintgate.identity.expected_user import VOID_HINT, ExpectedUser
+from mintgate.identity.sign_in_parameters import (
+    claims_of,
+    languages_of,
+    max_age_of,
+    prompts_of,
+    provider_of,
+)
 
 ResponseMode = Literal["query", "fragment", "form_post"]
 _MODES: dict[str, ResponseMode] = {
@@ -27,10 +36,8 @@ _MODES: dict[str, ResponseMode] = {
     "fragment": "fragment",
     "form_post": "form_post",
 }
-_PROMPTS = frozenset({"none", "login", "select_account", "consent"})
 # RFC 7636 §4.2: the base64url of a SHA-256 has exactly 43 characters [AUT-8].
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-MAX_AGE_DIGITS = 10
 KNOWN_PARAMETERS = frozenset(
     {
         "client_id",
@@ -43,6 +50,10 @@ KNOWN_PARAMETERS = frozenset(
         "prompt",
         "max_age",
         "login_hint",
+        "id_token_hint",
+        "claims",
+        "acr_values",
+        "ui_locales",
         "code_challenge",
         "code_challenge_method",
         "request",
@@ -62,16 +73,35 @@ class ReturnAddress(msgspec.Struct, frozen=True):
 
 
 class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that passed every check that needs no person; `max_age` in seconds."""
+    """A request that passed every check that needs no person.
+
+    Args:
+        with_id_token: whether the answer itself carries an ID token (`code id_token`).
+        max_age: seconds.
+        claims: what `claims` and `acr_values` ask for together [EXT-15].
+        expected: whom `id_token_hint` and the wished `sub` allow to answer.
+        ui_locales: language tags, best first [AUT-11].
+        provider: of `acr_values=idp:<name>`; ignored while there is none of that name [AUT-11].
+    """
 
     application: TrustedApplication
     return_address: ReturnAddress
+    with_id_token: bool
     scopes: tuple[str, ...]
     code_challenge: str | None
     nonce: str | None
     prompts: frozenset[str]
     max_age: int | None
     login_hint: str | None
+    claims: RequestedClaims
+    expected: ExpectedUser
+    ui_locales: tuple[str, ...]
+    provider: str | None
+
+    @property
+    def likely_login(self) -> str:
+        """What the sign-in form starts with."""
+        return self.login_hint or self.expected.hinted_login or ""
 
 
 class PageRefusal(Exception):
@@ -107,30 +137,40 @@ def validate(
     if sum(map(len, parameters.values())) > MAX_REQUEST_CHARACTERS:
         raise PageRefusal(InvalidRequest("The request is too long."))
     application, redirect_uri = _require_return_address(parameters, application)
-    state = parameters.get("state")
-    # Errors take the mode that was asked for, also those that are found before it is checked.
-    asked_mode = _MODES.get(parameters.get("response_mode", "query"), "query")
-    address = ReturnAddress(redirect_uri, asked_mode, state)
+    with_id_token = _asks_for_id_token(parameters)
+    address = ReturnAddress(
+        redirect_uri, _answer_mode(parameters, with_id_token), parameters.get("state")
+    )
     try:
-        _require_response_type(parameters)
-        _require_response_mode(parameters)
+        _require_response_type(parameters, with_id_token)
+        _require_response_mode(parameters, with_id_token)
         _refuse_request_objects(parameters)
         _require_flag(application)
         challenge = _challenge(parameters, application)
         granted = _scopes(parameters, application, instance)
-        prompts = _prompts(parameters)
-        max_age = _max_age(parameters)
+        if with_id_token:
+            _require_id_token_parameters(parameters, granted)
+        prompts = prompts_of(parameters)
+        max_age = max_age_of(parameters)
+        claims = claims_of(parameters, granted)
+        if parameters.get(VOID_HINT):
+            raise InvalidRequest("The id_token_hint is not an ID token of this application.")
     except Refusal as refusal:
         raise ReturnedRefusal(refusal, address) from refusal
     return AuthorizationRequest(
         application=application,
         return_address=address,
+        with_id_token=with_id_token,
         scopes=granted,
         code_challenge=challenge,
         nonce=parameters.get("nonce"),
         prompts=prompts,
         max_age=max_age,
         login_hint=parameters.get("login_hint"),
+        claims=claims,
+        expected=ExpectedUser.of(parameters, claims.subjects),
+        ui_locales=languages_of(parameters),
+        provider=provider_of(parameters),
     )
 
 
@@ -155,17 +195,36 @@ def _require_return_address(
     return application, redirect_uri
 
 
-def _require_response_type(parameters: Mapping[str, str]) -> None:
+def _asks_for_id_token(parameters: Mapping[str, str]) -> bool:
+    # OAuth 2.0 Multiple Response Types §3: the order of the words means nothing [AUT-3].
+    return sorted(parameters.get("response_type", "").split(" ")) == ["code", "id_token"]
+
+
+def _answer_mode(parameters: Mapping[str, str], with_id_token: bool) -> ResponseMode:
+    """The mode of every answer to the request, also of errors found before it is checked."""
+    asked = _MODES.get(parameters.get("response_mode", ""))
+    if with_id_token:
+        # [AUT-7] A token never goes into a query, where logs and referrers keep it.
+        return asked if asked is not None and asked != "query" else "fragment"
+    return asked or "query"
+
+
+def _require_response_type(parameters: Mapping[str, str], with_id_token: bool) -> None:
     response_type = parameters.get("response_type")
     if response_type is None:
         raise InvalidRequest("The parameter response_type is missing.")
-    if response_type != "code":
+    if response_type != "code" and not with_id_token:
         raise UnsupportedResponseType
 
 
-def _require_response_mode(parameters: Mapping[str, str]) -> None:
-    if parameters.get("response_mode", "query") not in _MODES:
+def _require_response_mode(parameters: Mapping[str, str], with_id_token: bool) -> None:
+    asked = parameters.get("response_mode")
+    if asked is None:
+        return
+    if asked not in _MODES:
         raise InvalidRequest("The response_mode must be query, fragment or form_post.")
+    if with_id_token and asked == "query":  # [AUT-7]
+        raise InvalidRequest("With id_token the response_mode must be fragment or form_post.")
 
 
 def _refuse_request_objects(parameters: Mapping[str, str]) -> None:
@@ -206,19 +265,9 @@ def _scopes(
     return scopes.something_of(granted)
 
 
-def _prompts(parameters: Mapping[str, str]) -> frozenset[str]:
-    prompts = frozenset(parameters.get("prompt", "").split())
-    if not prompts <= _PROMPTS:
-        raise InvalidRequest("The prompt must be none, login, select_account or consent.")
-    if "none" in prompts and len(prompts) > 1:
-        raise InvalidRequest("The prompt none goes with no other value.")  # [AUT-31]
-    return prompts
-
-
-def _max_age(parameters: Mapping[str, str]) -> int | None:
-    text = parameters.get("max_age")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_AGE_DIGITS):
-        raise InvalidRequest("The max_age must be a number of seconds.")
-    return int(text)
+def _require_id_token_parameters(parameters: Mapping[str, str], granted: tuple[str, ...]) -> None:
+    """[AUT-30] OpenID Connect Core §3.3.2.1, §3.3.2.11."""
+    if scopes.OPENID not in granted:
+        raise InvalidRequest("The response_type id_token needs the scope openid.")
+    if "nonce" not in parameters:
+        raise InvalidRequest("The response_type id_token needs a nonce.")

@@ -97,6 +97,7 @@ class Directory:
         self._revoked: Revoked = {}
         self._not_before: dict[str, int] = {}
         self._origins: frozenset[str] | None = None
+        self._asks_for_consent: bool | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
         self._generation = 0
         self._must_reload = False
@@ -120,6 +121,7 @@ class Directory:
             if change.kind == "application":
                 self._applications.drop_where(partial(_has_id, change.subject))
                 self._origins = None
+                self._asks_for_consent = None
                 self._note_not_before(change)
             elif change.kind == "user":
                 self._users.drop(change.subject)
@@ -223,6 +225,22 @@ class Directory:
         if generation == self._generation:
             self._origins = origins
         return origins
+
+    async def asks_for_consent(self) -> bool:
+        """Whether some enabled application has its users asked [EXT-2].
+
+        Raises:
+            DatabaseUnavailable: it is not known, and cannot be looked up now.
+        """
+        if self._asks_for_consent is not None and self._is_fresh():
+            return self._asks_for_consent
+        generation = self._generation
+        asks = await self._database.read(
+            lambda connection: applications.some_requires_consent(connection, self.instance.id)
+        )
+        if generation == self._generation:
+            self._asks_for_consent = asks
+        return asks
 
     # The key source of the verifier inside the server.
 

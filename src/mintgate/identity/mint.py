@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from mintgate.contract import lifetimes
 from mintgate.contract.claims import (
@@ -14,10 +14,11 @@ from mintgate.contract.claims import (
     UserClaims,
     audience_of,
     encode,
+    profile_claims,
 )
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OPENID, token_order
-from mintgate.identity.grants import ServiceGrant, UserGrant
+from mintgate.identity.grants import FrontChannelGrant, ServiceGrant, UserGrant
 from mintgate.jose import SigningKey
 from mintgate.jose.encoding import base64url_encode
 from mintgate.jose.keys import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
@@ -88,6 +89,28 @@ def user_claims(grant: UserGrant, instance: Instance) -> UserClaims:
 
 def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> IdTokenClaims:
     """The claims of the ID token that travels with `access_token` [IDT-2..14]."""
+    claims = _about_sign_in(grant, instance, at_hash=half_hash(access_token))
+    if not grant.id_token_claims:
+        return claims
+    return msgspec.structs.replace(claims, **profile_claims(grant.user, grant.id_token_claims))
+
+
+def front_channel_claims(grant: FrontChannelGrant, instance: Instance) -> IdTokenClaims:
+    """The claims of the ID token that travels with a code [IDT-8, IDT-20].
+
+    Personal claims that were asked for come with the token response only, not by way of the
+    browser (OpenID Connect Core §3.3.3.6).
+    """
+    return _about_sign_in(grant, instance, c_hash=half_hash(grant.code))
+
+
+def _about_sign_in(
+    grant: UserGrant | FrontChannelGrant,
+    instance: Instance,
+    *,
+    c_hash: str | UnsetType = UNSET,
+    at_hash: str | UnsetType = UNSET,
+) -> IdTokenClaims:
     return IdTokenClaims(
         nbf=grant.issued_at,
         exp=grant.issued_at + lifetimes.ID_TOKEN,
@@ -95,14 +118,21 @@ def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> 
         aud=grant.application.application_uri,
         nonce=grant.nonce or UNSET,
         iat=grant.issued_at,
-        at_hash=half_hash(access_token),
+        c_hash=c_hash,
+        at_hash=at_hash,
         s_hash=grant.state_hash or UNSET,
         sid=grant.sid,
         sub=grant.user.login,
         auth_time=grant.auth_time,
         idp=grant.idp,
         amr=grant.amr,
+        acr=grant.acr or UNSET,
     )
+
+
+def mint_front_channel(grant: FrontChannelGrant, instance: Instance, key: SigningKey) -> str:
+    """Sign the ID token that an authorization response carries itself [AUT-41]."""
+    return key.sign(encode(front_channel_claims(grant, instance)), ID_TOKEN_TYPE)
 
 
 def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -> IssuedTokens:

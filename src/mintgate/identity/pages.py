@@ -29,6 +29,24 @@ class Pages(Protocol):
         """The sign-in form; `login` prefills it, `problem` says why it is shown again."""
         ...
 
+    def choose_account(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        account: str,
+        login: str,
+        user_name: str,
+        anti_forgery: str,
+        form_target: str | None,
+    ) -> Response:
+        """Who is signed in, to go on as, and the way to another account [EXT-15].
+
+        The form sends `account` back, so that an answer is for the one who was shown.
+        """
+        ...
+
     def consent(
         self,
         request: Request,

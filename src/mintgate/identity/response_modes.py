@@ -40,7 +40,7 @@ def respond(address: ReturnAddress, parameters: dict[str, str], issuer: str) -> 
     """Answer by the chosen mode; `state` and `iss` are added (RFC 9207 §2).
 
     Args:
-        parameters: `code`, or `error` and its description.
+        parameters: `code` and perhaps `id_token`, or `error` and its description.
     """
     fields = dict(parameters)
     if address.state is not None:

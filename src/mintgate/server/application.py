@@ -25,12 +25,14 @@ from mintgate.store import (
     Transaction,
     housekeeping,
     instances,
+    purging,
 )
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
+SWEEP_PAUSE_SECONDS = 0.05
 FLUSH_SECONDS = 15.0
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
@@ -164,7 +166,11 @@ class Application:
             await asyncio.sleep(seconds)
 
     async def _sweep(self, instance: InstanceApplication) -> None:
-        await self.database.write(partial(_sweep, instance.instance.id))
+        while (
+            max((await self.database.write(partial(_sweep, instance.instance.id))).values())
+            >= purging.BATCH
+        ):
+            await asyncio.sleep(SWEEP_PAUSE_SECONDS)  # who waits for the writer comes first
         await keep_keys(self.database, instance.instance.id, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
 
@@ -192,8 +198,8 @@ class Application:
         await _send_json(send, 421, body)
 
 
-def _sweep(instance_id: str, tx: Transaction) -> None:
-    housekeeping.sweep(tx, instance_id, tx.now)
+def _sweep(instance_id: str, tx: Transaction) -> dict[str, int]:
+    return housekeeping.sweep(tx, instance_id, tx.now)
 
 
 async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:

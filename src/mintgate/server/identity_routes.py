@@ -11,7 +11,9 @@ from mintgate.contract.feed import STATE_FEED_PATH
 from mintgate.contract.instance import ID_PATH
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
+from mintgate.identity.endpoints.account_chooser import AccountChooserEndpoint
 from mintgate.identity.endpoints.authorize import (
+    CHOOSER_PATH,
     CONSENT_PATH,
     RESUME_PATH,
     SIGN_IN_PATH,
@@ -55,7 +57,7 @@ def identity_routes(
     directory: Directory, database: Database, verifier: Verifier, pages: Pages, clock: Clock
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
-    metadata = MetadataEndpoint(directory.instance).respond
+    metadata = MetadataEndpoint(directory).respond
     userinfo = UserinfoEndpoint(directory, database, clock)
     introspection = IntrospectionEndpoint(directory, database, verifier, clock)
     state_feed = StateFeedEndpoint(directory, database, clock)
@@ -93,12 +95,14 @@ def _interactive_routes(
     authorize = AuthorizeEndpoint(directory, database, sessions, interactions, pages, clock)
     parts = InteractionParts(directory, database, sessions, interactions, cookies, pages)
     sign_in = SignInEndpoint(parts, PasswordSignIn(directory, database, clock))
+    chooser = AccountChooserEndpoint(parts)
     consent = ConsentEndpoint(parts)
     end_session = EndSessionEndpoint(directory, sessions, interactions, cookies, pages)
     endpoints = {
         "/connect/authorize": Methods(GET=authorize.respond, POST=authorize.respond),
         RESUME_PATH: Methods(GET=authorize.resume),
         SIGN_IN_PATH: Methods(GET=sign_in.get, POST=sign_in.post),
+        CHOOSER_PATH: Methods(GET=chooser.get, POST=chooser.post),
         CONSENT_PATH: Methods(GET=consent.get, POST=consent.post),
         END_SESSION_PATH: Methods(GET=end_session.get, POST=end_session.post),
     }

@@ -64,6 +64,30 @@ class SitePages:
             problem=problem,
         )
 
+    def choose_account(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        account: str,
+        login: str,
+        user_name: str,
+        anti_forgery: str,
+        form_target: str | None,
+    ) -> Response:
+        return self._page(
+            "choose_account.html",
+            200,
+            form_target,
+            application_name=_name_of(application),
+            account=account,
+            login=login,
+            user_name=user_name,
+            interaction=interaction,
+            anti_forgery=anti_forgery,
+        )
+
     def consent(
         self,
         request: Request,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.feed import ChangedApplication
+from mintgate.contract.users import User
 from mintgate.store import codes, reference_tokens, refresh, revocations
+from mintgate.store.audit import AuditEvent
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
 from mintgate.store.transaction import Transaction
@@ -171,6 +173,65 @@ def _tell(tx: Transaction, instance_id: str, application_id: str) -> None:
         not_before=revocations.not_before(tx.connection, instance_id, application_id),
     )
     tx.changed(instance_id, application_id, entry)
+
+
+def withdraw_consent(
+    tx: Transaction,
+    instance_id: str,
+    user: User,
+    application: TrustedApplication,
+    *,
+    actor: str,
+    address: str | None,
+) -> bool:
+    """Forget what the user allowed the application, and end what renews itself by it [EXT-2].
+
+    Its codes and refresh tokens of this user end; access tokens live to their `exp`.
+
+    Args:
+        actor: the login that withdraws it, the user's own or an administrator's.
+        address: where the request came from, for the audit log.
+
+    Returns:
+        False when no consent was remembered; what there was of refresh tokens ends all the same.
+    """
+    forgotten = tx.connection.execute(
+        delete(consents).where(
+            consents.c.instance_id == instance_id,
+            consents.c.user_id == user.id,
+            consents.c.application_id == application.id,
+        )
+    ).rowcount
+    # Codes first: a redemption under way holds its row until its family is there to be revoked.
+    codes.end_of_user_at(tx, instance_id, user.id, application.id)
+    revoked = refresh.revoke_of_user_at(
+        tx, instance_id, user.id, application.id, "consent_withdrawn"
+    )
+    if forgotten or revoked:
+        tx.record(
+            AuditEvent(
+                instance_id=instance_id,
+                at=tx.now,
+                event="consent.withdrawn",
+                actor=actor,
+                application=application.application_uri,
+                address=address,
+                details={"user_id": user.id, "refresh_families": revoked},
+            )
+        )
+    return forgotten > 0
+
+
+def some_requires_consent(connection: Connection, instance_id: str) -> bool:
+    """Whether some enabled application asks for consent [EXT-2]."""
+    statement = select(
+        exists().where(
+            applications.c.instance_id == instance_id,
+            applications.c.is_enabled.is_(True),
+            applications.c.require_consent.is_(True),
+        )
+    )
+    return bool(connection.execute(statement).scalar_one())
 
 
 def _columns(application: TrustedApplication) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import authorization_codes
 from mintgate.store.transaction import Transaction
@@ -27,6 +28,9 @@ class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     idp: str
     tid: str | None
+    acr: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
     created_at: float
     expires_at: float
     consumed_at: float | None = None
@@ -88,6 +92,12 @@ def end_of_application(tx: Transaction, instance_id: str, application_id: str) -
     _end(tx, instance_id, authorization_codes.c.application_id == application_id)
 
 
+def end_of_user_at(tx: Transaction, instance_id: str, user_id: str, application_id: str) -> None:
+    """Those that one user got for one application."""
+    of_user = authorization_codes.c.user_id == user_id
+    _end(tx, instance_id, of_user & (authorization_codes.c.application_id == application_id))
+
+
 def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> None:
     tx.connection.execute(
         delete(authorization_codes).where(
@@ -99,11 +109,8 @@ def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> N
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
-    """Remove codes that ended before `before`; returns how many."""
-    result = tx.connection.execute(
-        delete(authorization_codes).where(
-            authorization_codes.c.instance_id == instance_id,
-            authorization_codes.c.expires_at < before,
-        )
+    """Remove some codes that ended before `before`; returns how many."""
+    ended = (authorization_codes.c.instance_id == instance_id) & (
+        authorization_codes.c.expires_at < before
     )
-    return result.rowcount
+    return delete_some(tx.connection, authorization_codes, ended)

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mintgate.contract.feed import Entry, FeedGap
+from mintgate.store.purging import BATCH
 from mintgate.store.tables import instances, state_feed
 
 MAX_PAGE = 1000
@@ -122,7 +123,7 @@ def position_before(connection: Connection, instance_id: str, at: float) -> int:
 
 
 def purge(connection: Connection, instance_id: str, before: float) -> int:
-    """Remove entries older than `before`, which every follower has read; returns how many.
+    """Remove some entries older than `before`, which every follower has read; returns how many.
 
     By position: clocks of several processes differ, and a hole would look like a gap.
     """
@@ -132,5 +133,7 @@ def purge(connection: Connection, instance_id: str, before: float) -> int:
     ).scalar_one_or_none()
     if last is None:
         return 0
-    result = connection.execute(delete(state_feed).where(mine, state_feed.c.position <= last))
+    first = select(func.min(state_feed.c.position)).where(mine)
+    until = min(last, connection.execute(first).scalar_one() + BATCH - 1)
+    result = connection.execute(delete(state_feed).where(mine, state_feed.c.position <= until))
     return result.rowcount

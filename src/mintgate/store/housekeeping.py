@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mintgate.store import codes, feed, refresh, revocations, sessions, sign_in_tries
+from mintgate.store import (
+    codes,
+    feed,
+    refresh,
+    revocations,
+    sessions,
+    sign_in_tries,
+    userinfo_requests,
+)
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
@@ -11,12 +19,17 @@ FEED_KEPT = 7 * 24 * 3600.0
 
 
 def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
-    """Remove rows of one instance that can decide nothing any more; returns how many of each."""
+    """Remove some rows of one instance that can decide nothing any more.
+
+    Returns:
+        How many of each kind; while one of them is a whole `BATCH`, more may be waiting.
+    """
     before = now - KEPT_AFTER_END
     return {
         "codes": codes.purge(tx, instance_id, before),
         "sessions": sessions.purge(tx, instance_id, now),
         "refresh_families": refresh.purge(tx, instance_id, before),
+        "userinfo_requests": userinfo_requests.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),
         "sign_in_tries": sign_in_tries.purge(tx, instance_id, now),
         "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),

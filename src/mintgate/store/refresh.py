@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
+from mintgate.store.purging import BATCH, delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import refresh_families, refresh_tokens
 from mintgate.store.transaction import Transaction
@@ -22,6 +23,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     idp: str
     tid: str | None
+    acr: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
     created_at: float
     expires_at: float
     revoked_at: float | None = None
@@ -133,6 +137,15 @@ def revoke_of_user(tx: Transaction, instance_id: str, user_id: str, because: str
     return _revoke(tx, instance_id, refresh_families.c.user_id == user_id, because)
 
 
+def revoke_of_user_at(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str, because: str
+) -> int:
+    """Those that one user gave one application."""
+    condition = refresh_families.c.user_id == user_id
+    condition &= refresh_families.c.application_id == application_id
+    return _revoke(tx, instance_id, condition, because)
+
+
 def revoke_of_application(
     tx: Transaction, instance_id: str, application_id: str, because: str
 ) -> int:
@@ -141,18 +154,22 @@ def revoke_of_application(
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
-    """Remove families that ended before `before`, with their tokens; returns how many families."""
-    ended = select(refresh_families.c.id).where(
+    """Remove some families that ended before `before`, with their tokens; returns the families.
+
+    A family may have hundreds of tokens, so its tokens go first, as many as one time allows.
+    """
+    some = select(refresh_families.c.id).where(
         refresh_families.c.instance_id == instance_id, refresh_families.c.expires_at < before
     )
-    tx.connection.execute(
-        delete(refresh_tokens).where(
-            refresh_tokens.c.instance_id == instance_id, refresh_tokens.c.family_id.in_(ended)
-        )
-    )
+    ended = tx.connection.execute(some.limit(BATCH)).scalars().all()
+    if not ended:
+        return 0
+    theirs = (refresh_tokens.c.instance_id == instance_id) & refresh_tokens.c.family_id.in_(ended)
+    if delete_some(tx.connection, refresh_tokens, theirs) == BATCH:
+        return BATCH  # not done with them yet
     result = tx.connection.execute(
         delete(refresh_families).where(
-            refresh_families.c.instance_id == instance_id, refresh_families.c.expires_at < before
+            refresh_families.c.instance_id == instance_id, refresh_families.c.id.in_(ended)
         )
     )
     return result.rowcount

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mintgate.contract.feed import RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.contract.lifetimes import not_before_of
+from mintgate.store.purging import delete_some
 from mintgate.store.tables import revoked_before, revoked_tokens
 from mintgate.store.transaction import Transaction
 
@@ -80,12 +81,9 @@ def live(connection: Connection, instance_id: str, now: float) -> dict[str, floa
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
-    """Remove entries whose token ended before `before`; returns how many."""
-    result = tx.connection.execute(
-        delete(revoked_tokens).where(
-            revoked_tokens.c.instance_id == instance_id, revoked_tokens.c.expires_at < before
-        )
-    )
+    """Remove some entries whose token ended before `before`; returns how many."""
+    ended = (revoked_tokens.c.instance_id == instance_id) & (revoked_tokens.c.expires_at < before)
+    removed = delete_some(tx.connection, revoked_tokens, ended)
     # Of a time that long ago no token is left.
     tx.connection.execute(
         delete(revoked_before).where(
@@ -93,7 +91,7 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
             revoked_before.c.not_before < before - LONGEST_TOKEN,
         )
     )
-    return result.rowcount
+    return removed
 
 
 def _dialect(tx: Transaction) -> ModuleType:

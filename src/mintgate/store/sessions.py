@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
+from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions
 from mintgate.store.transaction import Transaction
@@ -28,7 +29,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     """An authorization request while its sign-in or consent page is open.
 
     `authenticated_sid` is the session that a sign-in within this interaction made or confirmed;
-    `consented_by` the user who agreed within it.
+    `chosen_sid` the one that the person chose to go on with; `consented_by` the user who agreed.
     """
 
     id_hash: str
@@ -36,6 +37,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     expires_at: float
     authenticated_sid: str | None = None
+    chosen_sid: str | None = None
     consented_by: str | None = None
 
 
@@ -91,6 +93,10 @@ def note_authentication(tx: Transaction, instance_id: str, id_hash: str, sid: st
     _note(tx, instance_id, id_hash, authenticated_sid=sid)
 
 
+def note_choice(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
+    _note(tx, instance_id, id_hash, chosen_sid=sid)
+
+
 def note_consent(tx: Transaction, instance_id: str, id_hash: str, user_id: str) -> None:
     _note(tx, instance_id, id_hash, consented_by=user_id)
 
@@ -106,11 +112,13 @@ def close_interaction(tx: Transaction, instance_id: str, id_hash: str) -> bool:
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
-    """Remove sessions and interactions that ended before `before`; returns how many."""
+    """Remove some sessions and interactions that ended before `before`; returns how many."""
     return sum(
-        tx.connection.execute(
-            delete(table).where(table.c.instance_id == instance_id, table.c.expires_at < before)
-        ).rowcount
+        delete_some(
+            tx.connection,
+            table,
+            (table.c.instance_id == instance_id) & (table.c.expires_at < before),
+        )
         for table in (identity_sessions, interactions)
     )
 

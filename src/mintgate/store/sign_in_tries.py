@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, case, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mintgate.store.purging import delete_some
 from mintgate.store.tables import sign_in_tries
 from mintgate.store.transaction import Transaction
 
@@ -137,7 +138,6 @@ def forget_logins(tx: Transaction, instance_id: str, logins: Iterable[str]) -> i
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
-    """Remove counts that ended before `before`; returns how many."""
-    return tx.connection.execute(
-        delete(sign_in_tries).where(_columns.instance_id == instance_id, _columns.ends_at < before)
-    ).rowcount
+    """Remove some counts that ended before `before`; returns how many."""
+    ended = (_columns.instance_id == instance_id) & (_columns.ends_at < before)
+    return delete_some(tx.connection, sign_in_tries, ended)

@@ -199,6 +199,7 @@ interactions = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("authenticated_sid", String(32)),
+    Column("chosen_sid", String(32)),
     Column("consented_by", String(36)),
     Index("ix_interactions_expiry", "instance_id", "expires_at"),
 )
@@ -231,6 +232,10 @@ authorization_codes = Table(
     Column("amr", JSON, nullable=False),
     Column("idp", String(64), nullable=False),
     Column("tid", String(64)),
+    # What was asked for one by one [EXT-15].
+    Column("acr", String(64)),
+    Column("id_token_claims", JSON, nullable=False, server_default="[]"),
+    Column("userinfo_claims", JSON, nullable=False, server_default="[]"),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("consumed_at", Double),
@@ -256,6 +261,10 @@ refresh_families = Table(
     Column("amr", JSON, nullable=False),
     Column("idp", String(64), nullable=False),
     Column("tid", String(64)),
+    # What was asked for one by one [EXT-15].
+    Column("acr", String(64)),
+    Column("id_token_claims", JSON, nullable=False, server_default="[]"),
+    Column("userinfo_claims", JSON, nullable=False, server_default="[]"),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("revoked_at", Double),
@@ -277,6 +286,16 @@ refresh_tokens = Table(
     Column("consumed_at", Double),
     Index("ix_refresh_tokens_family", "instance_id", "family_id"),
     Index("ix_refresh_tokens_parent", "instance_id", "parent_hash"),
+)
+
+userinfo_requests = Table(
+    "userinfo_requests",
+    metadata,
+    _instance_id(),
+    Column("jti", String(32), primary_key=True),
+    Column("claims", JSON, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("ix_userinfo_requests_expiry", "instance_id", "expires_at"),
 )
 
 revoked_tokens = Table(

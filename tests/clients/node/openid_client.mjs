@@ -1,33 +1,42 @@
 // openid-client from discovery to userinfo. The test plays the browser: it reads the
-// authorization URL from standard output and writes the callback URL to standard input.
+// authorization URL from standard output and writes the answer to standard input, as JSON:
+// {"url": where the browser was sent, "body": the form that it posted there, if it did}.
 import * as client from 'openid-client';
 import { createInterface } from 'node:readline';
 
-const [issuer, clientId, redirectUri] = process.argv.slice(2);
+const [issuer, clientId, redirectUri, responseType, responseMode, pkce] = process.argv.slice(2);
 const secret = process.env.CLIENT_SECRET || undefined;
 const auth = secret ? client.ClientSecretBasic(secret) : client.None();
 const config = await client.discovery(new URL(issuer), clientId, undefined, auth, {
-  execute: [client.allowInsecureRequests],
+  execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
 });
+// It checks signature, nonce, c_hash and s_hash of the front-channel ID token.
+if (responseType === 'code id_token') client.useCodeIdTokenResponseType(config);
 
-const verifier = client.randomPKCECodeVerifier();
+const verifier = pkce === 'pkce' ? client.randomPKCECodeVerifier() : undefined;
 const nonce = client.randomNonce();
 const state = client.randomState();
-const url = client.buildAuthorizationUrl(config, {
+const parameters = {
   redirect_uri: redirectUri,
   scope: 'openid profile email read offline_access',
-  code_challenge: await client.calculatePKCECodeChallenge(verifier),
-  code_challenge_method: 'S256',
   nonce,
   state,
-});
-console.log(url.href);
+};
+if (responseMode) parameters.response_mode = responseMode;
+if (verifier) {
+  parameters.code_challenge = await client.calculatePKCECodeChallenge(verifier);
+  parameters.code_challenge_method = 'S256';
+}
+console.log(client.buildAuthorizationUrl(config, parameters).href);
 
 const lines = createInterface({ input: process.stdin });
-const callback = await new Promise((resolve) => lines.once('line', resolve));
+const answer = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
 lines.close();
+const callback = answer.body
+  ? new Request(answer.url, { method: 'POST', body: new URLSearchParams(answer.body) })
+  : new URL(answer.url);
 
-const tokens = await client.authorizationCodeGrant(config, new URL(callback), {
+const tokens = await client.authorizationCodeGrant(config, callback, {
   pkceCodeVerifier: verifier,
   expectedNonce: nonce,
   expectedState: state,

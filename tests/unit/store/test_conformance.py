@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, event, select
 from sqlalchemy.exc import IntegrityError
 
 from mintgate.contract.applications import ClientType, TrustedApplication
@@ -41,8 +41,15 @@ from mintgate.store import (
 from mintgate.store.codes import StoredCode
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
+from mintgate.store.purging import BATCH, delete_some
 from mintgate.store.sessions import IdentitySession, Interaction
-from mintgate.store.tables import audit_events, metadata
+from mintgate.store.tables import (
+    audit_events,
+    authorization_codes,
+    metadata,
+    refresh_tokens,
+    revoked_tokens,
+)
 from tests.world import sqlite_url
 
 assert records  # its tables belong to the metadata
@@ -295,9 +302,12 @@ def test_interactions(database: Database) -> None:
     row = Interaction(id_hash="I", parameters={"a": "ж"}, created_at=1.0, expires_at=2.0)
     write(database, lambda tx: sessions.open_interaction(tx, HERE, row))
     write(database, lambda tx: sessions.note_authentication(tx, HERE, "I", "SID"))
+    write(database, lambda tx: sessions.note_choice(tx, HERE, "I", "CHOSEN"))
     write(database, lambda tx: sessions.note_consent(tx, HERE, "I", "u1"))
     found = database.read_now(lambda c: sessions.interaction(c, HERE, "I"))
-    assert found == msgspec.structs.replace(row, authenticated_sid="SID", consented_by="u1")
+    assert found == msgspec.structs.replace(
+        row, authenticated_sid="SID", chosen_sid="CHOSEN", consented_by="u1"
+    )
     assert race(database, lambda tx: sessions.close_interaction(tx, HERE, "I"), 10) == 1
 
 
@@ -520,3 +530,47 @@ def test_the_writer_survives_the_loss_of_its_connection(database: Database) -> N
 
     asyncio.run(run())
     assert set(database.read_now(lambda c: revocations.live(c, HERE, 1.0))) == {"A", "B"}
+
+
+def test_sweeping_goes_on_in_parts(database: Database) -> None:
+    """What is removed at once is bounded, so that no request waits long behind it."""
+    count = 2 * BATCH + 5
+
+    def add(tx: Transaction) -> None:
+        for number in range(count):
+            revocations.add(tx, HERE, f"J{number}", 301.0)
+        refresh.start_family(tx, HERE, msgspec.structs.replace(FAMILY, expires_at=301.0), "T")
+        for number in range(BATCH + 5):
+            refresh.add_successor(tx, HERE, FAMILY.id, f"T{number}", "T")
+
+    write(database, add)
+    now = 302.0 + 24 * 3600.0
+    swept = [write(database, lambda tx: housekeeping.sweep(tx, HERE, now)) for _ in range(4)]
+    assert [part["revoked_tokens"] for part in swept] == [BATCH, BATCH, 5, 0]
+    assert [part["refresh_families"] for part in swept] == [BATCH, 1, 0, 0]
+    assert database.read_now(lambda c: refresh.find(c, HERE, "T7")) is None
+
+
+@pytest.mark.parametrize("table", [revoked_tokens, authorization_codes, refresh_tokens])
+def test_purging_finds_its_rows_by_an_index(table: Table, tmp_path: Path) -> None:
+    """A scan of millions of rows for each part would stall the writer."""
+    database = Database(sqlite_url(tmp_path))
+    schema.upgrade(database)
+    condition = table.c.instance_id == HERE
+    if "expires_at" in table.c:
+        condition = condition & (table.c.expires_at < 1.0)
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *a: statements.append(plan_of(a)))
+    with database.begin() as tx:
+        delete_some(tx.connection, table, condition)
+    assert statements
+    assert not [line for line in statements if "SCAN" in line], statements
+    database.close()
+
+
+def plan_of(arguments: tuple[Any, ...]) -> str:
+    _, cursor, statement, parameters, *_ = arguments
+    if not statement.startswith("DELETE"):
+        return ""
+    plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    return "\n".join(str(row[3]) for row in plan)

@@ -8,8 +8,6 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mintgate.contract import lifetimes
-from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import (
     ConsentRequired,
@@ -19,7 +17,6 @@ from mintgate.contract.errors import (
     ServerError,
     TemporarilyUnavailable,
 )
-from mintgate.contract.identifiers import new_token, token_digest
 from mintgate.identity.admission import Admission
 from mintgate.identity.auditing import record_refusal
 from mintgate.identity.authorization import (
@@ -29,26 +26,20 @@ from mintgate.identity.authorization import (
     ReturnedRefusal,
     validate,
 )
+from mintgate.identity.code_issuer import CodeIssuer
 from mintgate.identity.directory import Directory
+from mintgate.identity.expected_user import without_hint
 from mintgate.identity.forms import client_address, query_of, read_form
 from mintgate.identity.interactions import Interactions, OpenInteraction
-from mintgate.identity.mint import half_hash
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import respond, respond_refusal
-from mintgate.identity.sessions import Sessions, SignedIn
-from mintgate.store import (
-    AuditEvent,
-    Database,
-    DatabaseUnavailable,
-    Transaction,
-    codes,
-    sessions,
-)
-from mintgate.store.codes import StoredCode
+from mintgate.identity.sessions import Sessions
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
 RESUME_PATH = "/connect/authorize/resume"
 SIGN_IN_PATH = "/signin"
+CHOOSER_PATH = "/accounts"
 CONSENT_PATH = "/consent"
 
 
@@ -66,6 +57,7 @@ class AuthorizeEndpoint:
     ) -> None:
         self._directory = directory
         self._admission = Admission(directory.instance.id, database, clock)
+        self._codes = CodeIssuer(directory, database, clock)
         self._database = database
         self._sessions = sessions
         self._interactions = interactions
@@ -82,7 +74,7 @@ class AuthorizeEndpoint:
         except Refusal as refusal:
             return await self._refuse(request, PageRefusal(refusal), {})
         known = {name: v for name, v in parameters.items() if name in KNOWN_PARAMETERS}
-        return await self._answer(request, known, None)
+        return await self._answer(request, await without_hint(known, self._directory), None)
 
     async def resume(self, request: Request) -> Response:
         """The same request again, after a page has done its part."""
@@ -124,65 +116,34 @@ class AuthorizeEndpoint:
         parameters: dict[str, str],
         interaction: OpenInteraction | None,
     ) -> Response:
-        issuer = self._directory.instance.issuer
         signed_in = await self._sessions.current(request)
         if signed_in is None or self._admission.must_sign_in(valid, signed_in, interaction):
-            if "none" in valid.prompts:
-                raise LoginRequired  # [AUT-32]
-            name = interaction.name if interaction else await self._interactions.open(parameters)
-            return see_other(issuer, SIGN_IN_PATH, name)
+            return await self._show(SIGN_IN_PATH, LoginRequired(), valid, parameters, interaction)
+        if self._admission.must_choose(valid, signed_in, interaction):
+            return await self._show(CHOOSER_PATH, LoginRequired(), valid, parameters, interaction)
         granted = await self._admission.require_admitted(valid, signed_in)
         if await self._admission.must_consent(valid, signed_in, granted, interaction):
-            if "none" in valid.prompts:
-                raise ConsentRequired
-            name = interaction.name if interaction else await self._interactions.open(parameters)
-            return see_other(issuer, CONSENT_PATH, name)
-        code = await self._issue(request, valid, signed_in, granted, interaction)
-        if code is None:
-            return expired_page(self._pages, request)
-        return respond(valid.return_address, {"code": code}, issuer)
-
-    async def _issue(
-        self,
-        request: Request,
-        valid: AuthorizationRequest,
-        signed_in: SignedIn,
-        granted: tuple[str, ...],
-        interaction: OpenInteraction | None,
-    ) -> str | None:
-        """A new code; None when this interaction has given one already."""
-        code, now = new_token(), self._clock()  # [AUT-44]
-        session, address = signed_in.session, valid.return_address
-        stored = StoredCode(
-            code_hash=token_digest(code),
-            application_id=valid.application.id,
-            user_id=signed_in.user.id,
-            user_type=signed_in.user.user_type.value,
-            sid=session.sid,
-            redirect_uri=address.redirect_uri,
-            scopes=granted,
-            code_challenge=valid.code_challenge,
-            nonce=valid.nonce,
-            state_hash=half_hash(address.state) if address.state is not None else None,
-            auth_time=session.auth_time,
-            amr=session.amr,
-            idp=session.idp,
-            tid=session.tid,
-            created_at=now,
-            expires_at=now + lifetimes.AUTHORIZATION_CODE,
+            return await self._show(CONSENT_PATH, ConsentRequired(), valid, parameters, interaction)
+        answer = await self._codes.issue(
+            valid, signed_in, granted, interaction, client_address(request.scope)
         )
-        instance_id = self._directory.instance.id
+        if answer is None:
+            return expired_page(self._pages, request)
+        return respond(valid.return_address, answer, self._directory.instance.issuer)
 
-        def work(tx: Transaction) -> bool:
-            if interaction is not None and not sessions.close_interaction(
-                tx, instance_id, interaction.row.id_hash
-            ):
-                return False
-            codes.add(tx, instance_id, stored)
-            tx.record(self._event(request, "code.issued", valid.application, signed_in, granted))
-            return True
-
-        return code if await self._database.write(work) else None
+    async def _show(
+        self,
+        path: str,
+        otherwise: Refusal,
+        valid: AuthorizationRequest,
+        parameters: dict[str, str],
+        interaction: OpenInteraction | None,
+    ) -> Response:
+        """The way to a page; with `prompt=none` there is none [AUT-32]."""
+        if "none" in valid.prompts:
+            raise otherwise
+        name = interaction.name if interaction else await self._interactions.open(parameters)
+        return see_other(self._directory.instance.issuer, path, name)
 
     async def _refuse(
         self,
@@ -207,25 +168,6 @@ class AuthorizeEndpoint:
             return respond_refusal(refused.return_address, refusal, issuer)
         return self._pages.error(
             request, error=refusal.error, description=refusal.description, status=refused.status
-        )
-
-    def _event(
-        self,
-        request: Request,
-        event: str,
-        application: TrustedApplication,
-        signed_in: SignedIn,
-        granted: tuple[str, ...],
-    ) -> AuditEvent:
-        return AuditEvent(
-            instance_id=self._directory.instance.id,
-            at=self._clock(),
-            event=event,
-            actor=signed_in.user.login,
-            application=application.application_uri,
-            session=signed_in.session.sid,
-            address=client_address(request.scope),
-            details={"scope": granted},
         )
 
 

@@ -9,26 +9,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintgate.contract import acr
+from mintgate.contract.claims import PROFILE_CLAIMS
 from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
 from mintgate.identity.directory import Directory
 from mintgate.identity.rendering import RawJson
+from mintgate.store import DatabaseUnavailable
 
 # Everyone may read it [EP-8], and may keep it for a while: a new key is published long before use.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
 
-USERINFO_CLAIMS = (
-    "sub",
-    "sub_id",
-    "name",
-    "preferred_username",
-    "email",
-    "email_verified",
-    "locale",
-    "user_type",
-)
-"""[UIN-5]"""
+PROMPTS = ["none", "login", "select_account"]
+"""And `consent` where some application has people asked [EXT-2]; elsewhere it asks nothing."""
 
 
 def metadata_of(instance: Instance) -> dict[str, Any]:
@@ -46,7 +40,7 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         # Ours, not a registered name (RFC 8414 §2 allows more members): for verifiers.
         STATE_FEED_MEMBER: f"{issuer}{STATE_FEED_PATH}",
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
-        "response_types_supported": ["code"],
+        "response_types_supported": ["code", "code id_token"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "scopes_supported": [OPENID, PROFILE, READ, UPDATE, OFFLINE_ACCESS],
         "subject_types_supported": ["public"],
@@ -66,22 +60,34 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
             "client_secret_post",
             "none",
         ],
-        "claims_supported": list(USERINFO_CLAIMS),
+        "claims_supported": ["sub", *PROFILE_CLAIMS, "acr"],
+        "claims_parameter_supported": True,
+        "acr_values_supported": list(acr.SUPPORTED),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
-        "prompt_values_supported": ["none", "login"],
+        "prompt_values_supported": PROMPTS,
     }
 
 
 class MetadataEndpoint:
     """`GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._document = metadata_of(instance)
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._document = metadata_of(directory.instance)
 
     async def respond(self, request: Request) -> Response:
-        return _published(request, self._document)
+        document = dict(self._document)
+        if await self._asks_for_consent():
+            document["prompt_values_supported"] = [*PROMPTS, "consent"]
+        return _published(request, document)
+
+    async def _asks_for_consent(self) -> bool:
+        try:
+            return await self._directory.asks_for_consent()
+        except DatabaseUnavailable:
+            return False  # metadata and keys are there while the database is away
 
 
 class KeySetEndpoint:

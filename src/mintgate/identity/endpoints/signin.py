@@ -57,7 +57,7 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 
 class InteractionParts(NamedTuple):
-    """What both pages need."""
+    """What these pages need."""
 
     directory: Directory
     database: Database
@@ -67,8 +67,8 @@ class InteractionParts(NamedTuple):
     pages: Pages
 
 
-class _InteractionEndpoint:
-    """What both pages share: finding the request that waits, and going back to it."""
+class InteractionEndpoint:
+    """What these pages share: finding the request that waits, and going back to it."""
 
     def __init__(self, parts: InteractionParts) -> None:
         self._directory = parts.directory
@@ -109,7 +109,7 @@ class _InteractionEndpoint:
         return self._pages.error(request, error=InvalidRequest.error, description=FOREIGN_FORM)
 
 
-class SignInEndpoint(_InteractionEndpoint):
+class SignInEndpoint(InteractionEndpoint):
     """Login and password [SGN-1..5]."""
 
     def __init__(self, parts: InteractionParts, passwords: PasswordSignIn) -> None:
@@ -120,7 +120,7 @@ class SignInEndpoint(_InteractionEndpoint):
         waiting = await self._waiting(request.query_params.get("interaction"))
         if waiting is None:
             return expired_page(self._pages, request)
-        return self._form(request, waiting, login=waiting.request.login_hint or "")
+        return self._form(request, waiting, login=waiting.request.likely_login)
 
     async def post(self, request: Request) -> Response:
         try:
@@ -184,7 +184,7 @@ class SignInEndpoint(_InteractionEndpoint):
         return response
 
 
-class ConsentEndpoint(_InteractionEndpoint):
+class ConsentEndpoint(InteractionEndpoint):
     """Asks whether the application may have what it asks for [EXT-2]."""
 
     async def get(self, request: Request) -> Response:

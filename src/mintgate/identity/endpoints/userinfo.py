@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mintgate.contract.claims import PROFILE_CLAIMS, profile_claims
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidToken, Refusal, TemporarilyUnavailable
 from mintgate.contract.scopes import OPENID, PROFILE
-from mintgate.contract.users import MAY_SIGN_IN, User
+from mintgate.contract.users import MAY_SIGN_IN
 from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
 from mintgate.identity.rendering import NO_STORE, RawJson, method_not_allowed
-from mintgate.store import AuditEvent, Database
-from mintgate.verify import Guard, StateUnavailable, Verifier
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable, userinfo_requests
+from mintgate.verify import Guard, Principal, StateUnavailable, Verifier
 from mintgate.verify.refusals import refusal_response
 
 REALM = "UserInfo"
@@ -53,6 +52,9 @@ class UserinfoEndpoint:
             user = await self._directory.user(principal.user_id or "")
             if user is None:
                 raise InvalidToken(cause="the token has no user")
+            names = await self._names(principal)
+        except DatabaseUnavailable as error:
+            return _refused(TemporarilyUnavailable(cause=str(error)))
         except StateUnavailable as error:
             return _refused(TemporarilyUnavailable(cause=str(error)))
         except Refusal as refusal:
@@ -67,10 +69,18 @@ class UserinfoEndpoint:
                 ),
             )
             return _refused(refusal)
-        claims = userinfo_claims(user, with_profile=PROFILE in principal.scopes)
         # [UIN-6] as in the ID token of the same sign-in, also after a rename
-        claims["sub"] = principal.login
+        claims = {"sub": principal.login} | profile_claims(user, names)
         return RawJson(claims, headers=NO_STORE)
+
+    async def _names(self, principal: Principal) -> tuple[str, ...]:
+        """Which claims the token's scopes and the request that led to it give [UIN-5, EXT-15]."""
+        if PROFILE in principal.scopes:
+            return PROFILE_CLAIMS
+        instance_id = self._directory.instance.id
+        return await self._database.read(
+            lambda connection: userinfo_requests.claims_of(connection, instance_id, principal.jti)
+        )
 
 
 def _refused(refusal: Refusal) -> Response:
@@ -78,18 +88,3 @@ def _refused(refusal: Refusal) -> Response:
     response = Response(body, status_code=status)
     response.raw_headers = [*headers, (b"pragma", b"no-cache")]  # [EP-6]
     return response
-
-
-def userinfo_claims(user: User, *, with_profile: bool) -> dict[str, Any]:
-    """What userinfo tells of a user [UIN-5]; a claim without a value is left out."""
-    claims: dict[str, Any] = {"sub": user.login}
-    if with_profile:
-        claims["sub_id"] = user.id
-        claims["name"] = user.display_name()
-        claims["preferred_username"] = user.login
-        if user.email:
-            claims["email"] = user.email
-            claims["email_verified"] = user.email_confirmed
-        claims["locale"] = user.locale
-        claims["user_type"] = user.user_type.value
-    return claims

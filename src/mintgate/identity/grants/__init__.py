@@ -24,7 +24,8 @@ class ServiceGrant(msgspec.Struct, frozen=True, kw_only=True):
 class UserGrant(msgspec.Struct, frozen=True, kw_only=True):
     """A decided grant of a signed-in person; `scopes` in the order of the response [TKN-21].
 
-    `nonce` and `state_hash` are for the ID token of the first issue only [IDT-6, IDT-9].
+    `nonce` and `state_hash` are for the ID token of the first issue only [IDT-6, IDT-9]; `acr`
+    and `id_token_claims` for every one, when they were asked for [EXT-15].
     """
 
     application: TrustedApplication
@@ -40,6 +41,24 @@ class UserGrant(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     nonce: str | None = None
     state_hash: str | None = None
+    acr: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+
+
+class FrontChannelGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ID token beside a new code says (OpenID Connect Core §3.3.2.11)."""
+
+    application: TrustedApplication
+    user: User
+    code: str
+    issued_at: int
+    sid: str
+    auth_time: int
+    amr: tuple[str, ...]
+    idp: str
+    nonce: str | None
+    state_hash: str | None
+    acr: str | None
 
 
 class Decided(msgspec.Struct, frozen=True):

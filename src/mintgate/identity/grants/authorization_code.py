@@ -7,14 +7,12 @@ import hmac
 import re
 from typing import ClassVar
 
-import msgspec
-
 from mintgate.contract import lifetimes
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidGrant, InvalidRequest, UnauthorizedClient
 from mintgate.contract.identifiers import new_guid, new_hex128, new_token, token_digest
-from mintgate.contract.scopes import OFFLINE_ACCESS, PROTOCOL_SCOPES
+from mintgate.contract.scopes import OFFLINE_ACCESS, PROFILE, PROTOCOL_SCOPES
 from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
 from mintgate.identity.grants import Decided, TokenRequest, UserGrant
@@ -27,6 +25,7 @@ from mintgate.store import (
     codes,
     refresh,
     revocations,
+    userinfo_requests,
 )
 from mintgate.store.codes import StoredCode
 
@@ -79,6 +78,8 @@ class AuthorizationCode:
             refresh_token=new_token() if OFFLINE_ACCESS in code.scopes else None,
             nonce=code.nonce,
             state_hash=code.state_hash,
+            acr=code.acr,
+            id_token_claims=code.id_token_claims,
         )
         await self._redeem(code, grant, request.address)
         return Decided(grant)
@@ -86,6 +87,7 @@ class AuthorizationCode:
     async def _redeem(self, code: StoredCode, grant: UserGrant, address: str | None) -> None:
         family = self._family(code, grant) if grant.refresh_token is not None else None
         instance = self._directory.instance
+        token_expires_at = float(grant.issued_at + instance.access_token_lifetime)
 
         def work(tx: Transaction) -> StoredCode | None:
             """None when this call redeemed the code, else the code as another call left it.
@@ -103,7 +105,7 @@ class AuthorizationCode:
                 instance.id,
                 code.code_hash,
                 jti=grant.jti,
-                token_expires_at=grant.issued_at + instance.access_token_lifetime,
+                token_expires_at=token_expires_at,
                 family_id=family.id if family else None,
             )
             if not redeemed:
@@ -113,6 +115,10 @@ class AuthorizationCode:
                 return left
             if family is not None and grant.refresh_token is not None:
                 refresh.start_family(tx, instance.id, family, token_digest(grant.refresh_token))
+            if code.userinfo_claims and PROFILE not in grant.scopes:
+                userinfo_requests.add(
+                    tx, instance.id, grant.jti, code.userinfo_claims, token_expires_at
+                )
             tx.record(self._event("token.issued", grant, address))
             return None
 
@@ -152,16 +158,21 @@ class AuthorizationCode:
             if grant.application.is_public
             else lifetimes.REFRESH_TOKEN_CONFIDENTIAL  # [LIF-4]
         )
-        shared = {name: getattr(code, name) for name in ("sid", "scopes", "auth_time", "amr")}
         return refresh.Family(
             id=new_guid(),
             application_id=code.application_id,
             user_id=code.user_id,
+            sid=code.sid,
+            scopes=code.scopes,
+            auth_time=code.auth_time,
+            amr=code.amr,
             idp=code.idp,
             tid=code.tid,
+            acr=code.acr,
+            id_token_claims=code.id_token_claims,
+            userinfo_claims=code.userinfo_claims,
             created_at=float(grant.issued_at),
             expires_at=code.created_at + lifetime,
-            **msgspec.convert(shared, dict),
         )
 
     def _event(self, event: str, grant: UserGrant, address: str | None) -> AuditEvent:

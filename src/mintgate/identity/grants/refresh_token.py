@@ -12,7 +12,14 @@ from mintgate.contract.identifiers import new_hex128, new_token, token_digest
 from mintgate.contract.users import User, UserType
 from mintgate.identity.directory import Directory
 from mintgate.identity.grants import Decided, TokenRequest, UserGrant
-from mintgate.store import AuditEvent, Database, Transaction, applications, refresh
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    Transaction,
+    applications,
+    refresh,
+    userinfo_requests,
+)
 from mintgate.store.refresh import Family, StoredToken
 
 
@@ -57,6 +64,8 @@ class RefreshToken:
             idp=family.idp,
             tid=family.tid,
             refresh_token=new_token(),
+            acr=family.acr,
+            id_token_claims=family.id_token_claims,
         )
         if not await self._rotate(digest, grant, request.address):
             await self._end_family(family, application, request.address)
@@ -85,6 +94,11 @@ class RefreshToken:
                 return False  # another request was faster
             successor = token_digest(grant.refresh_token or "")
             refresh.add_successor(tx, instance.id, family.id, successor, digest)
+            if family.userinfo_claims and scopes.PROFILE not in grant.scopes:
+                expires_at = float(grant.issued_at + instance.access_token_lifetime)
+                userinfo_requests.add(
+                    tx, instance.id, grant.jti, family.userinfo_claims, expires_at
+                )
             event = "token.refreshed" if first_use else "token.refreshed_within_grace"
             tx.record(self._event(event, grant, address, tx.now))
             return True
