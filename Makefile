@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
+KILLS ?= 200
 # Passed on to pytest: make test ARGS="-k TKN-46"
 ARGS ?=
 
@@ -42,6 +43,10 @@ run: $(VENV)/.server ## Run a demo instance (PORT=8080) and print how to try it
 .PHONY: test
 test: lint ## Lint, then run every test (ARGS="-k TKN-46" for some)
 	$(BIN)/pytest -n auto $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Kill a loaded server 200 times (KILLS=200) and look for what was lost
+	MINTGATE_CHAOS_KILLS=$(KILLS) $(BIN)/pytest -q -s tests/chaos $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types and the layers between rooms

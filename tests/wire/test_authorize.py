@@ -258,9 +258,9 @@ def test_cookie_flags(shared_world: World) -> None:
     form = fields | {"login": "mira.k", "password": PASSWORD}
     form.pop("remember", None)
     answer = browser.http.post("/id/signin", data=form | {"action": "sign_in"})
-    cookies = [cookie.lower() for cookie in answer.headers.get_list("set-cookie")]
     name = f"mintgate-{shared_world.instance.id.replace('-', '')[:8]}="
-    cookie = next(cookie for cookie in cookies if cookie.startswith(name))
+    cookies = [cookie.lower() for cookie in answer.headers.get_list("set-cookie")]
+    (cookie,) = [cookie for cookie in cookies if cookie.startswith(name)]
     for flag in ("httponly", "samesite=lax", "path=/"):
         assert flag in cookie
     assert "secure" not in cookie

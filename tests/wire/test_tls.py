@@ -90,7 +90,7 @@ def sign_in(http: httpx.Client) -> httpx.Response:
 
 
 def test_https_with_a_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    """[SGN-4] `__Host-` cookies with `Secure`."""
+    """[SGN-4, SGN-6] `__Host-` cookies with `Secure`."""
     base = f"https://localhost:{(port := free_port())}"
     declare(tmp_path, base)
     files = ("--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1]))
@@ -100,11 +100,14 @@ def test_https_with_a_certificate(tmp_path: Path, certificate: tuple[Path, Path]
         httpx.Client(base_url=base, verify=context) as http,
     ):
         answer = sign_in(http)
-        cookie = answer.headers["set-cookie"]
-        assert cookie.startswith("__Host-mintgate-")
-        assert "Secure" in cookie
-        assert "Path=/" in cookie
-        assert "Domain" not in cookie
+        cookies = answer.headers.get_list("set-cookie")
+        assert len(cookies) == 2  # the session and the device [SGN-6]
+        for cookie in cookies:
+            assert cookie.startswith("__Host-mintgate-")
+            assert "Secure" in cookie
+            assert "HttpOnly" in cookie
+            assert "Path=/" in cookie
+            assert "Domain" not in cookie
         done = http.get(answer.headers["location"])
         assert done.headers["location"].startswith("https://app.example/cb?code=")
 

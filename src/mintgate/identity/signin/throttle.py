@@ -84,6 +84,5 @@ class TryNames:
         return Count(self._digest(kind, login, origin), kind, LIMITS[kind], login or None)
 
     def _digest(self, *parts: str) -> str:
-        # A lone surrogate cannot come from a form; whatever else is typed must not fail here.
-        text = "\0".join(parts).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, text, "sha256").hex()
+        # No part holds a NUL: forms with one are refused.
+        return hmac.digest(self._key, "\0".join(parts).encode(), "sha256").hex()
