@@ -18,10 +18,15 @@ SCRIPT = Path(__file__).parent / "node" / "openid_client.mjs"
     ("client_id", "secret"), [(BACKOFFICE, SECRET), (SPA, "")], ids=["Confidential", "Public"]
 )
 def test_openid_client(client_id: str, secret: str, node: str, real_time_world: World) -> None:
-    world = real_time_world
+    sign_in_with_openid_client(real_time_world, node, client_id, secret)
+
+
+def sign_in_with_openid_client(
+    world: World, node: str, client_id: str, secret: str, algorithm: str = "RS256"
+) -> None:
     with subprocess.Popen(
         [node, str(SCRIPT), world.issuer, client_id, REDIRECT],
-        env={**os.environ, "CLIENT_SECRET": secret},
+        env={**os.environ, "CLIENT_SECRET": secret, "ALGORITHM": algorithm},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mintgate.contract.identifiers import new_hex128
+from mintgate.contract.instance import Instance
 from mintgate.contract.key_life import next_activation, removal_time
 from mintgate.jose import SigningKey
 from mintgate.store import AuditEvent, Database, Transaction, keys
@@ -12,25 +13,14 @@ from mintgate.store.keys import KeyEncryptionKey
 
 
 async def keep_keys(
-    database: Database, instance_id: str, key_encryption_key: KeyEncryptionKey
+    database: Database, instance: Instance, key_encryption_key: KeyEncryptionKey
 ) -> None:
-    """Make the next key when it is due, and remove those that no live token needs."""
-    known = await database.read(lambda connection: keys.times(connection, instance_id))
-    if next_activation(known, database.clock()) is not None:
-        # Finding the primes takes long, so it is done outside of the writer's thread.
-        key = await asyncio.to_thread(SigningKey.generate, new_hex128())
+    """Make the next key when it is due, and remove those that no live token needs.
 
-        def add(tx: Transaction) -> None:
-            # Another process may have been faster: the instance's row is locked by the feed
-            # entry, and only then is looked at what is due.
-            tx.changed(instance_id, "key", key.kid)
-            active_from = next_activation(keys.times(tx.connection, instance_id), tx.now)
-            if active_from is None:
-                return
-            keys.add(tx, instance_id, key_encryption_key, key, active_from)
-            tx.record(_event(tx, instance_id, "key.added", key.kid))
-
-        await database.write(add)
+    Another setting of the instance's `signing_algorithm` makes one due at once [EXT-6]; it is
+    published before use like every other [EXT-14].
+    """
+    instance_id, algorithm = instance.id, instance.signing_algorithm.value
 
     def remove(tx: Transaction) -> None:
         known = keys.times(tx.connection, instance_id)
@@ -42,6 +32,27 @@ async def keep_keys(
 
     await database.write(remove)
 
+    known = await database.read(lambda connection: keys.times(connection, instance_id))
+    if next_activation(known, database.clock(), algorithm) is not None:
+        # Finding the primes takes long, so it is done outside of the writer's thread.
+        key = await asyncio.to_thread(SigningKey.generate, new_hex128(), algorithm)
 
-def _event(tx: Transaction, instance_id: str, event: str, kid: str) -> AuditEvent:
-    return AuditEvent(instance_id=instance_id, at=tx.now, event=event, details={"kid": kid})
+        def add(tx: Transaction) -> None:
+            # Another process may have been faster: the instance's row is locked by the feed
+            # entry, and only then is looked at what is due.
+            tx.changed(instance_id, "key", key.kid)
+            known = keys.times(tx.connection, instance_id)
+            active_from = next_activation(known, tx.now, algorithm)
+            if active_from is None:
+                return
+            keys.add(tx, instance_id, key_encryption_key, key, active_from)
+            tx.record(_event(tx, instance_id, "key.added", key.kid, algorithm))
+
+        await database.write(add)
+
+
+def _event(
+    tx: Transaction, instance_id: str, event: str, kid: str, algorithm: str | None = None
+) -> AuditEvent:
+    details = {"kid": kid} | ({"algorithm": algorithm} if algorithm else {})
+    return AuditEvent(instance_id=instance_id, at=tx.now, event=event, details=details)

@@ -34,9 +34,15 @@ class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     refresh_token: str | None = None
 
 
-def half_hash(text: str) -> str:
-    """`at_hash`, `c_hash`, `s_hash`: base64url of the left half of SHA-256 [IDT-7..9]."""
-    return base64url_encode(hashlib.sha256(text.encode()).digest()[:16]).decode()
+def half_hash(text: str, algorithm: str = "RS256") -> str:
+    """`at_hash`, `c_hash`, `s_hash`: base64url of the left half of the hash [IDT-7..9].
+
+    Args:
+        algorithm: that signs the ID token; its hash is used, which for Ed25519 is SHA-512
+            (RFC 8032 §5.1), else SHA-256.
+    """
+    hashed = (hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256)(text.encode()).digest()
+    return base64url_encode(hashed[: len(hashed) // 2]).decode()
 
 
 def service_claims(grant: ServiceGrant, instance: Instance) -> ServiceClaims:
@@ -86,7 +92,9 @@ def user_claims(grant: UserGrant, instance: Instance) -> UserClaims:
     )
 
 
-def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> IdTokenClaims:
+def id_token_claims(
+    grant: UserGrant, instance: Instance, access_token: str, algorithm: str = "RS256"
+) -> IdTokenClaims:
     """The claims of the ID token that travels with `access_token` [IDT-2..14]."""
     return IdTokenClaims(
         nbf=grant.issued_at,
@@ -95,7 +103,7 @@ def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> 
         aud=grant.application.application_uri,
         nonce=grant.nonce or UNSET,
         iat=grant.issued_at,
-        at_hash=half_hash(access_token),
+        at_hash=half_hash(access_token, algorithm),
         s_hash=grant.state_hash or UNSET,
         sid=grant.sid,
         sub=grant.user.login,
@@ -119,7 +127,7 @@ def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -
         refresh_token = grant.refresh_token
         id_token = None
         if OPENID in grant.scopes:
-            claims = id_token_claims(grant, instance, access_token)
+            claims = id_token_claims(grant, instance, access_token, key.algorithm)
             id_token = key.sign(encode(claims), ID_TOKEN_TYPE)
     return IssuedTokens(
         access_token=access_token,

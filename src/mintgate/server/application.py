@@ -163,7 +163,7 @@ class Application:
 
     async def _sweep(self, instance: InstanceApplication) -> None:
         await self.database.write(partial(_sweep, instance.instance.id))
-        await keep_keys(self.database, instance.instance.id, self._kek)
+        await keep_keys(self.database, instance.instance, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
 
     async def _flush(self, instance: InstanceApplication) -> None:

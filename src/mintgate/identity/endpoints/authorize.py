@@ -153,6 +153,7 @@ class AuthorizeEndpoint:
         """A new code; None when this interaction has given one already."""
         code, now = new_token(), self._clock()  # [AUT-44]
         session, address = signed_in.session, valid.return_address
+        algorithm = (await self._directory.signing_key()).algorithm
         stored = StoredCode(
             code_hash=token_digest(code),
             application_id=valid.application.id,
@@ -163,7 +164,7 @@ class AuthorizeEndpoint:
             scopes=granted,
             code_challenge=valid.code_challenge,
             nonce=valid.nonce,
-            state_hash=half_hash(address.state) if address.state is not None else None,
+            state_hash=half_hash(address.state, algorithm) if address.state is not None else None,
             auth_time=session.auth_time,
             amr=session.amr,
             idp=session.idp,

@@ -31,7 +31,10 @@ USERINFO_CLAIMS = (
 
 
 def metadata_of(instance: Instance) -> dict[str, Any]:
-    """The discovery document; only what this server answers [DSC-3..12]."""
+    """The discovery document; only what this server answers [DSC-3..12].
+
+    The signing algorithms are those of the keys, which the endpoint adds.
+    """
     issuer = instance.issuer
     return {
         "issuer": issuer,
@@ -47,7 +50,6 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "response_modes_supported": ["query", "fragment", "form_post"],
         "scopes_supported": [OPENID, PROFILE, READ, UPDATE, OFFLINE_ACCESS],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic",
@@ -74,11 +76,16 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
 class MetadataEndpoint:
     """`GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._document = metadata_of(instance)
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._document = metadata_of(directory.instance)
 
     async def respond(self, request: Request) -> Response:
-        return _published(request, self._document)
+        keys = await self._directory.key_set()
+        # [EXT-6] Those of every living key, as its tokens are still about; overrides DSC-9.
+        algorithms = list(dict.fromkeys(key.algorithm for key in keys))
+        document = self._document | {"id_token_signing_alg_values_supported": algorithms}
+        return _published(request, document)
 
 
 class KeySetEndpoint:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
+from mintgate.contract.instance import SigningAlgorithm
 from mintgate.contract.users import UserType
 from mintgate.server.declaration import kinds, secrets
 from mintgate.server.declaration.kinds import Kind
@@ -37,6 +38,8 @@ INSTANCE = TableShape(
         "access_token_lifetime": kinds.integer,
         "public_refresh_tokens": kinds.flag,
         "refresh_grace_seconds": kinds.integer,
+        "signing_algorithm": kinds.one_of(SigningAlgorithm),
+        "max_reference_token_days": kinds.integer,
     },
     required=("name", "database", "base_url"),
 )
