@@ -32,6 +32,7 @@ from mintgate.store import (
     DatabaseUnavailable,
     Transaction,
     applications,
+    instances,
     reference_tokens,
 )
 from mintgate.store.reference_tokens import ReferenceToken
@@ -61,7 +62,9 @@ def create(
     require_policy(application, kind, creator)
     if kind is TokenKind.SERVICE:
         require_system_user(application, system_user)
-    require_valid_input(application, scopes, expires_at, tx.now, description)
+    instance = instances.by_id(tx.connection, instance_id)
+    max_days = instance.max_reference_token_days if instance else None
+    require_valid_input(application, scopes, expires_at, tx.now, description, max_days)
     value = new_reference_token()
     personal = kind is TokenKind.PERSONAL
     token = ReferenceToken(

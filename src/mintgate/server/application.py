@@ -22,8 +22,10 @@ from mintgate.store import (
     Database,
     DatabaseUnavailable,
     Transaction,
+    application_secrets,
     housekeeping,
     instances,
+    token_reminders,
 )
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
@@ -163,6 +165,8 @@ class Application:
 
     async def _sweep(self, instance: InstanceApplication) -> None:
         await self.database.write(partial(_sweep, instance.instance.id))
+        while await self.database.write(partial(_remind_of_tokens, instance.instance.id)):
+            pass
         await keep_keys(self.database, instance.instance, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
 
@@ -191,6 +195,11 @@ class Application:
 
 def _sweep(instance_id: str, tx: Transaction) -> None:
     housekeeping.sweep(tx, instance_id, tx.now)
+    application_secrets.remind(tx, instance_id)
+
+
+def _remind_of_tokens(instance_id: str, tx: Transaction) -> bool:
+    return token_reminders.remind(tx, instance_id)
 
 
 async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:

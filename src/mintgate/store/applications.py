@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.store import codes, reference_tokens, refresh
+from mintgate.store.application_secrets import secret_times
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
 from mintgate.store.transaction import Transaction
@@ -57,6 +58,7 @@ def all_of(connection: Connection, instance_id: str) -> list[TrustedApplication]
 def add(tx: Transaction, instance_id: str, application: TrustedApplication) -> None:
     values = _columns(application)
     values["creation_time_utc"] = application.creation_time_utc or int(tx.now)  # [TAP-17]
+    values |= secret_times(application, None, tx.now)
     tx.connection.execute(insert(applications).values(**values, instance_id=instance_id))
     tx.changed(instance_id, "application", application.id)
 
@@ -65,6 +67,8 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
     """Store a changed record; disabling it ends its refresh tokens [LIF-15]."""
     values = _columns(application)
     del values["creation_time_utc"]
+    stored = by_id(tx.connection, instance_id, application.id)
+    values |= secret_times(application, stored, tx.now)
     statement = update(applications).where(_of(instance_id, application.id)).values(**values)
     tx.connection.execute(statement)
     if not application.is_enabled:

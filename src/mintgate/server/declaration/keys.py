@@ -68,6 +68,10 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "ClientType": kinds.one_of(ClientType),
             "ApplicationSecret": secrets.secret(environment, secrets.problem_of_secret),
             "ApplicationSecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "ApplicationSecretEndUtc": kinds.end,
+            "SecondSecret": secrets.secret(environment, secrets.problem_of_secret),
+            "SecondSecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "SecondSecretEndUtc": kinds.end,
             "ImpersonateLoginUrl": kinds.optional_text(500),
             "ImpersonateLogoutUrl": kinds.optional_text(500),
             "ImpersonateAsInternalUserAllowed": kinds.flag,
@@ -83,7 +87,10 @@ def application(environment: Mapping[str, str]) -> TableShape:
         },
         required=("ApplicationUri", "Name"),
         aliases={"AccessTokens": "ReferenceTokens"},  # [TAP-15, DIF-13]
-        exclusive=(("ApplicationSecret", "ApplicationSecretHash"),),
+        exclusive=(
+            ("ApplicationSecret", "ApplicationSecretHash"),
+            ("SecondSecret", "SecondSecretHash"),
+        ),
     )
 
 
