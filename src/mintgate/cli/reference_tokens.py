@@ -212,7 +212,8 @@ def _create(
         if application.system_user is not None:
             system_user = users.by_id(tx.connection, instance_id, application.system_user)
         days = min(365, writing.instance.max_reference_token_days or 365)  # [REF-18, EXT-9]
-        end = until.replace(tzinfo=UTC) if until else datetime.now(UTC) + timedelta(days=days)
+        today = datetime.fromtimestamp(tx.now, UTC)
+        end = until.replace(tzinfo=UTC) if until else today + timedelta(days=days)
         try:
             value, token = references.create(
                 tx,

@@ -167,7 +167,7 @@ class Application:
         await self.database.write(partial(_sweep, instance.instance.id))
         while await self.database.write(partial(_remind_of_tokens, instance.instance.id)):
             pass
-        await keep_keys(self.database, instance.instance, self._kek)
+        await keep_keys(self.database, instance.instance.id, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
 
     async def _flush(self, instance: InstanceApplication) -> None:
