@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceN
 from mintgate.cli.secret_input import read_secret
 from mintgate.contract.errors import Refusal
 from mintgate.contract.reference_tokens import TokenKind
-from mintgate.contract.reminders import SOON, days_left
+from mintgate.contract.reminders import DAY, SOON, days_left
 from mintgate.contract.users import User, UserType
 
 if TYPE_CHECKING:
@@ -212,8 +212,7 @@ def _create(
         if application.system_user is not None:
             system_user = users.by_id(tx.connection, instance_id, application.system_user)
         days = min(365, writing.instance.max_reference_token_days or 365)  # [REF-18, EXT-9]
-        today = datetime.fromtimestamp(tx.now, UTC)
-        end = until.replace(tzinfo=UTC) if until else today + timedelta(days=days)
+        end = until.replace(tzinfo=UTC).timestamp() if until else tx.now + days * DAY
         try:
             value, token = references.create(
                 tx,
@@ -223,7 +222,7 @@ def _create(
                 creator=creator(tx.connection, instance_id),
                 system_user=system_user,
                 scopes=tuple(scope.split()),
-                expires_at=end.timestamp(),
+                expires_at=end,
                 description=description,
             )
         except Refusal as refusal:

@@ -98,7 +98,7 @@ class Directory:
         self._own: dict[str, SigningKey] = {}
         self._own_times: list[KeyTimes] = []
         # A key that another process made a moment ago may sign before the feed tells of it.
-        self._look_again = Coalesced(self._reload, LOOK_AGAIN_SECONDS, monotonic)
+        self._look_again = Coalesced(self._reload_keys, LOOK_AGAIN_SECONDS, monotonic)
         self._revoked: Revoked = {}
         self._origins: frozenset[str] | None = None
         # Counts changes: a copy that was read before a change must not be kept after it.
@@ -293,16 +293,31 @@ class Directory:
             generation = self._generation
             loaded_keys, revoked = await self._database.read(self._rows)
             if generation == self._generation:
-                self._keys, self._revoked, self._must_reload = loaded_keys, revoked, False
-                own = [stored for stored in loaded_keys if stored.key is not None]
-                self._own_times = [stored.times for stored in own]
-                self._own = {s.key.kid: s.key for s in own if s.key is not None}
+                self._revoked, self._must_reload = revoked, False
+                self._take(loaded_keys)
                 return
+
+    async def _reload_keys(self) -> None:
+        """Read keys alone; all, when something changed meanwhile."""
+        generation = self._generation
+        loaded = await self._database.read(self._key_rows)
+        if generation == self._generation:
+            self._take(loaded)
+        else:
+            await self._reload()
+
+    def _take(self, loaded: list[StoredKey]) -> None:
+        self._keys = loaded
+        self._own = {s.key.kid: s.key for s in loaded if s.key is not None}
+        self._own_times = [s.times for s in loaded if s.key is not None]
+
+    def _key_rows(self, connection: Connection) -> list[StoredKey]:
+        return keys.usable(connection, self.instance.id, self._kek, self._own)
 
     def _rows(self, connection: Connection) -> tuple[list[StoredKey], Revoked]:
         instance_id = self.instance.id
         return (
-            keys.usable(connection, instance_id, self._kek, self._own),
+            self._key_rows(connection),
             revocations.live(connection, instance_id, self._clock()),
         )
 

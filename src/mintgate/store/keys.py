@@ -20,6 +20,7 @@ from mintgate.store.transaction import Transaction
 
 __all__ = ["KEY_VARIABLE", "KeyEncryptionKey", "KeyEncryptionProblem"]
 _log = logging.getLogger(__name__)
+_told: set[str] = set()
 
 
 class OpenedKey(NamedTuple):
@@ -135,23 +136,25 @@ def usable(
     found = []
     for row in _living(connection, instance_id):
         key = known.get(row.kid)
-        public = key.public if key is not None else None
-        if key is None:
-            try:
-                key = _opened(row, kek)
-                public = key.public
-            except KeyEncryptionProblem as problem:
-                public = KeySet.from_json(msgspec.json.encode({"keys": [row.public_jwk]})).get(
-                    row.kid
-                )
-                _log.error(
-                    "this process cannot sign with key %s: %s. Restart it with that one",
-                    row.kid,
-                    problem,
-                )
-        if public is not None:
-            found.append(StoredKey(key, _times(row), public))
+        try:
+            key = key or _opened(row, kek)
+            public = key.public
+        except KeyEncryptionProblem as problem:
+            _tell(row.kid, problem)
+            published = KeySet.from_json(msgspec.json.encode({"keys": [row.public_jwk]}))
+            if (only := published.get(row.kid)) is None:
+                raise
+            public = only
+        found.append(StoredKey(key, _times(row), public))
     return found
+
+
+def _tell(kid: str, problem: KeyEncryptionProblem) -> None:
+    if kid not in _told:  # keys are loaded often
+        _told.add(kid)
+        _log.error(
+            "this process cannot sign with key %s: %s. Restart it with that one", kid, problem
+        )
 
 
 def _living(connection: Connection, instance_id: str) -> list[Row[Any]]:
