@@ -42,11 +42,27 @@ def answer_to(response: httpx.Response) -> dict[str, str]:
 def test_openid_client(
     client_id: str, response_type: str, mode: str, pkce: str, node: str, real_time_world: World
 ) -> None:
-    world = real_time_world
+    sign_in_with_openid_client(real_time_world, node, client_id, response_type, mode, pkce)
+
+
+def sign_in_with_openid_client(
+    world: World,
+    node: str,
+    client_id: str,
+    response_type: str = "code",
+    mode: str = "",
+    pkce: str = "pkce",
+    *,
+    algorithm: str = "RS256",
+) -> None:
     arguments = [world.issuer, client_id, REDIRECT, response_type, mode, pkce]
     with subprocess.Popen(
         [node, str(SCRIPT), *arguments],
-        env={**os.environ, "CLIENT_SECRET": SECRET if client_id == BACKOFFICE else ""},
+        env={
+            **os.environ,
+            "CLIENT_SECRET": SECRET if client_id == BACKOFFICE else "",
+            "ALGORITHM": algorithm,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -75,7 +75,10 @@ def update(tx: Transaction, change: Change) -> None:
     instance_id, key = change.instance_id, change.key
     if change.entity_set.name == APPLICATIONS:
         stored_application = applications.by_id(tx.connection, instance_id, key)
-        application = _built(TrustedApplication, change, _values(stored_application))
+        fields = _values(stored_application)
+        if "ApplicationSecretHash" in change.values:
+            fields["application_secret_end_utc"] = None  # that was the end of the one before
+        application = _built(TrustedApplication, change, fields)
         _check_application(tx.connection, instance_id, application)
         _store(applications.change, tx, instance_id, application)
         _record(tx, change, "application.changed")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
-from mintgate.cli import application_add, common, records
+from mintgate.cli import application_add, application_secrets, common, records
 from mintgate.cli.application_options import Generate, SecretEnv, SecretStdin, Uri
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret, show_if_generated
@@ -20,6 +20,7 @@ app_commands = typer.Typer(
     no_args_is_help=True,
 )
 app_commands.command("add")(application_add.add)
+app_commands.add_typer(application_secrets.secret_commands, name="secret")
 
 
 @app_commands.command("list")
@@ -105,12 +106,23 @@ def set_secret(
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     instance_name: InstanceName = None,
 ) -> None:
-    """Give an application another secret; access tokens already issued stay valid."""
+    """Give an application another secret; access tokens already issued stay valid.
+
+    What it had before ends at once; to let both work for a while: mintgate app secret rotate.
+    """
     secret = read_secret(
         "secret", from_stdin=secret_stdin, environment_name=secret_env, generate=generate
     )
     hashed = secret_hash(secret.text)
-    _change(uri, database_url, instance_name, application_secret_hash=hashed)
+    _change(
+        uri,
+        database_url,
+        instance_name,
+        application_secret_hash=hashed,
+        application_secret_end_utc=None,
+        second_secret_hash=None,
+        second_secret_end_utc=None,
+    )
     typer.echo(f"The secret of {uri} is changed.", err=True)
     show_if_generated(secret)
 
@@ -128,7 +140,7 @@ def remove(
     if not yes:
         typer.confirm(f"Remove {uri} and end its tokens?", abort=True, err=True)
     with records.writing(database_url, instance_name) as writing:
-        writing.carry_out(ApplicationChange(_stored(writing, uri), None))
+        writing.carry_out(ApplicationChange(application_secrets.stored(writing, uri), None))
     typer.echo(f"Removed {uri}.", err=True)
 
 
@@ -137,7 +149,7 @@ def _change(uri: str, database_url: str, instance_name: str | None, **attributes
     from mintgate.store import users
 
     with records.writing(database_url, instance_name) as writing:
-        before = _stored(writing, uri)
+        before = application_secrets.stored(writing, uri)
         after = replace(before, **attributes)
         user = users.by_id(writing.tx.connection, writing.instance.id, before.system_user or "")
         if "application_secret_hash" in attributes:
@@ -145,17 +157,6 @@ def _change(uri: str, database_url: str, instance_name: str | None, **attributes
             records.refuse_if(problems, f"{uri} was not changed")
         if after != before:
             writing.carry_out(ApplicationChange(before, after))
-
-
-def _stored(writing: records.Writing, uri: str) -> TrustedApplication:
-    from mintgate.store import applications
-
-    connection, instance_id = writing.tx.connection, writing.instance.id
-    found = applications.by_uri(connection, instance_id, uri)
-    if found is None:
-        known = [a.application_uri for a in applications.all_of(connection, instance_id)]
-        records.not_found("application", uri, known, "app list")
-    return found
 
 
 def _all(
@@ -175,9 +176,13 @@ def _all(
 def _told(application: TrustedApplication, logins: Mapping[str, str]) -> dict[str, object]:
     """The attributes by ERP.net's names, without the secret."""
     from mintgate.server.declaration import attributes_of, text_of
+    from mintgate.server.declaration.differences import SECRET_TIMES
 
     told = attributes_of(application)
     told["HasSecret"] = told.pop("ApplicationSecretHash") is not None
+    told["HasSecondSecret"] = told.pop("SecondSecretHash") is not None
+    for attribute in SECRET_TIMES:
+        told[attribute] = text_of(attribute, told[attribute])
     told["SystemUser"] = logins.get(application.system_user or "")
     told["CreationTimeUtc"] = text_of("CreationTimeUtc", told["CreationTimeUtc"])
     return told

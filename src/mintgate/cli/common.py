@@ -35,7 +35,9 @@ KeyFile = Annotated[
         envvar="MINTGATE_KEY_FILE",
         metavar="PATH",
         help="File with the key that seals the signing keys; by default mintgate.key beside the "
-        "SQLite file. MINTGATE_KEY_ENCRYPTION_KEY, when set, is used instead of a file.",
+        "SQLite file. MINTGATE_KEY_ENCRYPTION_KEY, when set, is used instead of a file. "
+        "MINTGATE_KEY_ENCRYPTION_KEY_PREVIOUS or MINTGATE_KEY_FILE_PREVIOUS opens what an "
+        "earlier key sealed.",
         show_default=False,
     ),
 ]
@@ -132,12 +134,28 @@ def key_encryption_key(
     Raises:
         KeyEncryptionProblem: it is missing or malformed; the message says what to do.
     """
-    from mintgate.store.keys import KEY_VARIABLE, KeyEncryptionKey
+    from mintgate.store.key_encryption import (
+        KEY_VARIABLE,
+        PREVIOUS_FILE_VARIABLE,
+        PREVIOUS_KEY_VARIABLE,
+        KeyEncryptionKey,
+    )
 
+    # While the key is being changed, the one before opens what it sealed.
+    previous = [
+        KeyEncryptionKey.from_text(text)
+        for text in os.environ.get(PREVIOUS_KEY_VARIABLE, "").split()
+    ]
+    file = os.environ.get(PREVIOUS_FILE_VARIABLE)
+    if file:
+        previous.append(KeyEncryptionKey.from_file(Path(file), create=False))
     text = os.environ.get(KEY_VARIABLE)
     if text:
-        return KeyEncryptionKey.from_text(text)
-    return KeyEncryptionKey.from_file(key_file or default_key_file(database_url), create=create)
+        current = KeyEncryptionKey.from_text(text)
+    else:
+        path = key_file or default_key_file(database_url)
+        current = KeyEncryptionKey.from_file(path, create=create)
+    return current.opening_also(*previous)
 
 
 def default_key_file(database_url: str) -> Path:

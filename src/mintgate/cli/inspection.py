@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mintgate.cli import common
-from mintgate.jose import CompactToken, MalformedToken, parse_compact
+from mintgate.jose import ALGORITHMS, CompactToken, MalformedToken, parse_compact
 from mintgate.verify import CheckOutcome, KeysUnavailable, Verifier
 
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
@@ -61,7 +61,7 @@ def _outcomes(
     token: str, issuer: str, audience: str, scopes: Sequence[str], database: str | None
 ) -> list[CheckOutcome]:
     try:
-        return Verifier(issuer, database).explain(token, audience, scopes)
+        return Verifier(issuer, database, algorithms=ALGORITHMS).explain(token, audience, scopes)
     except KeysUnavailable as error:
         common.fail(f"{error}; is it running, and is --issuer right?")
     except ValueError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ import typer
 from mintgate.cli import common, records
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName, KeyFile
 from mintgate.contract.key_life import (
+    KNOWN_EVERYWHERE,
     PUBLISHED_BEFORE_USE,
     active_key,
     removal_time,
@@ -17,7 +20,7 @@ from mintgate.contract.key_life import (
 )
 
 key_commands = typer.Typer(
-    help="Signing keys: list, rotate, declare compromised.", no_args_is_help=True
+    help="Signing keys: list, rotate, declare compromised, re-encrypt.", no_args_is_help=True
 )
 
 
@@ -36,16 +39,22 @@ def list_keys(
         found = database.read_now(lambda connection: keys.times(connection, instance.id))
     now = database.clock()
     rows = [
-        (key.kid, state_of(key, found, now), key.active_from, removal_time(key, found))
+        (
+            key.kid,
+            key.algorithm,
+            state_of(key, found, now),
+            key.active_from,
+            removal_time(key, found),
+        )
         for key in found
     ]
     if as_json:
-        names = ("kid", "state", "active_from", "removed_after")
+        names = ("kid", "algorithm", "state", "active_from", "removed_after")
         records.print_json([dict(zip(names, row, strict=True)) for row in rows])
         return
     records.print_table(
-        ("Kid", "State", "Signs from", "Removed after"),
-        [(kid, state, _time(start), _time(end) if end else "") for kid, state, start, end in rows],
+        ("Kid", "Algorithm", "State", "Signs from", "Removed after"),
+        [(*row[:3], _time(row[3]), _time(row[4]) if row[4] else "") for row in rows],
         "There are no keys.",
     )
 
@@ -56,24 +65,30 @@ def rotate(
         bool,
         typer.Option(
             "--at-once",
-            help="Sign with it now instead of in 24 hours; verifiers fetch it when they see it.",
+            help="Sign with it in two seconds, when every server knows it, instead of in 24 hours; "
+            "verifiers fetch it when they see it.",
         ),
     ] = False,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     key_file: KeyFile = None,
     instance_name: InstanceName = None,
 ) -> None:
-    """Make a new key, publish it now, and sign with it from tomorrow on."""
+    """Make a new key, publish it now, and sign with it from tomorrow on.
+
+    It is for the instance's `signing_algorithm`.
+    """
     from mintgate.contract.identifiers import new_hex128
     from mintgate.jose import SigningKey
     from mintgate.store import AuditEvent, keys
 
-    key = SigningKey.generate(new_hex128())
+    database = common.open_database(database_url, must_exist=True)
+    algorithm = common.the_instance(database, instance_name).signing_algorithm.value
+    database.close()
+    key = SigningKey.generate(new_hex128(), algorithm)  # takes long, so before the write lock
     with records.writing(database_url, instance_name) as writing:
         tx, instance_id = writing.tx, writing.instance.id
         kek = common.key_encryption_key(database_url, key_file, create=False)
-        keys.all_of(tx.connection, instance_id, kek)  # a wrong key shows here
-        active_from = tx.now if at_once else tx.now + PUBLISHED_BEFORE_USE
+        active_from = tx.now + (KNOWN_EVERYWHERE if at_once else PUBLISHED_BEFORE_USE)
         keys.add(tx, instance_id, kek, key, active_from)
         tx.record(
             AuditEvent(
@@ -81,7 +96,11 @@ def rotate(
                 at=tx.now,
                 event="key.added",
                 actor=common.actor(),
-                details={"kid": key.kid, "active_from": active_from},
+                details={
+                    "kid": key.kid,
+                    "algorithm": key.algorithm,
+                    "active_from": active_from,
+                },
             )
         )
     typer.echo(f"Key {key.kid} is published now and signs from {_time(active_from)}.")
@@ -117,9 +136,65 @@ def compromised(
         )
         if active is not None and active.kid == kid:
             kek = common.key_encryption_key(database_url, key_file, create=False)
-            successor = keys.create(tx, instance_id, kek)
+            algorithm = writing.instance.signing_algorithm.value
+            successor = keys.create(tx, instance_id, kek, algorithm)
             typer.echo(f"Key {successor.kid} signs from now on.")
     typer.echo(f"Key {kid} has ended; tokens that it signed are refused.")
+
+
+@key_commands.command("re-encrypt")
+def re_encrypt(
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--new-key-file",
+            metavar="PATH",
+            help="File with the new key; it is made when it is not there. "
+            "MINTGATE_KEY_ENCRYPTION_KEY_NEW, when set, is used instead.",
+            show_default=False,
+        ),
+    ] = None,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    key_file: KeyFile = None,
+) -> None:
+    """Change the key-encryption key: seal everything with a new one, in one transaction.
+
+    Without a new key, everything is sealed with the current one that a previous one
+    (MINTGATE_KEY_ENCRYPTION_KEY_PREVIOUS) has sealed. To change it while servers run: restart
+    each with the new key and the old one as previous, run this, then restart without the old one.
+    """
+    from mintgate.store import AuditEvent, instances, sealing
+    from mintgate.store.key_encryption import NEW_KEY_VARIABLE, KeyEncryptionKey
+
+    database = common.open_database(database_url, must_exist=True)
+    with common.refusals():
+        kek = common.key_encryption_key(database_url, key_file, create=False)
+        text = os.environ.get(NEW_KEY_VARIABLE)
+        new = None
+        if text:
+            new = KeyEncryptionKey.from_text(text)
+        elif new_key_file is not None:
+            new = KeyEncryptionKey.from_file(new_key_file, create=True)
+        if new is not None:
+            kek = new.opening_also(kek)
+        with database.begin() as tx:
+            count = sealing.reseal(tx, kek)
+            for instance in instances.all_of(tx.connection) if count else []:
+                tx.record(
+                    AuditEvent(
+                        instance_id=instance.id,
+                        at=tx.now,
+                        event="key.re_encrypted",
+                        actor=common.actor(),
+                        details={"sealed": count},
+                    )
+                )
+    if not count:
+        typer.echo("Nothing to do: everything is sealed with this key already.")
+        return
+    typer.echo(f"Sealed {count} with the new key. Keep the old one with backups made until now.")
+    if new is not None:
+        typer.echo("Start servers and commands with the new key from now on (--key-file).")
 
 
 def _time(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +13,7 @@ from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceN
 from mintgate.cli.secret_input import read_secret
 from mintgate.contract.errors import Refusal
 from mintgate.contract.reference_tokens import TokenKind
+from mintgate.contract.reminders import DAY, SOON, days_left
 from mintgate.contract.users import User, UserType
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Until = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-        help="When it ends (UTC); by default in one year.",
+        help="When it ends (UTC); by default in one year, or at the instance's limit.",
         show_default=False,
     ),
 ]
@@ -210,7 +211,8 @@ def _create(
         system_user = None
         if application.system_user is not None:
             system_user = users.by_id(tx.connection, instance_id, application.system_user)
-        end = until.replace(tzinfo=UTC) if until else datetime.now(UTC) + timedelta(days=365)
+        days = min(365, writing.instance.max_reference_token_days or 365)  # [REF-18, EXT-9]
+        end = until.replace(tzinfo=UTC).timestamp() if until else tx.now + days * DAY
         try:
             value, token = references.create(
                 tx,
@@ -220,7 +222,7 @@ def _create(
                 creator=creator(tx.connection, instance_id),
                 system_user=system_user,
                 scopes=tuple(scope.split()),
-                expires_at=end.timestamp(),
+                expires_at=end,
                 description=description,
             )
         except Refusal as refusal:
@@ -272,12 +274,23 @@ def _show(
                 token.created_by,
                 _day(token.expires_at),
                 _day(token.last_used_at) if token.last_used_at else "never used",
-                "revoked" if token.revoked_at else "live" if token.is_live(now) else "ended",
+                _state(token, now),
             )
             for token in found
         ],
         "There are no reference tokens yet.",
     )
+
+
+def _state(token: ReferenceToken, now: float) -> str:
+    if token.revoked_at:
+        return "revoked"
+    if not token.is_live(now):
+        return "ended"
+    if token.expires_at - now > SOON:
+        return "live"
+    days = days_left(token.expires_at, now)
+    return "ends today" if days == 0 else f"ends in {days} day{'s' if days > 1 else ''}"
 
 
 def _day(seconds: float) -> str:

@@ -40,6 +40,13 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     is_enabled: bool = True
     client_type: ClientType = ClientType.CONFIDENTIAL
     application_secret_hash: str | None = None
+    application_secret_made_utc: int | None = None
+    application_secret_end_utc: int | None = None
+    """[EXT-10] Unix seconds, from when the secret is not accepted any more."""
+    second_secret_hash: str | None = None
+    """[EXT-10] Accepted beside the first, so that a secret can be changed without a gap."""
+    second_secret_made_utc: int | None = None
+    second_secret_end_utc: int | None = None
     impersonate_login_url: str | None = None
     impersonate_logout_url: str | None = None
     impersonate_as_internal_user_allowed: bool = False
@@ -64,6 +71,14 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     def is_public(self) -> bool:
         return self.client_type is ClientType.PUBLIC
 
+    def live_secret_hashes(self, now: float) -> tuple[str | None, str | None]:
+        """What a secret is compared with at `now` (Unix seconds): the first and the second."""
+        first, second = self.application_secret_hash, self.second_secret_hash
+        return (
+            None if _has_ended(self.application_secret_end_utc, now) else first,
+            None if _has_ended(self.second_secret_end_utc, now) else second,
+        )
+
     def allows_sign_in_of(self, user_type: UserType) -> bool:
         """The type gate of the code flow [USR-20]."""
         if user_type is UserType.INTERNAL:
@@ -79,6 +94,10 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     def allows_logout_redirect_to(self, uri: str) -> bool:
         """Whether `uri` is on the logout list, which the login list never widens [TAP-24]."""
         return redirects.is_registered(uri, self.impersonate_logout_url, public=self.is_public)
+
+
+def _has_ended(end: int | None, now: float) -> bool:
+    return end is not None and end <= now
 
 
 def problems_of(
@@ -138,18 +157,26 @@ def _problems_of_name(application: TrustedApplication) -> list[tuple[str, str]]:
 
 
 def _problems_of_secret(application: TrustedApplication) -> list[tuple[str, str]]:
-    stored = application.application_secret_hash
-    if stored is None:
-        return []
-    if application.is_public:
-        return [("ApplicationSecretHash", "a Public application has no secret [TAP-6]")]
+    found = []
+    for attribute, stored in (
+        ("ApplicationSecretHash", application.application_secret_hash),
+        ("SecondSecretHash", application.second_secret_hash),
+    ):
+        if stored is None:
+            continue
+        if application.is_public:
+            found.append((attribute, "a Public application has no secret [TAP-6]"))
+        elif not _is_digest(stored):
+            sentence = "must be the base64 of a SHA-256, 44 characters [TAP-6]"
+            found.append((attribute, sentence))
+    return found
+
+
+def _is_digest(text: str) -> bool:
     try:
-        is_digest = len(b64decode(stored, validate=True)) == 32
+        return len(b64decode(text, validate=True)) == 32
     except (Base64Error, ValueError):
-        is_digest = False
-    if is_digest:
-        return []
-    return [("ApplicationSecretHash", "must be the base64 of a SHA-256, 44 characters [TAP-6]")]
+        return False
 
 
 def _problems_of_urls(application: TrustedApplication) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,15 @@ DOMAIN_API_PATH = "/api"
 ODATA_ROOT_PATH = "/api/domain/odata/"
 
 
+class SigningAlgorithm(enum.StrEnum):
+    """What the next signing key is made for [EXT-6]; the names are those of token headers."""
+
+    RS256 = "RS256"
+    PS256 = "PS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """The row that decides issuer and audiences; never a header of a request [DSC-2].
 
@@ -30,6 +40,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         access_token_lifetime: seconds [LIF-1].
         public_refresh_tokens: whether Public applications get refresh tokens [LIF-5].
         refresh_grace_seconds: see [EXT-4]; 0 is off.
+        signing_algorithm: of the keys that are made from now on [EXT-6].
+        max_reference_token_days: how long a reference token may live at most [EXT-9].
     """
 
     id: str
@@ -40,6 +52,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     access_token_lifetime: int = lifetimes.ACCESS_TOKEN
     public_refresh_tokens: bool = True
     refresh_grace_seconds: int = 0
+    signing_algorithm: SigningAlgorithm = SigningAlgorithm.RS256
+    max_reference_token_days: int | None = None
 
     @property
     def issuer(self) -> str:
@@ -78,8 +92,9 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
         ("licences", instance.licences, 0, 1_000_000),
         ("access_token_lifetime", instance.access_token_lifetime, 60, 86_400),
         ("refresh_grace_seconds", instance.refresh_grace_seconds, 0, 300),
+        ("max_reference_token_days", instance.max_reference_token_days, 1, 36_500),
     ):
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             found.append((key, f"must be between {low} and {high}"))
     return found
 

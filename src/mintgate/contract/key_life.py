@@ -11,6 +11,8 @@ ROTATION_SECONDS = 90 * 24 * 3600.0
 """A new key this long after the last one."""
 PUBLISHED_BEFORE_USE = 24 * 3600.0
 """So that every verifier has fetched it before the first token that it signs."""
+KNOWN_EVERYWHERE = 2.0
+"""Every server knows a new key within one second [TOP-13]; earlier no token may name it."""
 LONGEST_TOKEN = 24 * 3600.0
 """The upper bound of an access token's lifetime: how long a superseded key may be needed."""
 
@@ -18,11 +20,15 @@ KeyState = Literal["next", "active", "superseded", "ended"]
 
 
 class KeyTimes(msgspec.Struct, frozen=True):
-    """`active_from` is when it begins to sign; `ended_at` when it was declared compromised."""
+    """`active_from` is when it begins to sign; `ended_at` when it was declared compromised.
+
+    A key is for one `algorithm` (RFC 8725 §3.1).
+    """
 
     kid: str
     active_from: float
     ended_at: float | None = None
+    algorithm: str = "RS256"
 
 
 def active_key(keys: Sequence[KeyTimes], now: float) -> KeyTimes | None:
@@ -54,12 +60,22 @@ def removal_time(key: KeyTimes, keys: Sequence[KeyTimes]) -> float | None:
     return min(later) + LONGEST_TOKEN if later else None
 
 
-def next_activation(keys: Sequence[KeyTimes], now: float) -> float | None:
-    """When a key that should be made now begins to sign; None when none is due yet."""
+def next_activation(keys: Sequence[KeyTimes], now: float, algorithm: str = "RS256") -> float | None:
+    """When a key that should be made now begins to sign; None when none is due yet.
+
+    Args:
+        algorithm: what the instance is set to; a key for another one gets a successor [EXT-6].
+    """
     living = [key for key in keys if key.ended_at is None]
     if not living:
         return now
-    newest = max(key.active_from for key in living)
-    if newest > now or now < newest + ROTATION_SECONDS - PUBLISHED_BEFORE_USE:
+    newest = max(living, key=lambda key: (key.active_from, key.kid))
+    if newest.algorithm != algorithm:
+        # After the newest, so that it takes over for good; published before use all the same.
+        return max(newest.active_from + 1, now + PUBLISHED_BEFORE_USE)
+    if (
+        newest.active_from > now
+        or now < newest.active_from + ROTATION_SECONDS - PUBLISHED_BEFORE_USE
+    ):
         return None
-    return max(newest + ROTATION_SECONDS, now + PUBLISHED_BEFORE_USE)
+    return max(newest.active_from + ROTATION_SECONDS, now + PUBLISHED_BEFORE_USE)

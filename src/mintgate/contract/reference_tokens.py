@@ -77,11 +77,13 @@ def require_valid_input(
     expires_at: float,
     now: float,
     description: str | None,
+    max_days: int | None = None,
 ) -> None:
-    """Scopes, expiry and description of a new token [REF-16..18].
+    """Scopes, expiry and description of a new token [REF-16..18, EXT-9].
 
     Args:
         expires_at: Unix seconds.
+        max_days: the instance's longest life of a token; None is no limit.
 
     Raises:
         CreationInvalid: with what is allowed.
@@ -92,5 +94,9 @@ def require_valid_input(
         raise CreationInvalid(f"Choose at least one scope; the application allows: {shown}.")
     if expires_at <= now:
         raise CreationInvalid("The expiry must be in the future.")
+    if max_days is not None and expires_at > now + max_days * 24 * 3600:
+        raise CreationInvalid(
+            f"The expiry must be at most {max_days} days ahead, which is this instance's limit."
+        )
     if description is not None and len(description) > MAX_DESCRIPTION:
         raise CreationInvalid(f"The description has at most {MAX_DESCRIPTION} characters.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
+from hmac import compare_digest
 from urllib.parse import unquote_plus
 
 import msgspec
 
 from mintgate.contract.applications import ClientType, TrustedApplication
 from mintgate.contract.errors import InvalidClient, InvalidRequest, UnauthorizedClient
-from mintgate.contract.identifiers import secret_hash, secret_matches
+from mintgate.contract.identifiers import secret_hash
 from mintgate.identity.directory import Directory
 
 CLIENT_CREDENTIALS = "client_credentials"
@@ -76,7 +77,7 @@ async def _authenticate_pair(
     application = await directory.application(client_id)
     basic = presented.basic
     if application is None or not application.is_enabled:
-        secret_matches(secret or "", _NOBODYS_HASH)  # the same work as for a known client
+        _matches(secret or "", None, None)  # the same work as for a known client
         cause = "unknown" if application is None else "disabled"
         raise InvalidClient(cause=f"the application {client_id[:254]!r} is {cause}", basic=basic)
     if application.client_type is ClientType.NONE:
@@ -89,11 +90,25 @@ async def _authenticate_pair(
         if grant_type == CLIENT_CREDENTIALS:
             raise InvalidRequest("The parameter client_secret is missing.")  # [TKN-36]
         raise InvalidClient(cause="no secret was sent", basic=basic)  # [TKN-37]
-    stored = application.application_secret_hash
-    if not secret_matches(secret, stored or _NOBODYS_HASH) or stored is None:
-        cause = "the application has no secret" if stored is None else "wrong secret"
-        raise InvalidClient(cause=cause, basic=basic)
+    if not _matches(secret, *application.live_secret_hashes(directory.now())):
+        raise InvalidClient(cause=_cause(application, secret), basic=basic)
     return application
+
+
+def _matches(secret: str, first: str | None, second: str | None) -> bool:
+    """Whether it is one of the live secrets; both are compared, always [EXT-10]."""
+    given = secret_hash(secret)
+    is_first = compare_digest(given, first or _NOBODYS_HASH) and first is not None
+    is_second = compare_digest(given, second or _NOBODYS_HASH) and second is not None
+    return is_first or is_second
+
+
+def _cause(application: TrustedApplication, secret: str) -> str:
+    """For the audit log: an ended secret that is still in use somewhere is worth knowing of."""
+    first, second = application.application_secret_hash, application.second_secret_hash
+    if first is None and second is None:
+        return "the application has no secret"
+    return "the secret has ended" if _matches(secret, first, second) else "wrong secret"
 
 
 def _from_basic(authorization: str) -> PresentedClient:

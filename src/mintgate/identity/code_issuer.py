@@ -44,7 +44,7 @@ class CodeIssuer:
         code, now = new_token(), self._clock()  # [AUT-44]
         # The key first, and signed before the commit: nothing may fail between it and the answer.
         key = await self._directory.signing_key()
-        stored = _stored(code, valid, signed_in, granted, now)
+        stored = _stored(code, valid, signed_in, granted, now, key.algorithm)
         answer = {"code": code}
         if valid.with_id_token:
             grant = _front_channel_grant(code, stored, valid, signed_in)
@@ -88,6 +88,7 @@ def _stored(
     signed_in: SignedIn,
     granted: tuple[str, ...],
     now: float,
+    algorithm: str,
 ) -> StoredCode:
     session, address, wanted = signed_in.session, valid.return_address, valid.claims
     # [EXT-2] Where people are asked, they have agreed to what `profile` stands for, or they have
@@ -103,7 +104,7 @@ def _stored(
         scopes=granted,
         code_challenge=valid.code_challenge,
         nonce=valid.nonce,
-        state_hash=half_hash(address.state) if address.state is not None else None,
+        state_hash=half_hash(address.state, algorithm) if address.state is not None else None,
         auth_time=session.auth_time,
         amr=session.amr,
         idp=session.idp,

@@ -17,9 +17,10 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.contract.instance import Instance
-from mintgate.contract.key_life import active_key
+from mintgate.contract.key_life import KeyTimes, active_key
 from mintgate.contract.redirects import origin_of, registered_uris
 from mintgate.contract.users import User
+from mintgate.identity.coalesced import Coalesced
 from mintgate.jose import KeySet, PublicKey, SigningKey
 from mintgate.store import (
     Change,
@@ -36,6 +37,8 @@ from mintgate.verify.state import StateUnavailable, TokenState, UserState
 V = TypeVar("V")
 MAX_ENTRIES = 10_000
 MAX_AGE_SECONDS = 300.0
+LOOK_AGAIN_SECONDS = 0.1
+"""Between two looks for an unknown `kid`: forged tokens cost at most ten small reads a second."""
 Revoked = dict[str, float]
 ELSEWHERE = frozenset({"reference", "sid"})
 """Kinds of changes that others keep copies of."""
@@ -94,6 +97,10 @@ class Directory:
         self._applications: _Copies[TrustedApplication] = _Copies(monotonic)
         self._users: _Copies[User] = _Copies(monotonic)
         self._keys: list[StoredKey] = []
+        self._own: dict[str, SigningKey] = {}
+        self._own_times: list[KeyTimes] = []
+        # A key that another process made a moment ago may sign before the feed tells of it.
+        self._look_again = Coalesced(self._reload_keys, LOOK_AGAIN_SECONDS, monotonic)
         self._revoked: Revoked = {}
         self._not_before: dict[str, int] = {}
         self._origins: frozenset[str] | None = None
@@ -190,22 +197,25 @@ class Directory:
         """
         if self._must_reload:
             await self._reload()
-        active = active_key([times for _, times in self._keys], self._clock())
+        active = active_key(self._own_times, self._clock())
         if active is None:
-            raise TemporarilyUnavailable(cause="the instance has no signing key")
-        return next(key for key, times in self._keys if times is active)
+            raise TemporarilyUnavailable(cause="the instance has no signing key that opens here")
+        return self._own[active.kid]
 
     async def key_set(self) -> KeySet:
         """What the JWKS publishes."""
         if self._must_reload:
             await self._reload()
-        return KeySet(key.public for key, _ in self._keys)
+        return KeySet(stored.public for stored in self._keys)
 
     async def public_key(self, kid: str) -> PublicKey | None:
         """The key that has this name now; None when there is none or it has ended."""
-        if self._must_reload:
-            await self._reload()
+        await self.refresh_async(kid)
         return self.get(kid)
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._clock()
 
     async def browser_origins(self) -> frozenset[str]:
         """Origins of the redirect URIs of enabled applications [EP-8]."""
@@ -247,7 +257,7 @@ class Directory:
     def get(self, kid: str) -> PublicKey | None:
         if self._must_reload:
             return None  # a key may have ended: `refresh_async` is asked first
-        return next((key.public for key, _ in self._keys if key.kid == kid), None)
+        return next((stored.public for stored in self._keys if stored.times.kid == kid), None)
 
     def refresh(self, kid: str) -> None:
         raise NotImplementedError("inside the server tokens are checked in the event loop")
@@ -255,6 +265,11 @@ class Directory:
     async def refresh_async(self, kid: str) -> None:
         if self._must_reload:
             await self._reload()
+        elif self.get(kid) is None:
+            try:
+                await self._look_again.run()
+            except DatabaseUnavailable:
+                return  # not known here, and as good as unknown [API-6]
 
     # Its state source [API-13, API-14].
 
@@ -336,14 +351,32 @@ class Directory:
             generation = self._generation
             loaded = await self._database.read(self._rows)
             if generation == self._generation:
-                self._keys, self._revoked, self._not_before = loaded
+                loaded_keys, self._revoked, self._not_before = loaded
                 self._must_reload = False
+                self._take(loaded_keys)
                 return
+
+    async def _reload_keys(self) -> None:
+        """Read keys alone; all, when something changed meanwhile."""
+        generation = self._generation
+        loaded = await self._database.read(self._key_rows)
+        if generation == self._generation:
+            self._take(loaded)
+        else:
+            await self._reload()
+
+    def _take(self, loaded: list[StoredKey]) -> None:
+        self._keys = loaded
+        self._own = {s.key.kid: s.key for s in loaded if s.key is not None}
+        self._own_times = [s.times for s in loaded if s.key is not None]
+
+    def _key_rows(self, connection: Connection) -> list[StoredKey]:
+        return keys.usable(connection, self.instance.id, self._kek, self._own)
 
     def _rows(self, connection: Connection) -> tuple[list[StoredKey], Revoked, dict[str, int]]:
         instance_id = self.instance.id
         return (
-            keys.all_of(connection, instance_id, self._kek),
+            self._key_rows(connection),
             revocations.live(connection, instance_id, self._clock()),
             revocations.all_not_before(connection, instance_id),
         )

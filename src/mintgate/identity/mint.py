@@ -35,9 +35,15 @@ class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     refresh_token: str | None = None
 
 
-def half_hash(text: str) -> str:
-    """`at_hash`, `c_hash`, `s_hash`: base64url of the left half of SHA-256 [IDT-7..9]."""
-    return base64url_encode(hashlib.sha256(text.encode()).digest()[:16]).decode()
+def half_hash(text: str, algorithm: str = "RS256") -> str:
+    """`at_hash`, `c_hash`, `s_hash`: base64url of the left half of the hash [IDT-7..9].
+
+    Args:
+        algorithm: that signs the ID token; its hash is used, which for Ed25519 is SHA-512
+            (RFC 8032 §5.1), else SHA-256.
+    """
+    hashed = (hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256)(text.encode()).digest()
+    return base64url_encode(hashed[: len(hashed) // 2]).decode()
 
 
 def service_claims(grant: ServiceGrant, instance: Instance) -> ServiceClaims:
@@ -87,21 +93,25 @@ def user_claims(grant: UserGrant, instance: Instance) -> UserClaims:
     )
 
 
-def id_token_claims(grant: UserGrant, instance: Instance, access_token: str) -> IdTokenClaims:
+def id_token_claims(
+    grant: UserGrant, instance: Instance, access_token: str, algorithm: str = "RS256"
+) -> IdTokenClaims:
     """The claims of the ID token that travels with `access_token` [IDT-2..14]."""
-    claims = _about_sign_in(grant, instance, at_hash=half_hash(access_token))
+    claims = _about_sign_in(grant, instance, at_hash=half_hash(access_token, algorithm))
     if not grant.id_token_claims:
         return claims
     return msgspec.structs.replace(claims, **profile_claims(grant.user, grant.id_token_claims))
 
 
-def front_channel_claims(grant: FrontChannelGrant, instance: Instance) -> IdTokenClaims:
+def front_channel_claims(
+    grant: FrontChannelGrant, instance: Instance, algorithm: str = "RS256"
+) -> IdTokenClaims:
     """The claims of the ID token that travels with a code [IDT-8, IDT-20].
 
     Personal claims that were asked for come with the token response only, not by way of the
     browser (OpenID Connect Core §3.3.3.6).
     """
-    return _about_sign_in(grant, instance, c_hash=half_hash(grant.code))
+    return _about_sign_in(grant, instance, c_hash=half_hash(grant.code, algorithm))
 
 
 def _about_sign_in(
@@ -132,7 +142,8 @@ def _about_sign_in(
 
 def mint_front_channel(grant: FrontChannelGrant, instance: Instance, key: SigningKey) -> str:
     """Sign the ID token that an authorization response carries itself [AUT-41]."""
-    return key.sign(encode(front_channel_claims(grant, instance)), ID_TOKEN_TYPE)
+    claims = front_channel_claims(grant, instance, key.algorithm)
+    return key.sign(encode(claims), ID_TOKEN_TYPE)
 
 
 def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -> IssuedTokens:
@@ -149,7 +160,7 @@ def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -
         refresh_token = grant.refresh_token
         id_token = None
         if OPENID in grant.scopes:
-            claims = id_token_claims(grant, instance, access_token)
+            claims = id_token_claims(grant, instance, access_token, key.algorithm)
             id_token = key.sign(encode(claims), ID_TOKEN_TYPE)
     return IssuedTokens(
         access_token=access_token,

@@ -32,6 +32,7 @@ from mintgate.store import (
     DatabaseUnavailable,
     Transaction,
     applications,
+    instances,
     reference_tokens,
     revocations,
 )
@@ -62,7 +63,9 @@ def create(
     require_policy(application, kind, creator)
     if kind is TokenKind.SERVICE:
         require_system_user(application, system_user)
-    require_valid_input(application, scopes, expires_at, tx.now, description)
+    instance = instances.by_id(tx.connection, instance_id)
+    max_days = instance.max_reference_token_days if instance else None
+    require_valid_input(application, scopes, expires_at, tx.now, description, max_days)
     # As `Directory.issue_time`: not before what 'revoke everything' has ended.
     ended = (
         revocations.not_before(tx.connection, instance_id, record.id) or 0

@@ -1,4 +1,4 @@
-"""RSA keys that sign and verify with RS256 (RFC 7518 §3.3) [TOK-2]."""
+"""Keys that sign and verify, each for one algorithm (RFC 7518 §3, RFC 8725 §3.1) [TOK-2, EXT-6]."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import RSAKey
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from mintgate.jose.algorithms import (
+    PrivateKeyObject,
+    PublicKeyObject,
+    UnfitKey,
+    algorithm_of,
+    der_to_pair,
+    pair_to_der,
+)
+from mintgate.jose.compact import CompactToken
 from mintgate.jose.encoding import base64url_encode
-
-MIN_KEY_BITS: Final = 2048
-KEY_BITS: Final = 2048
-_PADDING = padding.PKCS1v15()
-_HASH = SHA256()
+from mintgate.jose.key_types import KEY_TYPES
 
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1 [TOK-4]
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - [IDT-1]
+RS256: Final = "RS256"
 
 
 class PublicKey:
@@ -26,79 +30,102 @@ class PublicKey:
 
     Args:
         kid: names the key in a header [TOK-3].
-        key: an RSA key of at least 2048 bit.
+        key: RSA of at least 2048 bit, a point on P-256, or Ed25519.
+        algorithm: the only one that the key is used for (RFC 8725 §3.1).
 
     Raises:
-        ValueError: a shorter key.
+        ValueError: the key does not fit the algorithm.
     """
 
-    def __init__(self, kid: str, key: rsa.RSAPublicKey) -> None:
-        if key.key_size < MIN_KEY_BITS:
-            raise ValueError(
-                f"key {kid} has {key.key_size} bit; at least {MIN_KEY_BITS} are needed"
-            )
+    def __init__(self, kid: str, key: PublicKeyObject, algorithm: str = RS256) -> None:
+        row = algorithm_of(algorithm)
+        problem = row.problem_of(key)
+        if problem is not None:
+            raise UnfitKey(f"key {kid} {problem}")
         self.kid = kid
-        self._key = key
+        self.algorithm = algorithm
+        self._key: Any = key  # which call it takes is decided by the row
+        self._parameters = row.parameters
+        self._is_pair = row.is_pair
 
     def verifies(self, signature: bytes, signing_input: bytes) -> bool:
+        """Whether the key's own algorithm made this signature."""
+        if self._is_pair:
+            der = pair_to_der(signature)
+            if der is None:
+                return False
+            signature = der
         try:
-            self._key.verify(signature, signing_input, _PADDING, _HASH)
+            self._key.verify(signature, signing_input, *self._parameters)
         except InvalidSignature:
             return False
         return True
 
+    def has_signed(self, token: CompactToken) -> bool:
+        """Whether the token names this key's algorithm and has its signature."""
+        return token.header.get("alg") == self.algorithm and self.verifies(
+            token.signature, token.signing_input
+        )
+
     def to_jwk(self) -> dict[str, Any]:
         """The JWK with public members only [DSC-13]."""
-        jwk = RSAKey.import_key(
-            self._key.public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        ).as_dict(private=False)
-        return {
-            "kty": "RSA",
-            "use": "sig",
-            "alg": "RS256",
-            "kid": self.kid,
-            "n": jwk["n"],
-            "e": jwk["e"],
-        }
+        kty = algorithm_of(self.algorithm).kty
+        key_type = KEY_TYPES[kty]
+        pem = self._key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        jwk = key_type.jwk.import_key(pem).as_dict(private=False)
+        head = {"kty": kty, "use": "sig", "alg": self.algorithm, "kid": self.kid}
+        return head | {name: jwk[name] for name in key_type.members}
 
 
 class SigningKey:
-    """A private key with its `kid`; it signs and never prints itself."""
+    """A private key with its `kid`; it signs with one algorithm and never prints itself.
 
-    def __init__(self, kid: str, key: rsa.RSAPrivateKey) -> None:
-        self.public = PublicKey(kid, key.public_key())
+    Raises:
+        ValueError: the key does not fit the algorithm.
+    """
+
+    def __init__(self, kid: str, key: PrivateKeyObject, algorithm: str = RS256) -> None:
+        self.public = PublicKey(kid, key.public_key(), algorithm)
         self.kid = kid
-        self._key = key
+        self.algorithm = algorithm
+        row = algorithm_of(algorithm)
+        self._key: Any = key
+        self._parameters = row.parameters
+        self._is_pair = row.is_pair
         self._headers = {
-            typ: base64url_encode(f'{{"alg":"RS256","kid":"{kid}","typ":"{typ}"}}'.encode()) + b"."
+            typ: base64url_encode(f'{{"alg":"{algorithm}","kid":"{kid}","typ":"{typ}"}}'.encode())
+            + b"."
             for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE)
         }
 
     @classmethod
-    def generate(cls, kid: str) -> SigningKey:
-        return cls(kid, rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS))
+    def generate(cls, kid: str, algorithm: str = RS256) -> SigningKey:
+        return cls(kid, algorithm_of(algorithm).generate(), algorithm)
 
     @classmethod
-    def from_pkcs8(cls, kid: str, data: bytes) -> SigningKey:
+    def from_pkcs8(cls, kid: str, data: bytes, algorithm: str = RS256) -> SigningKey:
         """Load an unencrypted PKCS #8 DER key.
 
         Raises:
-            ValueError: not an RSA key.
+            ValueError: not a key for this algorithm.
         """
         key = serialization.load_der_private_key(data, password=None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError("not an RSA key")
-        return cls(kid, key)
+        if not isinstance(
+            key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+        ):
+            raise UnfitKey(f"key {kid} is of a kind that signs no tokens")
+        return cls(kid, key, algorithm)
 
     def to_pkcs8(self) -> bytes:
         """The unencrypted PKCS #8 DER; encrypt it before it is stored."""
-        return self._key.private_bytes(
+        data: bytes = self._key.private_bytes(
             serialization.Encoding.DER,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+        return data
 
     def sign(self, payload: bytes, typ: str) -> str:
         """A compact JWS with the header members `alg`, `kid`, `typ`, in this order [TOK-1].
@@ -107,7 +134,9 @@ class SigningKey:
             typ: `at+jwt` or `JWT`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
-        signature = self._key.sign(signing_input, _PADDING, _HASH)
+        signature: bytes = self._key.sign(signing_input, *self._parameters)
+        if self._is_pair:
+            signature = der_to_pair(signature)
         return (signing_input + b"." + base64url_encode(signature)).decode("ascii")
 
     def __repr__(self) -> str:

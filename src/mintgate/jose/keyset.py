@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
 
-from mintgate.jose.encoding import decode_object
+from mintgate.jose.algorithms import COORDINATE_BYTES
+from mintgate.jose.encoding import base64url_decode, decode_object
+from mintgate.jose.key_types import KEY_TYPES
 from mintgate.jose.keys import PublicKey
 
 MAX_KEYS = 64
@@ -26,7 +27,7 @@ class KeySet:
 
     @classmethod
     def from_json(cls, text: bytes) -> KeySet:
-        """Read a JWK Set; keys that RS256 cannot use are passed over (RFC 7517 §5).
+        """Read a JWK Set; keys that we cannot use are passed over (RFC 7517 §5).
 
         Raises:
             MalformedKeySet: not a JSON object with a `keys` array of at most 64 members.
@@ -54,22 +55,32 @@ class KeySet:
 
 
 def _usable_key(member: Any) -> PublicKey | None:
-    if not isinstance(member, dict) or member.get("kty") != "RSA":
+    if not isinstance(member, dict):
         return None
+    kty = member.get("kty")
+    key_type = KEY_TYPES.get(kty) if isinstance(kty, str) else None
     kid = member.get("kid")
-    if not isinstance(kid, str) or not kid:
+    if key_type is None or not isinstance(kid, str) or not kid:
         return None
-    # A key that says what it is for is used for nothing else (RFC 7517 §4.2, §4.4).
-    if member.get("use", "sig") != "sig" or member.get("alg", "RS256") != "RS256":
+    # A key that says what it is for is used for nothing else (RFC 7517 §4.2, §4.4); one that
+    # does not is for the first algorithm of its type.
+    algorithm = member.get("alg", key_type.algorithms[0])
+    if member.get("use", "sig") != "sig" or algorithm not in key_type.algorithms:
         return None
     operations = member.get("key_ops", ["verify"])  # RFC 7517 §4.3
     if not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
-        key = RSAKey.import_key({"kty": "RSA", "n": member["n"], "e": member["e"]}).public_key
-    except (JoseError, ValueError, TypeError, KeyError):
+        public = {name: member[name] for name in key_type.members}
+        if kty != "RSA" and not _has_exact_lengths(public):
+            return None
+        key = key_type.jwk.import_key({"kty": kty, **public}).public_key
+        return PublicKey(kid, key, algorithm)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    try:
-        return PublicKey(kid, key)
-    except ValueError:
-        return None
+
+
+def _has_exact_lengths(public: dict[str, Any]) -> bool:
+    """RFC 7518 §6.2.1.2, RFC 8037 §2: each coordinate has the full length of its field."""
+    coordinates = (base64url_decode(public[name].encode()) for name in ("x", "y") if name in public)
+    return all(len(coordinate) == COORDINATE_BYTES for coordinate in coordinates)

@@ -23,9 +23,11 @@ from mintgate.store import (
     Database,
     DatabaseUnavailable,
     Transaction,
+    application_secrets,
     housekeeping,
     instances,
     purging,
+    token_reminders,
 )
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
@@ -171,6 +173,8 @@ class Application:
             >= purging.BATCH
         ):
             await asyncio.sleep(SWEEP_PAUSE_SECONDS)  # who waits for the writer comes first
+        while await self.database.write(partial(_remind_of_tokens, instance.instance.id)):
+            pass
         await keep_keys(self.database, instance.instance.id, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
 
@@ -199,7 +203,12 @@ class Application:
 
 
 def _sweep(instance_id: str, tx: Transaction) -> dict[str, int]:
+    application_secrets.remind(tx, instance_id)
     return housekeeping.sweep(tx, instance_id, tx.now)
+
+
+def _remind_of_tokens(instance_id: str, tx: Transaction) -> bool:
+    return token_reminders.remind(tx, instance_id)
 
 
 async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
+from mintgate.jose import ALGORITHMS
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
@@ -55,6 +56,8 @@ class InstanceApplication:
             self.directory,
             keys=self.directory,
             references=self.references,
+            # [EXT-6] Those of the living keys: each key vouches for its own algorithm only.
+            algorithms=ALGORITHMS,
             clock=clock,
         )
         pages = SitePages(instance)

@@ -8,6 +8,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.feed import ChangedApplication
 from mintgate.contract.users import User
 from mintgate.store import codes, reference_tokens, refresh, revocations
+from mintgate.store.application_secrets import secret_times
 from mintgate.store.audit import AuditEvent
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import application_authorizations, applications, consents
@@ -60,6 +61,7 @@ def all_of(connection: Connection, instance_id: str) -> list[TrustedApplication]
 def add(tx: Transaction, instance_id: str, application: TrustedApplication) -> None:
     values = _columns(application)
     values["creation_time_utc"] = application.creation_time_utc or int(tx.now)  # [TAP-17]
+    values |= secret_times(application, None, tx.now)
     tx.connection.execute(insert(applications).values(**values, instance_id=instance_id))
     _tell(tx, instance_id, application.id)
 
@@ -68,11 +70,12 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
     """Store a changed record; disabling it ends its refresh tokens [LIF-15]."""
     values = _columns(application)
     del values["creation_time_utc"]
-    before = by_id(tx.connection, instance_id, application.id)
+    stored = by_id(tx.connection, instance_id, application.id)
+    values |= secret_times(application, stored, tx.now)
     statement = update(applications).where(_of(instance_id, application.id)).values(**values)
     tx.connection.execute(statement)
-    if before is not None and before.application_uri != application.application_uri:
-        gone = ChangedApplication(client_id=before.application_uri, enabled=None)
+    if stored is not None and stored.application_uri != application.application_uri:
+        gone = ChangedApplication(client_id=stored.application_uri, enabled=None)
         tx.changed(instance_id, application.id, gone)
     if not application.is_enabled:
         refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")

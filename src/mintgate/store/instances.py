@@ -34,6 +34,22 @@ def change(tx: Transaction, instance: Instance) -> None:
     tx.changed(instance.id, instance.id, ChangedInstance())
 
 
+def lock(tx: Transaction, instance_id: str) -> None:
+    """Wait for others that change something of the instance, and keep them waiting.
+
+    The state feed takes the same lock; on SQLite every writing transaction is alone anyway.
+    """
+    tx.connection.execute(
+        select(instances.c.id).where(instances.c.id == instance_id).with_for_update()
+    )
+
+
+def by_id(connection: Connection, instance_id: str) -> Instance | None:
+    row = connection.execute(select(instances).where(instances.c.id == instance_id)).mappings()
+    found = row.first()
+    return from_row(Instance, found) if found else None
+
+
 def api_secrets(connection: Connection, instance_id: str) -> dict[str, str | None]:
     """Secret hash by audience name of the declared APIs [ITR-1]."""
     rows = connection.execute(select(apis).where(apis.c.instance_id == instance_id))

@@ -1,106 +1,49 @@
-"""Signing keys at rest, and the key-encryption key that seals them (AES-256-GCM)."""
+"""Signing keys at rest, sealed with the key-encryption key."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
-from pathlib import Path
-from typing import NamedTuple
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Connection, delete, insert, select, update
+import msgspec
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mintgate.contract.feed import ChangedKey
 from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.key_life import KeyTimes
-from mintgate.jose import SigningKey
+from mintgate.jose import KeySet, PublicKey, SigningKey
+from mintgate.jose.keys import RS256
+from mintgate.store.key_encryption import KEY_VARIABLE, KeyEncryptionKey, KeyEncryptionProblem
+from mintgate.store.sealing import require_opens, signing_key_name
 from mintgate.store.tables import signing_keys
 from mintgate.store.transaction import Transaction
 
-NONCE_BYTES = 12
-KEY_VARIABLE = "MINTGATE_KEY_ENCRYPTION_KEY"
+__all__ = ["KEY_VARIABLE", "KeyEncryptionKey", "KeyEncryptionProblem"]
+_log = logging.getLogger(__name__)
+_told: set[str] = set()
 
 
-class KeyEncryptionProblem(Exception):
-    """The key-encryption key is missing, malformed or not the one that sealed the data."""
-
-
-class KeyEncryptionKey:
-    """Seals and opens private keys; kept apart from the database.
-
-    Args:
-        secret: 32 bytes.
-    """
-
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) != 32:
-            raise KeyEncryptionProblem("the key-encryption key must have 32 bytes (base64 of them)")
-        self._secret = secret
-        self._cipher = AESGCM(secret)
-
-    @classmethod
-    def from_text(cls, text: str) -> KeyEncryptionKey:
-        try:
-            return cls(b64decode(text.strip(), validate=True))
-        except (Base64Error, ValueError):
-            raise KeyEncryptionProblem(
-                "the key-encryption key is not base64; make one with: openssl rand -base64 32"
-            ) from None
-
-    @classmethod
-    def from_file(cls, path: Path, *, create: bool) -> KeyEncryptionKey:
-        """Read the key file, or make one that only its owner can read.
-
-        Raises:
-            KeyEncryptionProblem: it cannot be read or written.
-        """
-        try:
-            if create and not path.exists():
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(b64encode(secrets.token_bytes(32)).decode() + "\n")
-            return cls.from_text(path.read_text())
-        except OSError as error:
-            raise KeyEncryptionProblem(
-                f"cannot read or write the key file {path}: {error.strerror}; "
-                f"name another with --key-file, or set {KEY_VARIABLE}"
-            ) from error
-
-    def derive(self, purpose: str, instance_id: str) -> bytes:
-        """32 bytes for one purpose, by HKDF (RFC 5869): they tell nothing of this key."""
-        info = f"{purpose}/{instance_id}".encode()
-        return HKDF(SHA256(), 32, salt=None, info=info).derive(self._secret)
-
-    def seal(self, data: bytes, name: bytes) -> bytes:
-        """Encrypt `data`, bound to `name` (it opens under no other name)."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, data, name)
-
-    def open(self, sealed: bytes, name: bytes) -> bytes:
-        try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name)
-        except InvalidTag:
-            raise KeyEncryptionProblem(
-                "the signing keys were sealed with another key-encryption key; "
-                f"use that one (--key-file or {KEY_VARIABLE})"
-            ) from None
-
-
-class StoredKey(NamedTuple):
+class OpenedKey(NamedTuple):
     """A key with its times."""
 
     key: SigningKey
     times: KeyTimes
 
 
-def create(tx: Transaction, instance_id: str, kek: KeyEncryptionKey) -> SigningKey:
+class StoredKey(NamedTuple):
+    """A key as a running server has it; `key` is None when the private half does not open."""
+
+    key: SigningKey | None
+    times: KeyTimes
+    public: PublicKey
+
+
+def create(
+    tx: Transaction, instance_id: str, kek: KeyEncryptionKey, algorithm: str = RS256
+) -> SigningKey:
     """Make a key, active at once, and store it sealed."""
-    key = SigningKey.generate(new_hex128())  # [DSC-15]
+    key = SigningKey.generate(new_hex128(), algorithm)  # [DSC-15]
     add(tx, instance_id, kek, key, tx.now)
     return key
 
@@ -108,29 +51,40 @@ def create(tx: Transaction, instance_id: str, kek: KeyEncryptionKey) -> SigningK
 def add(
     tx: Transaction, instance_id: str, kek: KeyEncryptionKey, key: SigningKey, active_from: float
 ) -> None:
-    """Store a key sealed; it signs from `active_from` (Unix seconds) and is published now."""
+    """Store a key sealed; it signs from `active_from` (Unix seconds) and is published now.
+
+    Raises:
+        KeyEncryptionProblem: the others were sealed with another key-encryption key.
+    """
+    # First, for its lock: see `sealing.reseal`.
+    tx.changed(instance_id, key.kid, ChangedKey(kid=key.kid, ended=False))
+    require_opens(tx.connection, kek)
     tx.connection.execute(
         insert(signing_keys).values(
             instance_id=instance_id,
             kid=key.kid,
-            algorithm="RS256",
+            algorithm=key.algorithm,
             created_at=tx.now,
             active_from=active_from,
             public_jwk=key.public.to_jwk(),
-            private_key=kek.seal(key.to_pkcs8(), _name(instance_id, key.kid)),
+            private_key=kek.seal(key.to_pkcs8(), signing_key_name(instance_id, key.kid)),
         )
     )
-    tx.changed(instance_id, key.kid, ChangedKey(kid=key.kid, ended=False))
 
 
 def times(connection: Connection, instance_id: str) -> list[KeyTimes]:
     """The times of every key, oldest first; no private key is opened."""
     rows = connection.execute(
-        select(signing_keys.c.kid, signing_keys.c.active_from, signing_keys.c.ended_at)
+        select(
+            signing_keys.c.kid,
+            signing_keys.c.active_from,
+            signing_keys.c.ended_at,
+            signing_keys.c.algorithm,
+        )
         .where(signing_keys.c.instance_id == instance_id)
         .order_by(signing_keys.c.active_from, signing_keys.c.kid)
     )
-    return [KeyTimes(row.kid, row.active_from, row.ended_at) for row in rows]
+    return [KeyTimes(row.kid, row.active_from, row.ended_at, row.algorithm) for row in rows]
 
 
 def end(tx: Transaction, instance_id: str, kid: str) -> bool:
@@ -159,25 +113,66 @@ def remove(tx: Transaction, instance_id: str, kid: str) -> None:
     tx.changed(instance_id, kid, ChangedKey(kid=kid, ended=True))
 
 
-def all_of(connection: Connection, instance_id: str, kek: KeyEncryptionKey) -> list[StoredKey]:
+def all_of(connection: Connection, instance_id: str, kek: KeyEncryptionKey) -> list[OpenedKey]:
     """Every key that has not ended, oldest first.
 
     Raises:
         KeyEncryptionProblem: sealed with another key-encryption key.
     """
-    rows = connection.execute(
-        select(signing_keys)
-        .where(signing_keys.c.instance_id == instance_id, signing_keys.c.ended_at.is_(None))
-        .order_by(signing_keys.c.active_from, signing_keys.c.kid)
-    )
-    return [
-        StoredKey(
-            SigningKey.from_pkcs8(row.kid, kek.open(row.private_key, _name(instance_id, row.kid))),
-            KeyTimes(row.kid, row.active_from),
+    return [OpenedKey(_opened(row, kek), _times(row)) for row in _living(connection, instance_id)]
+
+
+def usable(
+    connection: Connection,
+    instance_id: str,
+    kek: KeyEncryptionKey,
+    known: Mapping[str, SigningKey],
+) -> list[StoredKey]:
+    """The same for a running server, which must go on when the key-encryption key was changed.
+
+    A key that it cannot open still verifies; the server signs with those that it has.
+
+    Args:
+        known: private keys by `kid` that were opened before.
+    """
+    found = []
+    for row in _living(connection, instance_id):
+        key = known.get(row.kid)
+        try:
+            key = key or _opened(row, kek)
+            public = key.public
+        except KeyEncryptionProblem as problem:
+            _tell(row.kid, problem)
+            published = KeySet.from_json(msgspec.json.encode({"keys": [row.public_jwk]}))
+            if (only := published.get(row.kid)) is None:
+                raise
+            public = only
+        found.append(StoredKey(key, _times(row), public))
+    return found
+
+
+def _tell(kid: str, problem: KeyEncryptionProblem) -> None:
+    if kid not in _told:  # keys are loaded often
+        _told.add(kid)
+        _log.error(
+            "this process cannot sign with key %s: %s. Restart it with that one", kid, problem
         )
-        for row in rows
-    ]
 
 
-def _name(instance_id: str, kid: str) -> bytes:
-    return f"{instance_id}/{kid}".encode()
+def _living(connection: Connection, instance_id: str) -> list[Row[Any]]:
+    return list(
+        connection.execute(
+            select(signing_keys)
+            .where(signing_keys.c.instance_id == instance_id, signing_keys.c.ended_at.is_(None))
+            .order_by(signing_keys.c.active_from, signing_keys.c.kid)
+        )
+    )
+
+
+def _opened(row: Row[Any], kek: KeyEncryptionKey) -> SigningKey:
+    pkcs8 = kek.open(row.private_key, signing_key_name(row.instance_id, row.kid))
+    return SigningKey.from_pkcs8(row.kid, pkcs8, row.algorithm)
+
+
+def _times(row: Row[Any]) -> KeyTimes:
+    return KeyTimes(row.kid, row.active_from, row.ended_at, row.algorithm)

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from mintgate.contract.feed import ChangedReference
+from mintgate.contract.reminders import SOON, next_reminder
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import reference_tokens
 from mintgate.store.transaction import Transaction
@@ -41,7 +42,12 @@ class ReferenceToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, instance_id: str, token: ReferenceToken) -> None:
-    tx.connection.execute(insert(reference_tokens).values(**to_row(token), instance_id=instance_id))
+    remind_at = next_reminder(token.expires_at, tx.now)
+    tx.connection.execute(
+        insert(reference_tokens).values(
+            **to_row(token), instance_id=instance_id, remind_at=remind_at
+        )
+    )
 
 
 def by_key(connection: Connection, instance_id: str, token_key: str) -> ReferenceToken | None:
@@ -62,6 +68,21 @@ def by_id(connection: Connection, instance_id: str, token_id: str) -> ReferenceT
 def of_user(connection: Connection, instance_id: str, user_id: str) -> list[ReferenceToken]:
     """The personal tokens of a user, newest first [PRF-3]."""
     return _many(connection, instance_id, reference_tokens.c.user_id == user_id)
+
+
+def ending_soon(
+    connection: Connection, instance_id: str, user_id: str, now: float
+) -> list[ReferenceToken]:
+    """The live personal tokens of a user that end within 30 days, the first to end first."""
+    found = _many(
+        connection,
+        instance_id,
+        (reference_tokens.c.user_id == user_id)
+        & reference_tokens.c.revoked_at.is_(None)
+        & (reference_tokens.c.expires_at > now)
+        & (reference_tokens.c.expires_at <= now + SOON),
+    )
+    return sorted(found, key=lambda token: token.expires_at)
 
 
 def of_application(
@@ -111,7 +132,7 @@ def _revoke(
             condition,
             reference_tokens.c.revoked_at.is_(None),
         )
-        .values(revoked_at=tx.now, revoked_by=by)
+        .values(revoked_at=tx.now, revoked_by=by, remind_at=None)
         .returning(reference_tokens.c.token_key, reference_tokens.c.jti)
     ).all()
     for row in rows:

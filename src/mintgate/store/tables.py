@@ -46,6 +46,8 @@ instances = Table(
     Column("access_token_lifetime", Integer, nullable=False),
     Column("public_refresh_tokens", Boolean, nullable=False),
     Column("refresh_grace_seconds", Integer, nullable=False),
+    Column("signing_algorithm", String(16), nullable=False, server_default="RS256"),
+    Column("max_reference_token_days", Integer),
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
@@ -122,6 +124,13 @@ applications = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("client_type", String(16), nullable=False),
     Column("application_secret_hash", String(250)),
+    Column("application_secret_made_utc", BigInteger),
+    Column("application_secret_end_utc", BigInteger),
+    Column("application_secret_remind_at", Double),
+    Column("second_secret_hash", String(250)),
+    Column("second_secret_made_utc", BigInteger),
+    Column("second_secret_end_utc", BigInteger),
+    Column("second_secret_remind_at", Double),
     Column("impersonate_login_url", String(500)),
     Column("impersonate_logout_url", String(500)),
     Column("impersonate_as_internal_user_allowed", Boolean, nullable=False),
@@ -334,10 +343,13 @@ reference_tokens = Table(
     Column("last_used_at", Double),
     Column("revoked_at", Double),
     Column("revoked_by", String(64)),
+    # When its owner is to be told next that it ends; null when nothing is left to tell.
+    Column("remind_at", Double),
     UniqueConstraint("instance_id", "id"),
     UniqueConstraint("instance_id", "jti"),
     Index("ix_reference_tokens_user", "instance_id", "user_id"),
     Index("ix_reference_tokens_application", "instance_id", "application_id"),
+    Index("ix_reference_tokens_remind", "instance_id", "remind_at"),
 )
 
 audit_events = Table(

@@ -55,13 +55,15 @@ class StaticKeys:
 class RemoteKeys:
     """The key set that the issuer publishes, found through its metadata.
 
-    One fetch at a time; an unknown `kid` causes at most one fetch every `cooldown` seconds, so
-    that a stream of forged tokens is not a stream of requests [API-6]. When a fetch fails the
-    keys from before stay in use for up to `max_stale` seconds.
+    One fetch at a time. A fetch for an unknown `kid` that does not bring it, or that fails, is the
+    last one for `cooldown` seconds, so that a stream of forged tokens is not a stream of requests
+    [API-6]. One that brings it costs nothing: keys may change as often as they do, and no good
+    token is refused. When a fetch fails the keys from before stay in use for up to `max_stale`
+    seconds.
 
     Args:
         issuer: the exact `iss` of tokens; plain http only on loopback [TOP-8].
-        cooldown: seconds between two fetches.
+        cooldown: seconds without a fetch after a vain one.
         max_age: seconds after which keys are fetched again although every `kid` is known.
         max_stale: seconds after the last good fetch until the keys are dropped; None = never.
         http: an HTTP client to use; by default one with a timeout of 5 s.
@@ -128,6 +130,8 @@ class RemoteKeys:
             try:
                 self._keys = self._fetch()
                 self._fetched_at, self._error = self._clock(), None
+                if not kid or self._keys.get(kid) is not None:  # "": only because of their age
+                    self._tried_at = float("-inf")
             except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
                 self._error = error
                 self._require_keys()
@@ -135,12 +139,17 @@ class RemoteKeys:
     async def refresh_async(self, kid: str) -> None:
         """The same for an event loop: one thread fetches, every task waits for it."""
         loop = asyncio.get_running_loop()
-        task = self._fetching.get(loop)
-        if task is None:
-            task = loop.create_task(asyncio.to_thread(self.refresh, kid))
-            self._fetching[loop] = task
-            task.add_done_callback(lambda _: self._fetching.pop(loop, None))
-        await asyncio.shield(task)
+        # A fetch that had begun already may be older than the key: then once more.
+        for _ in range(2):
+            task = self._fetching.get(loop)
+            is_own = task is None
+            if task is None:
+                task = loop.create_task(asyncio.to_thread(self.refresh, kid))
+                self._fetching[loop] = task
+                task.add_done_callback(lambda _: self._fetching.pop(loop, None))
+            await asyncio.shield(task)
+            if is_own or (self._keys is not None and self._keys.get(kid) is not None):
+                return
 
     def _require_keys(self) -> None:
         if self._keys is None and self._error is not None:

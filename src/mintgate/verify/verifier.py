@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ import httpx
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.contract.errors import InvalidToken
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
-from mintgate.jose import MalformedToken, parse_compact
+from mintgate.jose import ALGORITHMS, MalformedToken, parse_compact
 from mintgate.jose.encoding import decode_object
 from mintgate.verify import checks
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
@@ -32,13 +32,16 @@ class Verifier:
         state: answers API-13 and API-14; without it they are not checked.
         keys: where keys come from; by default the issuer's published key set.
         references: knows reference tokens (`enrt_…`); without it every one is refused [API-3].
+        algorithms: the signature algorithms that are accepted, of `jose.ALGORITHMS` [EXT-6]; a key
+            is used for its own one only.
         user_types: the types of users whose tokens pass API-14; an API takes internal users only.
         expiry_leeway: seconds that a token may be used after `exp`, 0 to 60 [API-9].
         start_leeway: seconds that `nbf` and `iat` may be ahead of this clock, 0 to 60.
         clock: the time, in Unix seconds.
 
     Raises:
-        ValueError: a leeway out of range, or an issuer that is neither https nor loopback.
+        ValueError: a leeway out of range, an unknown algorithm or none, or an issuer that is
+            neither https nor loopback.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Verifier:
         *,
         keys: KeySource | None = None,
         references: ReferenceSource | None = None,
+        algorithms: Sequence[str] = ("RS256",),
         user_types: frozenset[UserType] = MAY_CALL_APIS_AS_USER,
         expiry_leeway: float = 0.0,
         start_leeway: float = 5.0,
@@ -56,8 +60,11 @@ class Verifier:
     ) -> None:
         if not (0 <= expiry_leeway <= MAX_LEEWAY and 0 <= start_leeway <= MAX_LEEWAY):
             raise ValueError("a leeway must be between 0 and 60 seconds")
+        if not algorithms or not set(algorithms) <= set(ALGORITHMS):
+            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
         self.issuer = issuer
         self.database = database
+        self.algorithms = tuple(algorithms)
         self._state = state
         self._keys = keys if keys is not None else RemoteKeys(issuer)
         self._references = references
@@ -185,6 +192,7 @@ class Verifier:
                 issuer=self.issuer,
                 audience=audience,
                 scopes=key[1],
+                algorithms=self.algorithms,
                 database=self.database,
                 user_types=self._user_types,
                 expiry_leeway=expiry,

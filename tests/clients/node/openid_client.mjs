@@ -7,7 +7,9 @@ import { createInterface } from 'node:readline';
 const [issuer, clientId, redirectUri, responseType, responseMode, pkce] = process.argv.slice(2);
 const secret = process.env.CLIENT_SECRET || undefined;
 const auth = secret ? client.ClientSecretBasic(secret) : client.None();
-const config = await client.discovery(new URL(issuer), clientId, undefined, auth, {
+const metadata = { id_token_signed_response_alg: process.env.ALGORITHM || 'RS256' };
+const config = await client.discovery(new URL(issuer), clientId, metadata, auth, {
+  // The second has it verify signatures, which it leaves to TLS otherwise.
   execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
 });
 // It checks signature, nonce, c_hash and s_hash of the front-channel ID token.

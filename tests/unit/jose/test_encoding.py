@@ -251,7 +251,7 @@ def _number(value: int) -> str:
         pytest.param({}, True, id="DSC-13 as published"),
         pytest.param({"x5t": "abc", "unknown": [1]}, True, id="unknown members"),
         pytest.param({"use": "enc"}, False, id="for encryption"),
-        pytest.param({"alg": "PS256"}, False, id="for another algorithm"),
+        pytest.param({"alg": "PS384"}, False, id="for another algorithm"),
         pytest.param({"kty": "EC"}, False, id="another type"),
         pytest.param({"kid": ""}, False, id="empty kid"),
         pytest.param({"kid": 7}, False, id="kid is no text"),

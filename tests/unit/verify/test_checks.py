@@ -66,6 +66,8 @@ _UNREADABLE: dict[str, Any] = {"not_checked": frozenset(IDS[1:])}
 _GOOD = sign(user_claims())
 _HEAD, _BODY, _SIGNATURE = _GOOD.split(".")
 _OTHER_BODY = sign(user_claims(sub="x")).split(".")[1]
+# A key has signed nothing with an algorithm that is not its own (RFC 8725 §3.1).
+_NOR_SIGNED: dict[str, Any] = {"also_failed": frozenset({"API-7"})}
 _NO_ALG = {name: HEADER[name] for name in ("kid", "typ")}
 
 
@@ -88,10 +90,10 @@ CASES = [
     refused("API-4", "not ASCII", _GOOD + "é", **_UNREADABLE),
     refused("API-4", "too long", sign(user_claims(x="y" * 17_000)), **_UNREADABLE),
     *(
-        refused("API-5", f"alg {alg!r}", sign(user_claims(), HEADER | {"alg": alg}))
+        refused("API-5", f"alg {alg!r}", sign(user_claims(), HEADER | {"alg": alg}), **_NOR_SIGNED)
         for alg in ("none", "HS256", "rs256", "PS256", "RS512", None, ["RS256"])
     ),
-    refused("API-5", "alg is missing", sign(user_claims(), _NO_ALG)),
+    refused("API-5", "alg is missing", sign(user_claims(), _NO_ALG), **_NOR_SIGNED),
     *(
         refused("API-5", f"typ {typ!r}", sign(user_claims(), HEADER | {"typ": typ}))
         for typ in ("JWT", "at+jwt ", "application/jwt", "", None, 7, ["at+jwt"])

@@ -214,14 +214,51 @@ def test_an_unknown_kid_is_fetched_once_every_cooldown(
     assert has(keys, KID)
     for number in range(20):
         assert not has(keys, f"{number:032X}")
-    assert issuer.requests[JWKS] == 1
+    assert issuer.requests[JWKS] == 2  # the first brought a key and counts for nothing
     clock.now += COOLDOWN - 0.01
     assert not has(keys, OTHER_KID)
-    assert issuer.requests[JWKS] == 1
+    assert issuer.requests[JWKS] == 2
     clock.now += 0.01
     for number in range(20):
         assert not has(keys, f"{number:032X}")
-    assert issuer.requests[JWKS] == 2
+    assert issuer.requests[JWKS] == 3
+
+
+def test_keys_that_follow_each_other_quickly_are_all_found(
+    keys: RemoteKeys, issuer: Issuer
+) -> None:
+    """API-6: no good token is refused, however often keys change within a cooldown."""
+    for number in range(10):
+        issuer.kids = [*issuer.kids, f"{number:032X}"]
+        assert has(keys, f"{number:032X}")
+    assert issuer.requests[JWKS] == 10
+
+
+def test_a_fetch_because_of_age_does_not_hold_up_the_next_key(
+    keys: RemoteKeys, issuer: Issuer, clock: Clock
+) -> None:
+    """API-6"""
+    assert has(keys, KID)
+    clock.now += MAX_AGE + 1
+    assert keys.get(KID) is not None
+    wait_until(lambda: issuer.requests[JWKS] == 2 and not keys._lock.locked())
+    issuer.kids = [KID, OTHER_KID]
+    assert has(keys, OTHER_KID)
+
+
+def test_a_fetch_that_began_before_the_key_was_published(keys: RemoteKeys, issuer: Issuer) -> None:
+    """API-6: who joins an older fetch looks once more."""
+    issuer.delay = 0.1
+
+    async def main() -> bool:
+        first = asyncio.create_task(has_async(keys, KID))
+        await asyncio.sleep(0.3)  # it has answered with the keys, or is about to
+        issuer.kids = [KID, OTHER_KID]
+        found = await has_async(keys, OTHER_KID)
+        await first
+        return found
+
+    assert asyncio.run(main())
 
 
 def test_a_new_key_is_found_after_the_cooldown(

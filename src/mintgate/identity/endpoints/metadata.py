@@ -26,7 +26,10 @@ PROMPTS = ["none", "login", "select_account"]
 
 
 def metadata_of(instance: Instance) -> dict[str, Any]:
-    """The discovery document; only what this server answers [DSC-3..12]."""
+    """The discovery document; only what this server answers [DSC-3..12].
+
+    The signing algorithms are those of the keys, which the endpoint adds.
+    """
     issuer = instance.issuer
     return {
         "issuer": issuer,
@@ -44,7 +47,6 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "response_modes_supported": ["query", "fragment", "form_post"],
         "scopes_supported": [OPENID, PROFILE, READ, UPDATE, OFFLINE_ACCESS],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic",
@@ -78,7 +80,10 @@ class MetadataEndpoint:
         self._document = metadata_of(directory.instance)
 
     async def respond(self, request: Request) -> Response:
-        document = dict(self._document)
+        keys = await self._directory.key_set()
+        # [EXT-6] Those of every living key, as its tokens are still about; overrides DSC-9.
+        algorithms = list(dict.fromkeys(key.algorithm for key in keys))
+        document = self._document | {"id_token_signing_alg_values_supported": algorithms}
         if await self._asks_for_consent():
             document["prompt_values_supported"] = [*PROMPTS, "consent"]
         return _published(request, document)

@@ -14,6 +14,7 @@ from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
 from mintgate.identity.rendering import NO_STORE, RawJson, method_not_allowed
+from mintgate.jose import ALGORITHMS
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable, userinfo_requests
 from mintgate.verify import Guard, Principal, StateUnavailable, Verifier
 from mintgate.verify.refusals import refusal_response
@@ -31,6 +32,7 @@ class UserinfoEndpoint:
             directory.instance.database,
             directory,
             keys=directory,
+            algorithms=ALGORITHMS,  # each living key vouches for its own [EXT-6]
             user_types=MAY_SIGN_IN,
             clock=clock,
         )

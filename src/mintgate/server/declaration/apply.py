@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from mintgate.contract.instance import Instance
 from mintgate.server.declaration.carry_out import carry_out
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.plan import Plan, plan_of
 from mintgate.server.declaration.stored import Stored, stored
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, instances, keys
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, keys
 from mintgate.store.keys import KeyEncryptionKey
 
 ATTEMPTS = 5
@@ -64,7 +65,7 @@ def apply(
             actions = planned.changes
             carry_out(tx, planned.instance.id, actions, actor=actor, logins=planned.logins)
             if kek is not None:
-                _create_signing_key(tx, planned.instance.id, kek, actor)
+                _create_signing_key(tx, planned.instance, kek, actor)
         return planned
     raise DatabaseUnavailable("others keep changing the same instance; try again")
 
@@ -77,19 +78,15 @@ def _read(database: Database, declaration: Declaration) -> Stored:
 
 
 def _create_signing_key(
-    tx: Transaction, instance_id: str, kek: KeyEncryptionKey, actor: str | None
+    tx: Transaction, instance: Instance, kek: KeyEncryptionKey, actor: str | None
 ) -> None:
-    # One key-encryption key serves all instances of a database: a wrong one must show now, and
-    # not when the server cannot start any more.
-    for other in instances.all_of(tx.connection):
-        keys.all_of(tx.connection, other.id, kek)
-    key = keys.create(tx, instance_id, kek)
+    key = keys.create(tx, instance.id, kek, instance.signing_algorithm.value)
     tx.record(
         AuditEvent(
-            instance_id=instance_id,
+            instance_id=instance.id,
             at=tx.now,
             event="key.added",
             actor=actor,
-            details={"kid": key.kid},
+            details={"kid": key.kid, "algorithm": key.algorithm},
         )
     )

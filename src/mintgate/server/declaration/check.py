@@ -137,6 +137,7 @@ def _taken(attribute: str, value: str, owners: dict[str, str], source: Source) -
 
 _OTHER_SPELLINGS = {
     "ApplicationSecretHash": ("ApplicationSecret",),
+    "SecondSecretHash": ("SecondSecret",),
     "DefaultLanguage": ("Locale",),
     "EmailConfirmed": ("EmailVerified",),
     "ReferenceTokens": ("AccessTokens",),

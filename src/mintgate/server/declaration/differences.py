@@ -22,9 +22,17 @@ from mintgate.server.declaration.read import USER_FIELDS
 
 Record = Instance | TrustedApplication | User
 SET, CHANGED = "(set)", "(changed)"
-UNTOLD = frozenset({"Id", "id", "CreationTimeUtc"})
-SECRETS = frozenset({"ApplicationSecretHash"})
-TIMES = frozenset({"CreationTimeUtc", "LockoutEndUtc"})
+UNTOLD = frozenset(
+    {"Id", "id", "CreationTimeUtc", "ApplicationSecretMadeUtc", "SecondSecretMadeUtc"}
+)
+SECRETS = frozenset({"ApplicationSecretHash", "SecondSecretHash"})
+SECRET_TIMES = (
+    "ApplicationSecretMadeUtc",
+    "ApplicationSecretEndUtc",
+    "SecondSecretMadeUtc",
+    "SecondSecretEndUtc",
+)
+TIMES = frozenset({"CreationTimeUtc", "LockoutEndUtc", *SECRET_TIMES})
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -15,7 +15,12 @@ from tomlkit.items import AoT, Table
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
-from mintgate.server.declaration.differences import attributes_of, defaults_of
+from mintgate.server.declaration.differences import (
+    SECRET_TIMES,
+    SECRETS,
+    attributes_of,
+    defaults_of,
+)
 from mintgate.store import Database, applications, instances, users
 
 WITH_HASHES = (
@@ -28,7 +33,7 @@ WITHOUT_HASHES = (
     "mintgate apply FILE keeps those that the database has, and asks for those of new users.",
     "The signing keys and the data of the APIs are not in it.",
 )
-LEFT_OUT = frozenset({"CreationTimeUtc", "ApplicationSecretHash", "SystemUser"})
+LEFT_OUT = frozenset({"CreationTimeUtc", "SystemUser", *SECRETS, *SECRET_TIMES})
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -100,9 +105,15 @@ def _api(name: str, secret_hash: str | None) -> Table:
 
 
 def _application(record: TrustedApplication, logins: Mapping[str, str], *, secrets: bool) -> Table:
-    added = {}
-    if record.application_secret_hash and secrets:
-        added["ApplicationSecretHash"] = record.application_secret_hash
+    added: dict[str, str | datetime] = {}
+    for name, hashed, end in (
+        ("ApplicationSecret", record.application_secret_hash, record.application_secret_end_utc),
+        ("SecondSecret", record.second_secret_hash, record.second_secret_end_utc),
+    ):
+        if hashed and secrets:
+            added[f"{name}Hash"] = hashed
+            if end is not None:
+                added[f"{name}EndUtc"] = datetime.fromtimestamp(end, UTC)
     if record.system_user and record.system_user in logins:
         added["SystemUser"] = logins[record.system_user]
     return _table(record, added)
@@ -112,7 +123,9 @@ def _user(record: User, password_hash: str | None) -> Table:
     return _table(record, {"PasswordHash": password_hash} if password_hash else {})
 
 
-def _table(record: Instance | TrustedApplication | User, added: Mapping[str, str]) -> Table:
+def _table(
+    record: Instance | TrustedApplication | User, added: Mapping[str, str | datetime]
+) -> Table:
     """What is not the default anyway."""
     table = tomlkit.table()
     defaults = defaults_of(record)

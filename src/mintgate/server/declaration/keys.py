@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
+from mintgate.contract.instance import SigningAlgorithm
 from mintgate.contract.users import UserType
 from mintgate.server.declaration import kinds, secrets
 from mintgate.server.declaration.kinds import Kind
@@ -37,6 +38,8 @@ INSTANCE = TableShape(
         "access_token_lifetime": kinds.integer,
         "public_refresh_tokens": kinds.flag,
         "refresh_grace_seconds": kinds.integer,
+        "signing_algorithm": kinds.one_of(SigningAlgorithm),
+        "max_reference_token_days": kinds.integer,
     },
     required=("name", "database", "base_url"),
 )
@@ -65,6 +68,10 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "ClientType": kinds.one_of(ClientType),
             "ApplicationSecret": secrets.secret(environment, secrets.problem_of_secret),
             "ApplicationSecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "ApplicationSecretEndUtc": kinds.end,
+            "SecondSecret": secrets.secret(environment, secrets.problem_of_secret),
+            "SecondSecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "SecondSecretEndUtc": kinds.end,
             "ImpersonateLoginUrl": kinds.optional_text(500),
             "ImpersonateLogoutUrl": kinds.optional_text(500),
             "ImpersonateAsInternalUserAllowed": kinds.flag,
@@ -80,7 +87,10 @@ def application(environment: Mapping[str, str]) -> TableShape:
         },
         required=("ApplicationUri", "Name"),
         aliases={"AccessTokens": "ReferenceTokens"},  # [TAP-15, DIF-13]
-        exclusive=(("ApplicationSecret", "ApplicationSecretHash"),),
+        exclusive=(
+            ("ApplicationSecret", "ApplicationSecretHash"),
+            ("SecondSecret", "SecondSecretHash"),
+        ),
     )
 
 

@@ -89,6 +89,13 @@ def moment(value: object) -> float:
     raise Unfit("must be a time with an offset such as 2031-01-31T12:00:00Z, or inf for no end")
 
 
+def end(value: object) -> int:
+    """A point in time at which something ends, as whole Unix seconds."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return math.ceil(value.timestamp())
+    raise Unfit("must be a time with an offset such as 2031-01-31T12:00:00Z")
+
+
 def _kind_of(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"

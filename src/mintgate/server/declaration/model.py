@@ -24,12 +24,14 @@ class DeclaredApplication(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         record: its attributes; the `id` is empty when the file gives none.
         system_user: the login that `SystemUser` names; the record holds no id of it yet.
-        secret_hash: None keeps the stored one, an empty text takes it away.
+        secret_hash: None keeps the stored one with its end, an empty text takes it away.
+        second_secret_hash: the same for the second secret.
     """
 
     record: TrustedApplication
     system_user: str | None = None
     secret_hash: str | None = None
+    second_secret_hash: str | None = None
     source: Source = Source()
 
 

@@ -117,12 +117,14 @@ def _api(values: dict[str, object], source: Source) -> DeclaredApi:
 
 def _application(values: dict[str, object], source: Source) -> DeclaredApplication:
     hashed = _secret_hash(values, "ApplicationSecret", "ApplicationSecretHash")
+    second = _secret_hash(values, "SecondSecret", "SecondSecretHash")
     system_user = values.pop("SystemUser", None)
     attributes = {"Id": "", "Name": {"en": "?"}, **values}
     return DeclaredApplication(
         record=msgspec.convert(attributes, TrustedApplication),
         system_user=None if system_user is None else str(system_user),
         secret_hash=hashed,
+        second_secret_hash=second,
         source=source,
     )
 

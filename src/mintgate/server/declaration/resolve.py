@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -120,18 +120,47 @@ def _application_target(
     logins: Mapping[str, User],
 ) -> ApplicationTarget:
     wanted = declared.record
-    secret_hash = declared.secret_hash
-    if secret_hash is None and before is not None and not wanted.is_public:
-        secret_hash = before.application_secret_hash
+    first, second = _secrets(declared, before)
     system_user = logins.get(key_of(declared.system_user)) if declared.system_user else None
     after = replace(
         wanted,
         id=before.id if before else wanted.id or new_guid(),
-        application_secret_hash=secret_hash or None,
+        application_secret_hash=first.hash,
+        application_secret_end_utc=first.end,
+        application_secret_made_utc=before.application_secret_made_utc if before else None,
+        second_secret_hash=second.hash,
+        second_secret_end_utc=second.end,
+        second_secret_made_utc=before.second_secret_made_utc if before else None,
         system_user=system_user.id if system_user else None,
         creation_time_utc=before.creation_time_utc if before else None,
     )
     return ApplicationTarget(declared, before, after, system_user)
+
+
+class _Secret(NamedTuple):
+    hash: str | None
+    end: int | None
+
+
+def _secrets(
+    declared: DeclaredApplication, before: TrustedApplication | None
+) -> tuple[_Secret, _Secret]:
+    """What the file says; what it leaves out stays as it is, with its end [EXT-10]."""
+    wanted = declared.record
+    stored = before if before is not None and not wanted.is_public else wanted
+    first = _Secret(declared.secret_hash or None, wanted.application_secret_end_utc)
+    second = _Secret(declared.second_secret_hash or None, wanted.second_secret_end_utc)
+    if declared.secret_hash is None:
+        end = first.end or stored.application_secret_end_utc
+        first = _Secret(stored.application_secret_hash, end)
+    if declared.second_secret_hash is None:
+        end = second.end or stored.second_secret_end_utc
+        second = _Secret(stored.second_secret_hash, end)
+    nothing = _Secret(None, None)
+    return (
+        first if first.hash else nothing,
+        second if second.hash and second.hash != first.hash else nothing,
+    )
 
 
 def _matches(wanted: Iterable[tuple[str, str]], stored: Mapping[str, str]) -> list[str | None]:

@@ -1,0 +1,80 @@
+"""Everything that the key-encryption key seals, and sealing all of it with another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Row, Table, and_, select, update
+
+from mintgate.store import instances
+from mintgate.store.key_encryption import KeyEncryptionKey
+from mintgate.store.tables import signing_keys
+from mintgate.store.transaction import Transaction
+
+
+class SealedColumn(NamedTuple):
+    """A column of sealed values; `name_of` says what a row's value is bound to."""
+
+    table: Table
+    column: Column[bytes]
+    name_of: Callable[[Row[Any]], bytes]
+
+
+def signing_key_name(instance_id: str, kid: str) -> bytes:
+    """What a signing key is sealed under."""
+    return f"{instance_id}/{kid}".encode()
+
+
+SEALED = (
+    SealedColumn(
+        signing_keys,
+        signing_keys.c.private_key,
+        lambda row: signing_key_name(row.instance_id, row.kid),
+    ),
+)
+"""Every kind of sealed row of the database: whoever seals something adds its line here."""
+
+
+def require_opens(connection: Connection, kek: KeyEncryptionKey) -> None:
+    """Check that a key opens everything sealed, of all instances.
+
+    Before something is sealed: one database has one key-encryption key, and what a process seals
+    that was left behind when it was changed, nobody could open after the next restart.
+
+    Raises:
+        KeyEncryptionProblem: it does not.
+    """
+    for _sealed, _row, _data in _opened(connection, kek):
+        pass
+
+
+def reseal(tx: Transaction, kek: KeyEncryptionKey) -> int:
+    """Seal everything with the current key of `kek`, which opens it by a previous one.
+
+    Returns:
+        How many values were sealed with another key until now.
+
+    Raises:
+        KeyEncryptionProblem: something opens by none of the keys; nothing is changed.
+    """
+    for instance in instances.all_of(tx.connection):
+        instances.lock(tx, instance.id)  # whoever adds a signing key takes it, too
+    count = 0
+    for sealed, row, data in list(_opened(tx.connection, kek)):
+        if kek.has_sealed(getattr(row, sealed.column.name)):
+            continue
+        key = and_(*(c == getattr(row, c.name) for c in sealed.table.primary_key.columns))
+        value = kek.seal(data, sealed.name_of(row))
+        tx.connection.execute(update(sealed.table).where(key).values({sealed.column: value}))
+        count += 1
+    return count
+
+
+def _opened(
+    connection: Connection, kek: KeyEncryptionKey
+) -> Iterator[tuple[SealedColumn, Row[Any], bytes]]:
+    for sealed in SEALED:
+        rows = connection.execute(select(sealed.table).where(sealed.column.is_not(None))).all()
+        for row in rows:
+            yield sealed, row, kek.open(getattr(row, sealed.column.name), sealed.name_of(row))
