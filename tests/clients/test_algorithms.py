@@ -18,7 +18,7 @@ from mintgate.contract.instance import SigningAlgorithm
 from mintgate.jose import ALGORITHMS
 from mintgate.verify import Verifier
 from tests.clients.test_openid_client import sign_in_with_openid_client
-from tests.world import BACKOFFICE, SECRET, World, payload_of, sqlite_url
+from tests.world import BACKOFFICE, World, payload_of, sqlite_url
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)

@@ -31,6 +31,7 @@ from mintgate.store import (
     revocations,
     users,
 )
+from mintgate.store.follower import FRESH_SECONDS
 from mintgate.store.keys import KeyEncryptionKey, StoredKey
 from mintgate.verify.state import StateUnavailable, TokenState, UserState
 
@@ -97,6 +98,8 @@ class Directory:
         self._applications: _Copies[TrustedApplication] = _Copies(monotonic)
         self._users: _Copies[User] = _Copies(monotonic)
         self._keys: list[StoredKey] = []
+        self._keys_read_at = float("-inf")
+        self._monotonic = monotonic
         self._own: dict[str, SigningKey] = {}
         self._own_times: list[KeyTimes] = []
         # A key that another process made a moment ago may sign before the feed tells of it.
@@ -197,6 +200,8 @@ class Directory:
         """
         if self._must_reload:
             await self._reload()
+        elif not (self._is_fresh() or self._keys_are_new()):
+            await self._look_again.run()  # the key may have ended: nothing more is signed with it
         active = active_key(self._own_times, self._clock())
         if active is None:
             raise TemporarilyUnavailable(cause="the instance has no signing key that opens here")
@@ -210,7 +215,7 @@ class Directory:
 
     async def public_key(self, kid: str) -> PublicKey | None:
         """The key that has this name now; None when there is none or it has ended."""
-        await self.refresh_async(kid)
+        await self._look_for(kid)
         return self.get(kid)
 
     def now(self) -> float:
@@ -255,21 +260,27 @@ class Directory:
     # The key source of the verifier inside the server.
 
     def get(self, kid: str) -> PublicKey | None:
-        if self._must_reload:
-            return None  # a key may have ended: `refresh_async` is asked first
+        if self._must_reload or not (self._is_fresh() or self._keys_are_new()):
+            return None  # a key may have ended: `refresh_async` is asked first [TOP-13]
         return next((stored.public for stored in self._keys if stored.times.kid == kid), None)
 
     def refresh(self, kid: str) -> None:
         raise NotImplementedError("inside the server tokens are checked in the event loop")
 
     async def refresh_async(self, kid: str) -> None:
+        try:
+            await self._look_for(kid)
+        except DatabaseUnavailable as error:
+            raise StateUnavailable(str(error)) from error
+
+    async def _look_for(self, kid: str) -> None:
         if self._must_reload:
             await self._reload()
         elif self.get(kid) is None:
-            try:
-                await self._look_again.run()
-            except DatabaseUnavailable:
-                return  # not known here, and as good as unknown [API-6]
+            await self._look_again.run()
+
+    def _keys_are_new(self) -> bool:
+        return self._monotonic() - self._keys_read_at <= FRESH_SECONDS
 
     # Its state source [API-13, API-14].
 
@@ -348,25 +359,25 @@ class Directory:
     async def _reload(self) -> None:
         """Read keys and revoked tokens; again, when something changed meanwhile."""
         while True:
-            generation = self._generation
+            generation, asked_at = self._generation, self._monotonic()
             loaded = await self._database.read(self._rows)
             if generation == self._generation:
                 loaded_keys, self._revoked, self._not_before = loaded
                 self._must_reload = False
-                self._take(loaded_keys)
+                self._take(loaded_keys, asked_at)
                 return
 
     async def _reload_keys(self) -> None:
         """Read keys alone; all, when something changed meanwhile."""
-        generation = self._generation
+        generation, asked_at = self._generation, self._monotonic()
         loaded = await self._database.read(self._key_rows)
         if generation == self._generation:
-            self._take(loaded)
+            self._take(loaded, asked_at)
         else:
             await self._reload()
 
-    def _take(self, loaded: list[StoredKey]) -> None:
-        self._keys = loaded
+    def _take(self, loaded: list[StoredKey], asked_at: float) -> None:
+        self._keys, self._keys_read_at = loaded, asked_at
         self._own = {s.key.kid: s.key for s in loaded if s.key is not None}
         self._own_times = [s.times for s in loaded if s.key is not None]
 

@@ -44,7 +44,8 @@ class PublicKey:
             raise UnfitKey(f"key {kid} {problem}")
         self.kid = kid
         self.algorithm = algorithm
-        self._key: Any = key  # which call it takes is decided by the row
+        self._key = key
+        self._verify: Any = key.verify  # which arguments it takes is said by the row
         self._parameters = row.parameters
         self._is_pair = row.is_pair
 
@@ -56,7 +57,7 @@ class PublicKey:
                 return False
             signature = der
         try:
-            self._key.verify(signature, signing_input, *self._parameters)
+            self._verify(signature, signing_input, *self._parameters)
         except InvalidSignature:
             return False
         return True
