@@ -30,6 +30,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         access_token_lifetime: seconds [LIF-1].
         public_refresh_tokens: whether Public applications get refresh tokens [LIF-5].
         refresh_grace_seconds: see [EXT-4]; 0 is off.
+        audit_retention_days: how long audit events are kept; None is for ever.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     access_token_lifetime: int = lifetimes.ACCESS_TOKEN
     public_refresh_tokens: bool = True
     refresh_grace_seconds: int = 0
+    audit_retention_days: int | None = None
 
     @property
     def issuer(self) -> str:
@@ -78,8 +80,9 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
         ("licences", instance.licences, 0, 1_000_000),
         ("access_token_lifetime", instance.access_token_lifetime, 60, 86_400),
         ("refresh_grace_seconds", instance.refresh_grace_seconds, 0, 300),
+        ("audit_retention_days", instance.audit_retention_days, 1, 36_500),
     ):
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             found.append((key, f"must be between {low} and {high}"))
     return found
 

@@ -161,6 +161,29 @@ class Database:
             self._chain.advance(heads)
         return True
 
+    def forget_erased(self) -> bool:
+        """Have SQLite's file hold nothing any more of what was erased or overwritten.
+
+        Its journal keeps pages as they were, and pages that were split keep copies of rows that
+        have moved. PostgreSQL removes dead rows by itself (autovacuum).
+
+        Returns:
+            False when a reader held on to the journal: it goes when that one has ended.
+
+        Raises:
+            DatabaseUnavailable: it could not be rewritten; others write all the time.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self.engine.connect() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                raw.execute("VACUUM").close()
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(f"the database refused: {error}") from error
+        return not busy
+
     def is_in_transaction(self, connection: Connection) -> bool:
         """Whether the database still has the transaction that was begun on `connection`."""
         if not self.is_sqlite:

@@ -222,6 +222,7 @@ class AuthorizeEndpoint:
             at=self._clock(),
             event=event,
             actor=signed_in.user.login,
+            actor_id=signed_in.user.id,
             application=application.application_uri,
             session=signed_in.session.sid,
             address=client_address(request.scope),

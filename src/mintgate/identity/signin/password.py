@@ -58,6 +58,7 @@ class PasswordSignIn:
                     at=self._clock(),
                     event="user.sign_in_failed",
                     actor=user.login if user else None,
+                    actor_id=user.id if user else None,
                     address=address,
                     cause=cause,
                 )

@@ -37,6 +37,7 @@ INSTANCE = TableShape(
         "access_token_lifetime": kinds.integer,
         "public_refresh_tokens": kinds.flag,
         "refresh_grace_seconds": kinds.integer,
+        "audit_retention_days": kinds.integer,
     },
     required=("name", "database", "base_url"),
 )

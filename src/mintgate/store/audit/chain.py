@@ -1,7 +1,6 @@
 """The hash chain: what a row's hash covers, and the heads of the chains that a process writes.
 
-Pure but for the random salts. Every hash is SHA-256 over JSON, so that it can be computed
-elsewhere from an export.
+Pure but for the random salts. Every hash is SHA-256 over the JSON of what it covers.
 """
 
 from __future__ import annotations

@@ -262,6 +262,22 @@ def cut_of(connection: Connection, instance_id: str) -> tuple[int, dict[str, Hea
     }
 
 
+def cut_due(connection: Connection, instance_id: str, before: float, interval: float) -> bool:
+    """Whether there is something older than `before` to cut, and the last cut is `interval` ago."""
+    last = newest(connection, instance_id)
+    if last is None:
+        return False
+    if newest_before(connection, instance_id, before, last.removed_through) is None:
+        return False
+    made_at = connection.execute(
+        select(func.min(audit_checkpoints.c.at)).where(
+            audit_checkpoints.c.instance_id == instance_id,
+            audit_checkpoints.c.removed_through == last.removed_through,
+        )
+    ).scalar_one()
+    return not last.removed_through or made_at <= last.at - interval
+
+
 def newest_before(
     connection: Connection, instance_id: str, before: float, after_number: int
 ) -> Checkpoint | None:

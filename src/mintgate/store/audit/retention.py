@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from mintgate.store.audit import checkpoints, rows
 from mintgate.store.tables import audit_checkpoints, audit_events, audit_heads
@@ -12,38 +12,44 @@ BATCH = 500
 """Rows. Others write between two batches."""
 
 
-def purge_some(tx: Transaction, instance_id: str) -> int:
-    """Remove a batch of what the last cut has given up; 0 when nothing is left."""
-    removed_through, beginnings = checkpoints.cut_of(tx.connection, instance_id)
+def given_up(connection: Connection, instance_id: str) -> dict[str, int]:
+    """Through which number the rows of each writer are to go by the last cut, and are not gone."""
+    _, beginnings = checkpoints.cut_of(connection, instance_id)
+    found = {}
     for writer_id, head in beginnings.items():
-        first = rows.first_sequence(tx.connection, instance_id, writer_id)
+        first = rows.first_sequence(connection, instance_id, writer_id)
         if first is not None and first <= head.sequence:
-            result = tx.connection.execute(
-                delete(audit_events).where(
-                    audit_events.c.instance_id == instance_id,
-                    audit_events.c.writer_id == writer_id,
-                    audit_events.c.sequence <= min(first + BATCH - 1, head.sequence),
-                )
-            )
-            return result.rowcount
-    return _purge_checkpoints(tx, instance_id, removed_through)
+            found[writer_id] = head.sequence
+    return found
 
 
-def _purge_checkpoints(tx: Transaction, instance_id: str, removed_through: int) -> int:
-    # Only what the cut replaces: the checkpoint that made it comes later than these.
-    if not removed_through:
+def purge_rows(tx: Transaction, instance_id: str, writer_id: str, through: int) -> int:
+    """Remove a batch of a writer's rows; returns how many, 0 when nothing is left."""
+    first = rows.first_sequence(tx.connection, instance_id, writer_id)
+    if first is None or first > through:
         return 0
+    result = tx.connection.execute(
+        delete(audit_events).where(
+            audit_events.c.instance_id == instance_id,
+            audit_events.c.writer_id == writer_id,
+            audit_events.c.sequence <= min(first + BATCH - 1, through),
+        )
+    )
+    return result.rowcount
+
+
+def purge_checkpoints(tx: Transaction, instance_id: str) -> int:
+    """Remove a batch of the checkpoints whose rows are gone; the cut says what they said."""
+    removed_through, _ = checkpoints.cut_of(tx.connection, instance_id)
     oldest = checkpoints.page(tx.connection, instance_id, 0, 1)
     if not oldest or oldest[0].number > removed_through:
         return 0
     last = min(oldest[0].number + BATCH - 1, removed_through)
-    tx.connection.execute(
-        delete(audit_heads).where(
-            audit_heads.c.instance_id == instance_id, audit_heads.c.checkpoint <= last
+    for table, number in (
+        (audit_heads, audit_heads.c.checkpoint),
+        (audit_checkpoints, audit_checkpoints.c.number),
+    ):
+        result = tx.connection.execute(
+            delete(table).where(table.c.instance_id == instance_id, number <= last)
         )
-    )
-    return tx.connection.execute(
-        delete(audit_checkpoints).where(
-            audit_checkpoints.c.instance_id == instance_id, audit_checkpoints.c.number <= last
-        )
-    ).rowcount
+    return result.rowcount
