@@ -110,5 +110,37 @@ class ChainWalk:
         self._report.found(sentence, self._writer_id, sequence)
 
 
+class GivenUpWalk:
+    """Rows of one writer that retention is about to remove, told from the cut downwards.
+
+    What is left of them must lead to the cut: else somebody has put something there. Of the last
+    one told nothing is known but its hash, as the row before it is gone.
+    """
+
+    def __init__(self, writer_id: str, cut: Head, report: Report) -> None:
+        self._writer_id = writer_id
+        self._cut = cut
+        self._above: StoredEvent | None = None
+        self._report = report
+
+    def follow(self, rows: Iterable[StoredEvent]) -> None:
+        """The next rows, each before the one that was told last."""
+        for row in rows:
+            self._report.waiting += 1
+            if self._above is None:
+                leads_on = (row.sequence, row.hash) == self._cut
+            else:
+                leads_on = row.sequence == self._above.sequence - 1 and (
+                    row_hash(row.hash, self._above.hashed) == self._above.hash
+                )
+            if not leads_on:
+                self._report.found(
+                    f"row {row.sequence} is not what retention has left there",
+                    self._writer_id,
+                    row.sequence,
+                )
+            self._above = row
+
+
 def _rows(first: int, last: int) -> str:
     return f"row {first} is" if first == last else f"rows {first} to {last} are"

@@ -192,6 +192,23 @@ def page_of_writer(
     return [_stored(row) for row in connection.execute(found).mappings()]
 
 
+def page_downwards(
+    connection: Connection, instance_id: str, writer_id: str, through: int, limit: int = PAGE
+) -> list[StoredEvent]:
+    """Rows of one writer against the order of its chain, from the number `through` on."""
+    found = (
+        select(audit_events)
+        .where(
+            audit_events.c.instance_id == instance_id,
+            audit_events.c.writer_id == writer_id,
+            audit_events.c.sequence <= through,
+        )
+        .order_by(audit_events.c.sequence.desc())
+        .limit(limit)
+    )
+    return [_stored(row) for row in connection.execute(found).mappings()]
+
+
 def page_in_time(
     connection: Connection,
     instance_id: str,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from mintgate.store.audit import checkpoints, rows
 from mintgate.store.audit.chain import Head, genesis
-from mintgate.store.audit.chain_walk import ChainWalk, Covered
+from mintgate.store.audit.chain_walk import ChainWalk, Covered, GivenUpWalk
 from mintgate.store.audit.checkpoint_walk import CheckpointWalk
 from mintgate.store.audit.findings import Report
 from mintgate.store.tables import audit_events, audit_heads
@@ -63,7 +63,8 @@ def verify(
     for user_id, place in chains.erased.items():
         if not database.read_now(partial(_was_erased, instance_id=instance_id, user_id=user_id)):
             report.found("personal values were removed without an erasure of the user", *place)
-    report.waiting = database.read_now(lambda c: _waiting(c, instance_id, walk.beginnings))
+    for writer_id, head in walk.beginnings.items():
+        chains.walk_given_up(writer_id, head)
     return report
 
 
@@ -112,6 +113,21 @@ class _Chains:
                 return
         chain.finish()
 
+    def walk_given_up(self, writer_id: str, cut: Head) -> None:
+        """Rows that retention has not removed yet, from the cut downwards: it begins below."""
+        below = GivenUpWalk(writer_id, cut, self._report)
+        through = cut.sequence
+        while page := self._database.read_now(
+            partial(
+                rows.page_downwards,
+                instance_id=self._instance_id,
+                writer_id=writer_id,
+                through=through,
+            )
+        ):
+            below.follow(page)
+            through = page[-1].sequence - 1
+
 
 def _writers(connection: Connection, instance_id: str, removed_through: int) -> list[str]:
     """Writers that have rows, or had some that a checkpoint covers."""
@@ -152,16 +168,3 @@ def _was_erased(connection: Connection, instance_id: str, user_id: str) -> bool:
         .limit(1)
     )
     return found.first() is not None
-
-
-def _waiting(connection: Connection, instance_id: str, beginnings: dict[str, Head]) -> int:
-    return sum(
-        connection.execute(
-            select(func.count()).where(
-                audit_events.c.instance_id == instance_id,
-                audit_events.c.writer_id == writer_id,
-                audit_events.c.sequence <= head.sequence,
-            )
-        ).scalar_one()
-        for writer_id, head in beginnings.items()
-    )
