@@ -293,9 +293,12 @@ def _print_report(report: Report) -> None:
 def _expected(text: str) -> tuple[int, bytes]:
     number, _, digest = text.partition(":")
     try:
-        return int(number), bytes.fromhex(digest)
+        found = int(number), bytes.fromhex(digest)
     except ValueError:
+        found = 0, b""
+    if len(found[1]) != 32:
         common.misuse("--expect is NUMBER:HASH, as `mintgate audit verify` prints it")
+    return found
 
 
 def _seconds(text: str) -> float:

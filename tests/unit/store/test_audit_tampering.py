@@ -21,7 +21,7 @@ from mintgate.store import Database, person, users
 from mintgate.store.audit import checkpoints, keys
 from mintgate.store.audit.chain import Head, genesis, row_hash
 from mintgate.store.audit.rows import COLUMNS, HASHED
-from tests.unit.store.audit_workbench import HERE, KEK, MIRA, THERE, Log, some_events
+from tests.unit.store.audit_workbench import HERE, MIRA, THERE, Log, some_events
 from tests.world import sqlite_url
 
 DAY = 24 * 3600.0
