@@ -88,7 +88,8 @@ def test_list_filters_and_says_when_there_is_nothing(world: World, mintgate: She
     world.request_token(("sync.example.org/stock", "wrong"), grant_type="client_credentials")
     found = json.loads(mintgate("audit", "list", "--event", "token.", "--json").stdout)
     assert [entry["event"] for entry in found] == ["token.refused", "token.issued"]
-    newest = mintgate("audit", "list", "--app", "sync.example.org/stock", "--limit", "1").stdout
+    service = ("--app", "sync.example.org/stock", "--event", "token.", "--limit", "1")
+    newest = mintgate("audit", "list", *service).stdout
     assert "invalid_client" in newest
     assert "invalid_client" not in mintgate("audit", "list", "--event", "token.issued").stdout
     assert "no such events" in mintgate("audit", "list", "--actor", "nobody").stderr

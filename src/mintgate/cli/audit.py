@@ -17,13 +17,15 @@ from mintgate.cli import common, records
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName, KeyFile
 
 if TYPE_CHECKING:
-    from mintgate.store import Database
+    from mintgate.store import AuditEvent, Database
     from mintgate.store.audit.checkpoints import Checkpoint
     from mintgate.store.audit.findings import Report
     from mintgate.store.audit.rows import StoredEvent
 
 audit_commands = typer.Typer(help="The audit log: list, export, verify.", no_args_is_help=True)
 POLL_SECONDS = 0.5
+SHOWN = 100
+"""Characters of a cause or of details in a table."""
 
 Since = Annotated[
     str | None,
@@ -80,7 +82,7 @@ def list_events(
                 entry.actor or "",
                 entry.application or "",
                 entry.address or "",
-                entry.cause or (_json(entry.details) if entry.details else ""),
+                _short(entry),
             )
             for entry in found
         ],
@@ -288,6 +290,14 @@ def _print_report(report: Report) -> None:
         typer.echo(f"public key {newest.public_key}")
     count = len(report.findings)
     typer.echo("The audit log is whole." if not count else f"NOT WHOLE: {count} findings.")
+
+
+def _short(event: AuditEvent) -> str:
+    details = event.details or {}
+    if "after" in details:  # values are in the JSON
+        details = {"changed": sorted(details["before"] | details["after"])}
+    text = event.cause or (_json(details) if details else "")
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _expected(text: str) -> tuple[int, bytes]:
