@@ -158,6 +158,5 @@ def check_audit(journal: Journal, folder: Path) -> None:
     database.close()
     missing = set(journal.events) - stored
     assert not missing, (SEED, missing)
-    return
     done = run("audit", "verify", cwd=folder)
     assert done.returncode == 0, (SEED, done.stdout, done.stderr)

@@ -17,6 +17,7 @@ from mintgate.apis.change import Change
 from mintgate.contract import applications as application_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.store import AuditEvent, Transaction, applications, users
 from mintgate.store.records import (
@@ -56,14 +57,14 @@ def add(tx: Transaction, change: Change) -> None:
         application = _built(TrustedApplication, change, {"id": change.key})
         _check_application(tx.connection, change.instance_id, application)
         _store(applications.add, tx, change.instance_id, application)
-        _record(tx, change, "application.created")
+        _record(tx, change, "application.created", None, application)
         return
     user = _built(User, change, {"id": change.key})
     if user.user_type in MAY_SIGN_IN and change.hashed_password is None:  # [USR-11]
         raise RuleViolation(f"Password: a user of type {user.user_type} needs one [USR-11].")
     _check_user(user)
     _store(users.add, tx, change.instance_id, user, change.hashed_password)
-    _record(tx, change, "user.created")
+    _record(tx, change, "user.created", None, user)
 
 
 def update(tx: Transaction, change: Change) -> None:
@@ -81,7 +82,7 @@ def update(tx: Transaction, change: Change) -> None:
         application = _built(TrustedApplication, change, fields)
         _check_application(tx.connection, instance_id, application)
         _store(applications.change, tx, instance_id, application)
-        _record(tx, change, "application.changed")
+        _record(tx, change, "application.changed", stored_application, application)
         return
     stored_user = users.by_id(tx.connection, instance_id, key)
     user = _built(User, change, _values(stored_user))
@@ -91,7 +92,7 @@ def update(tx: Transaction, change: Change) -> None:
     _store(users.change, tx, instance_id, user)
     if change.hashed_password is not None:
         users.set_password(tx, instance_id, key, change.hashed_password)
-    _record(tx, change, "user.changed")
+    _record(tx, change, "user.changed", stored_user, user)
 
 
 def remove(tx: Transaction, change: Change) -> None:
@@ -103,15 +104,17 @@ def remove(tx: Transaction, change: Change) -> None:
     """
     connection, instance_id, key = tx.connection, change.instance_id, change.key
     if change.entity_set.name == APPLICATIONS:
-        _values(applications.by_id(connection, instance_id, key))
+        removed_application = applications.by_id(connection, instance_id, key)
+        _values(removed_application)
         applications.remove(tx, instance_id, key)
-        _record(tx, change, "application.removed")
+        _record(tx, change, "application.removed", removed_application, None)
         return
-    _values(users.by_id(connection, instance_id, key))
+    removed_user = users.by_id(connection, instance_id, key)
+    _values(removed_user)
     if any(a.system_user == key for a in applications.all_of(connection, instance_id)):
         raise RuleViolation("A trusted application has this user as its SystemUser.")
     users.remove(tx, instance_id, key)
-    _record(tx, change, "user.removed")
+    _record(tx, change, "user.removed", removed_user, None)
 
 
 def _values(record: msgspec.Struct | None) -> dict[str, Any]:
@@ -162,22 +165,56 @@ def _store(write: Any, tx: Transaction, *arguments: Any) -> None:
         raise RuleViolation("Another record has this name, address or Id.") from None
 
 
-def _record(tx: Transaction, change: Change, event: str) -> None:
+def _record(
+    tx: Transaction,
+    change: Change,
+    event: str,
+    before: msgspec.Struct | None,
+    after: msgspec.Struct | None,
+) -> None:
     principal = change.principal
+    told = before_and_after(
+        _attributes(change.entity_set, before),
+        _attributes(change.entity_set, after),
+        new_password=change.hashed_password is not None,
+    )
+    values = {"before": told.before, "after": told.after}
+    is_user = change.entity_set.name == USERS
     tx.record(
         AuditEvent(
             instance_id=change.instance_id,
             at=tx.now,
             event=event,
             actor=principal.login,
+            actor_id=_acting_user(tx.connection, change.instance_id, principal),
+            subject_id=change.key if is_user else None,
             application=principal.client_id,
             session=principal.session,
             jti=principal.jti,
-            details={"id": change.key, "attributes": _names(change.entity_set, change)},
+            details={
+                "id": change.key,
+                "attributes": told.attributes,
+                **({} if is_user else values),
+            },
+            # A person's data must be erasable: its values are told apart from what stays.
+            personal=values if is_user else None,
         )
     )
 
 
-def _names(entity_set: EntitySet, change: Change) -> list[str]:
-    names = [a.name for a in entity_set.attributes if a.name in change.values]
-    return [*names, "Password"] if change.hashed_password is not None else names
+def _acting_user(connection: Connection, instance_id: str, principal: Principal) -> str | None:
+    if principal.user_id is not None:
+        return principal.user_id
+    user = users.by_login(connection, instance_id, principal.login)
+    return user.id if user else None
+
+
+def _attributes(entity_set: EntitySet, record: msgspec.Struct | None) -> dict[str, object] | None:
+    """Values by the names of the API."""
+    if record is None:
+        return None
+    return {
+        attribute.name: getattr(record, attribute.column)
+        for attribute in entity_set.attributes
+        if attribute.column in record.__struct_fields__
+    }

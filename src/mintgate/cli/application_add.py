@@ -115,4 +115,4 @@ def _store(writing: records.Writing, record: TrustedApplication, login: str | No
     if applications.by_uri_in_any_case(connection, instance_id, record.application_uri):
         problems.append(("ApplicationUri", "exists already; it must be unique in any case [TAP-3]"))
     records.refuse_if(problems, "the application was not added")
-    writing.carry_out(ApplicationChange(None, record), {user.id: user.login} if user else None)
+    writing.carry_out(ApplicationChange(None, record))

@@ -7,9 +7,20 @@ from typing import Annotated
 import typer
 
 from mintgate import __version__
-from mintgate.cli import applications, declared, keys, reference_tokens, sign_in_tries, users
+from mintgate.cli import (
+    applications,
+    audit,
+    declared,
+    keys,
+    reference_tokens,
+    sign_in_tries,
+    user_data,
+    users,
+)
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
+
+assert user_data  # noqa: S101 - its commands belong to `users.user_commands`
 
 app = typer.Typer(
     name="mintgate",
@@ -49,5 +60,6 @@ app.add_typer(users.user_commands, name="user")
 sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
+app.add_typer(audit.audit_commands, name="audit")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

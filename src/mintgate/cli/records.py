@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,11 +24,11 @@ class Writing(msgspec.Struct, frozen=True):
     tx: Transaction
     instance: Instance
 
-    def carry_out(self, change: Change, logins: Mapping[str, str] | None = None) -> None:
+    def carry_out(self, change: Change) -> None:
         """Write one change with its audit event."""
         from mintgate.server.declaration import carry_out
 
-        carry_out(self.tx, self.instance.id, [change], actor=common.actor(), logins=logins)
+        carry_out(self.tx, self.instance.id, [change], actor=common.actor())
 
 
 @contextlib.contextmanager

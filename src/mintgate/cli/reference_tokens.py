@@ -185,6 +185,7 @@ def revoke(
                 at=tx.now,
                 event="token.revoked",
                 actor=common.actor(),
+                subject_id=token.user_id,
                 jti=token.jti,
                 details={"kind": "reference_token"},
             )

@@ -14,7 +14,8 @@ from mintgate.contract.identifiers import new_guid
 from mintgate.contract.users import MAY_SIGN_IN, User, UserType, problems_of
 
 user_commands = typer.Typer(
-    help="Users: list, add, disable, enable, rename, change the password.", no_args_is_help=True
+    help="Users: list, add, disable, enable, rename, change the password, export, erase.",
+    no_args_is_help=True,
 )
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The user's login.")]

@@ -42,6 +42,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         refresh_grace_seconds: see [EXT-4]; 0 is off.
         signing_algorithm: of the keys that are made from now on [EXT-6].
         max_reference_token_days: how long a reference token may live at most [EXT-9].
+        audit_retention_days: how long audit events are kept; None is for ever.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     refresh_grace_seconds: int = 0
     signing_algorithm: SigningAlgorithm = SigningAlgorithm.RS256
     max_reference_token_days: int | None = None
+    audit_retention_days: int | None = None
 
     @property
     def issuer(self) -> str:
@@ -93,6 +95,7 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
         ("access_token_lifetime", instance.access_token_lifetime, 60, 86_400),
         ("refresh_grace_seconds", instance.refresh_grace_seconds, 0, 300),
         ("max_reference_token_days", instance.max_reference_token_days, 1, 36_500),
+        ("audit_retention_days", instance.audit_retention_days, 1, 36_500),
     ):
         if value is not None and not low <= value <= high:
             found.append((key, f"must be between {low} and {high}"))

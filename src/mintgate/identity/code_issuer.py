@@ -75,6 +75,7 @@ class CodeIssuer:
             at=self._clock(),
             event="code.issued",
             actor=signed_in.user.login,
+            actor_id=signed_in.user.id,
             application=valid.application.application_uri,
             session=signed_in.session.sid,
             address=address,

@@ -94,6 +94,7 @@ def create(
             at=tx.now,
             event="reference_token.created",
             actor=creator.login,
+            actor_id=creator.id or None,
             application=application.application_uri,
             jti=token.jti,
             address=address,

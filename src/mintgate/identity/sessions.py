@@ -94,36 +94,37 @@ class Sessions:
                 sessions.end(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
-            tx.record(self._event("user.signed_in", user.login, session.sid, address))
+            tx.record(self._event("user.signed_in", user, session.sid, address))
 
         await self._database.write(work)
         return cookie
 
     async def end(self, signed_in: SignedIn, address: str | None) -> None:
         """Sign out: the session ends, its refresh tokens and its open codes [END-4]."""
-        await self._end(signed_in.session.sid, signed_in.user.login, address)
+        await self._end(signed_in.session.sid, signed_in.user, address)
 
     async def end_sid(self, sid: str, address: str | None) -> None:
         """The same for a `sid` whose browser session is over, or elsewhere."""
         await self._end(sid, None, address)
 
-    async def _end(self, sid: str, login: str | None, address: str | None) -> None:
+    async def _end(self, sid: str, user: User | None, address: str | None) -> None:
         instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> None:
             sessions.end(tx, instance_id, sid)
             refresh.revoke_of_session(tx, instance_id, sid, "signed_out")
             codes.end_of_session(tx, instance_id, sid)
-            tx.record(self._event("user.signed_out", login, sid, address))
+            tx.record(self._event("user.signed_out", user, sid, address))
 
         await self._database.write(work)
 
-    def _event(self, event: str, login: str | None, sid: str, address: str | None) -> AuditEvent:
+    def _event(self, event: str, user: User | None, sid: str, address: str | None) -> AuditEvent:
         return AuditEvent(
             instance_id=self._directory.instance.id,
             at=self._clock(),
             event=event,
-            actor=login,
+            actor=user.login if user else None,
+            actor_id=user.id if user else None,
             session=sid,
             address=address,
         )

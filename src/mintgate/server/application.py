@@ -29,6 +29,7 @@ from mintgate.store import (
     purging,
     token_reminders,
 )
+from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 
@@ -75,6 +76,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
+            asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
         ]
 
     async def stop(self) -> None:
@@ -86,6 +88,11 @@ class Application:
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
         await flush_refusals(self.database, everything=True)
+        for instance in self._instances.values():
+            try:
+                await last_checkpoint(self.database, instance.instance.id, self._kek)
+            except Exception:  # noqa: BLE001 - logged, and the server ends all the same
+                _log.exception("the last checkpoint of %s failed", instance.instance.name)
         await self.follower.stop()
         self.database.close()
 
@@ -181,6 +188,9 @@ class Application:
     async def _flush(self, instance: InstanceApplication) -> None:
         await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
+
+    async def _keep_audit(self, instance: InstanceApplication) -> None:
+        await keep_audit(self.database, instance.instance, self._kek)
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():

@@ -217,9 +217,11 @@ def withdraw_consent(
                 at=tx.now,
                 event="consent.withdrawn",
                 actor=actor,
+                actor_id=user.id if actor == user.login else None,
+                subject_id=user.id,
                 application=application.application_uri,
                 address=address,
-                details={"user_id": user.id, "refresh_families": revoked},
+                details={"refresh_families": revoked},
             )
         )
     return forgotten > 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -66,11 +65,10 @@ class Database:
             raise DatabaseUnavailable(f"not a usable database URL: {error}") from None
         self._reading = self.engine.execution_options(mintgate_writes=False)
         self.clock = clock
-        self.writer_id = secrets.token_hex(8)
         self.on_commit: Callable[[list[Change]], None] = lambda changes: None
         """Told of committed feed entries of this process, in the event loop's thread."""
-        self._sequence = 0
-        self._sequence_lock = threading.Lock()
+        self._chain = audit.Chain()
+        self._chain_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "mintgate-read")
         self._writer = Writer(self)
 
@@ -126,21 +124,22 @@ class Database:
             raise translated(error) from error
 
     def commit(self, connection: Connection, events: list[AuditEvent]) -> None:
-        """Insert events, numbered in this process's chain, and commit.
+        """Insert events at the end of this process's audit chain, and commit.
 
-        The numbers count only once the commit has succeeded, so that the chain has no gap.
+        The chain's head moves only once the commit has succeeded, so that it has no gap.
 
         Raises:
             CommitFailed: it is unknown whether the commit happened.
         """
-        with self._sequence_lock:
-            if events:
-                audit.append(connection, self.writer_id, self._sequence, events)
+        with self._chain_lock:
+            heads = audit.append(connection, self._chain, events) if events else {}
             try:
                 connection.commit()
             except Exception as error:
+                # Whether the chain goes on from here is unknown: what comes is another one.
+                self._chain = audit.Chain()
                 raise CommitFailed(error) from error
-            self._sequence += len(events)
+            self._chain.advance(heads)
 
     def append_alone(self, connection: Connection, events: list[AuditEvent]) -> bool:
         """Insert events in one statement, which SQLite commits by itself.
@@ -151,14 +150,39 @@ class Database:
         raw: Any = connection.connection.dbapi_connection
         if not isinstance(raw, sqlite3.Connection) or len(events) > audit.MAX_ROWS:
             return False
-        with self._sequence_lock:
-            insert = audit.statement("sqlite", self.writer_id, self._sequence, events)
+        with self._chain_lock:
+            linked, heads = self._chain.link(events)
+            insert = audit.statement("sqlite", linked)
             try:
                 raw.execute(*insert).close()
             except sqlite3.Error as error:
+                self._chain = audit.Chain()  # as in `commit`
                 raise OperationalError(insert[0], None, error) from error
-            self._sequence += len(events)
+            self._chain.advance(heads)
         return True
+
+    def forget_erased(self) -> bool:
+        """Have SQLite's file hold nothing any more of what was erased or overwritten.
+
+        Its journal keeps pages as they were, and pages that were split keep copies of rows that
+        have moved. PostgreSQL removes dead rows by itself (autovacuum).
+
+        Returns:
+            False when a reader held on to the journal: it goes when that one has ended.
+
+        Raises:
+            DatabaseUnavailable: it could not be rewritten; others write all the time.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self.engine.connect() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                raw.execute("VACUUM").close()
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(f"the database refused: {error}") from error
+        return not busy
 
     def is_in_transaction(self, connection: Connection) -> bool:
         """Whether the database still has the transaction that was begun on `connection`."""
@@ -213,6 +237,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
         "synchronous=FULL",
+        # What is erased must be gone from the file, too.
+        "secure_delete=ON",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()

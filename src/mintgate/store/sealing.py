@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Row, Table, and_, select, update
 
 from mintgate.store import instances
 from mintgate.store.key_encryption import KeyEncryptionKey
-from mintgate.store.tables import signing_keys
+from mintgate.store.tables import audit_keys, signing_keys
 from mintgate.store.transaction import Transaction
 
 
@@ -26,11 +26,21 @@ def signing_key_name(instance_id: str, kid: str) -> bytes:
     return f"{instance_id}/{kid}".encode()
 
 
+def audit_key_name(instance_id: str, public_key: str) -> bytes:
+    """What a key that signs audit checkpoints is sealed under."""
+    return f"audit/{instance_id}/{public_key}".encode()
+
+
 SEALED = (
     SealedColumn(
         signing_keys,
         signing_keys.c.private_key,
         lambda row: signing_key_name(row.instance_id, row.kid),
+    ),
+    SealedColumn(
+        audit_keys,
+        audit_keys.c.private_key,
+        lambda row: audit_key_name(row.instance_id, row.public_key),
     ),
 )
 """Every kind of sealed row of the database: whoever seals something adds its line here."""

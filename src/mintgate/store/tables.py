@@ -48,6 +48,7 @@ instances = Table(
     Column("refresh_grace_seconds", Integer, nullable=False),
     Column("signing_algorithm", String(16), nullable=False, server_default="RS256"),
     Column("max_reference_token_days", Integer),
+    Column("audit_retention_days", Integer),
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
@@ -360,14 +361,69 @@ audit_events = Table(
     Column("sequence", BigInteger, primary_key=True),
     Column("at", Double, nullable=False),
     Column("event", String(48), nullable=False),
-    Column("actor", String(64)),
+    Column("actor_id", String(36)),
+    Column("subject_id", String(36)),
     Column("application", String(254)),
     Column("session", String(32)),
     Column("jti", String(32)),
-    Column("address", String(64)),
     Column("cause", Text),
-    Column("details", JSON),
+    # Texts, as the hash covers them letter by letter.
+    Column("details", Text),
+    Column("actor_digest", LargeBinary),
+    Column("personal_digest", LargeBinary),
+    Column("hash", LargeBinary, nullable=False),
+    # Not in the hash but by their salted digest: erasing them leaves the chain whole.
+    Column("actor", String(64)),
+    Column("address", String(64)),
+    Column("actor_salt", LargeBinary),
+    Column("personal", Text),
+    Column("personal_salt", LargeBinary),
     Index("ix_audit_events_at", "instance_id", "at"),
+)
+# Only rows that name a user are in them: tokens of services cost nothing here.
+for _name in ("actor_id", "subject_id"):
+    Index(
+        f"ix_audit_events_{_name}",
+        audit_events.c.instance_id,
+        audit_events.c[_name],
+        sqlite_where=audit_events.c[_name].is_not(None),
+        postgresql_where=audit_events.c[_name].is_not(None),
+    )
+
+audit_keys = Table(
+    "audit_keys",
+    metadata,
+    _instance_id(),
+    Column("public_key", String(43), primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("private_key", LargeBinary, nullable=False),
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    _instance_id(),
+    Column("number", BigInteger, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("rows", BigInteger, nullable=False, quote=True),
+    Column("heads_digest", LargeBinary, nullable=False),
+    Column("removed_through", BigInteger, nullable=False),
+    Column("removed_hash", LargeBinary),
+    Column("public_key", String(43), nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    _instance_id(),
+    Column("checkpoint", BigInteger, primary_key=True),
+    Column("writer_id", String(16), primary_key=True),
+    Column("is_cut", Boolean, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_audit_heads_writer", "instance_id", "writer_id", "sequence"),
 )
 
 # The data that the built-in APIs serve: see `records`.

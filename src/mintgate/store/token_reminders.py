@@ -51,7 +51,7 @@ def due_statement(instance_id: str, now: float) -> Select[Any]:
             reference_tokens.c.token_key,
             reference_tokens.c.kind,
             reference_tokens.c.jti,
-            reference_tokens.c.created_by,
+            reference_tokens.c.user_id,
             reference_tokens.c.expires_at,
             reference_tokens.c.remind_at,
             users.c.login,
@@ -74,7 +74,8 @@ def _event(tx: Transaction, instance_id: str, row: Row[Any]) -> AuditEvent:
         instance_id=instance_id,
         at=tx.now,
         event="reference_token.expiring",
-        actor=row.login or row.created_by,
+        actor=row.login,
+        actor_id=row.user_id if row.login else None,
         application=row.application_uri,
         jti=row.jti,
         details={

@@ -101,7 +101,7 @@ def test_withdrawn_consent(database: Database) -> None:
     (event,) = database.read_now(lambda c: audit.latest(c, HERE))
     assert (event.event, event.actor) == ("consent.withdrawn", "mira.k")
     assert (event.application, event.address) == (APPLICATION.application_uri, "127.0.0.1")
-    assert event.details == {"user_id": USER.id, "refresh_families": 1}
+    assert (event.subject_id, event.details) == (USER.id, {"refresh_families": 1})
     because = select(refresh_families.c.revoked_because).where(
         refresh_families.c.instance_id == HERE, refresh_families.c.id == "f1"
     )

@@ -90,7 +90,9 @@ class RevocationEndpoint:
             if token is None or caller.application_id not in (None, token.application_id):
                 return  # [REV-6]
             if reference_tokens.revoke(tx, instance_id, token.id, caller.name[:64]):
-                tx.record(self._revoked("reference_token", caller, token.jti, address))
+                tx.record(
+                    self._revoked("reference_token", caller, token.jti, address, token.user_id)
+                )
 
         await self._database.write(work)
 
@@ -118,7 +120,9 @@ class RevocationEndpoint:
             if found is None or found.family.application_id != caller.application_id:
                 return
             if refresh.revoke(tx, instance_id, found.family.id, "revoked"):  # [REV-3]
-                tx.record(self._revoked("refresh_token", caller, None, address))
+                tx.record(
+                    self._revoked("refresh_token", caller, None, address, found.family.user_id)
+                )
 
         await self._database.write(work)
 
@@ -139,12 +143,18 @@ class RevocationEndpoint:
         return None
 
     def _revoked(
-        self, kind: str, caller: _Caller, jti: str | None, address: str | None
+        self,
+        kind: str,
+        caller: _Caller,
+        jti: str | None,
+        address: str | None,
+        user_id: str | None = None,
     ) -> AuditEvent:
         return AuditEvent(
             instance_id=self._directory.instance.id,
             at=self._clock(),
             event="token.revoked",
+            subject_id=user_id,
             application=caller.name,
             jti=jti,
             address=address,

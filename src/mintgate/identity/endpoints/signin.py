@@ -232,6 +232,7 @@ class ConsentEndpoint(InteractionEndpoint):
                     at=tx.now,
                     event="consent.given",
                     actor=user.login,
+                    actor_id=user.id,
                     application=application.application_uri,
                     session=signed_in.session.sid,
                     address=client_address(request.scope),

@@ -9,7 +9,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import UnauthorizedClient
 from mintgate.contract.identifiers import new_hex128
-from mintgate.contract.users import MAY_BE_SYSTEM_USER
+from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 from mintgate.identity.directory import Directory
 from mintgate.identity.grants import Decided, ServiceGrant, TokenRequest
 from mintgate.store import AuditEvent, Database
@@ -52,6 +52,8 @@ class ClientCredentials:
                 at=now,
                 event="token.issued",
                 actor=user.login,
+                # A person may be the system user; a service account has nothing to be found by.
+                actor_id=user.id if user.user_type is UserType.INTERNAL else None,
                 application=application.application_uri,
                 jti=grant.jti,
                 address=request.address,

@@ -156,6 +156,7 @@ class PasswordSignIn:
             at=self._clock(),
             event=name,
             actor=user.login if user else None,  # what was typed may be a password
+            actor_id=user.id if user else None,
             address=address,
             cause=cause,
         )

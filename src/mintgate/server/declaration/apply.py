@@ -63,7 +63,7 @@ def apply(
             if stored(tx.connection, declaration) != before:
                 continue
             actions = planned.changes
-            carry_out(tx, planned.instance.id, actions, actor=actor, logins=planned.logins)
+            carry_out(tx, planned.instance.id, actions, actor=actor)
             if kek is not None:
                 _create_signing_key(tx, planned.instance, kek, actor)
         return planned

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.feed import ChangedInstance
+from mintgate.contract.record_changes import BeforeAndAfter, before_and_after
 from mintgate.contract.users import User
 from mintgate.server.declaration.differences import (
-    CHANGED,
-    SET,
-    Difference,
     action_of,
-    differences_of,
+    attributes_of,
     kind_of,
     name_of,
 )
@@ -29,9 +26,6 @@ from mintgate.server.declaration.plan import (
 from mintgate.server.declaration.stored import key_of
 from mintgate.store import AuditEvent, Transaction, applications, instances, users
 
-# Audit rows stay for ever, and a person's data must be erasable: these are told without values.
-PERSONAL = frozenset({"Name", "Email", "PhoneNumber"})
-
 
 def carry_out(
     tx: Transaction,
@@ -39,13 +33,11 @@ def carry_out(
     changes: Iterable[Change],
     *,
     actor: str | None,
-    logins: Mapping[str, str] | None = None,
 ) -> None:
     """Write changes and record an audit event for each.
 
     Args:
         actor: who did it, for the audit log.
-        logins: by user id, so that the events name system users by login.
     """
     changes = list(changes)
     _step_aside(tx, instance_id, changes)
@@ -58,7 +50,7 @@ def carry_out(
             _write_application(tx, instance_id, change)
         else:
             _write_user(tx, instance_id, change)
-        tx.record(_event(instance_id, tx.now, change, actor, logins or {}))
+        tx.record(_event(instance_id, tx.now, change, actor))
 
 
 def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
@@ -132,32 +124,35 @@ def _handed_over(names: Sequence[tuple[str | None, str | None]]) -> set[int]:
     }
 
 
-def _event(
-    instance_id: str, now: float, change: Change, actor: str | None, logins: Mapping[str, str]
-) -> AuditEvent:
-    details: dict[str, Any] = {"name": name_of(change)}
+def _event(instance_id: str, now: float, change: Change, actor: str | None) -> AuditEvent:
+    told = _told(change)
     record = None if isinstance(change, ApiChange) else change.after or change.before
-    if isinstance(record, User | TrustedApplication):
-        details["id"] = record.id
-    is_user = isinstance(change, UserChange)
-    details["attributes"] = {
-        told.attribute: [told.before, told.after]
-        for difference in differences_of(change, logins)
-        for told in [_without_values(difference) if is_user else difference]
-    }
-    return AuditEvent(
+    event = AuditEvent(
         instance_id=instance_id,
         at=now,
         event=f"{kind_of(change)}.{action_of(change)}",
         actor=actor,
-        application=name_of(change) if isinstance(change, ApplicationChange) else None,
-        details=details,
     )
+    values = {"name": name_of(change), "before": told.before, "after": told.after}
+    if isinstance(record, User):
+        # A person's data must be erasable: its values are told apart from what stays.
+        return replace(
+            event,
+            subject_id=record.id,
+            details={"attributes": told.attributes},
+            personal=values,
+        )
+    if isinstance(record, TrustedApplication):
+        return replace(event, application=name_of(change), details={"id": record.id, **values})
+    return replace(event, details=values)
 
 
-def _without_values(difference: Difference) -> Difference:
-    if difference.attribute not in PERSONAL:
-        return difference
-    before = SET if difference.before else None
-    after = (CHANGED if before else SET) if difference.after else None
-    return Difference(difference.attribute, before, after)
+def _told(change: Change) -> BeforeAndAfter:
+    if isinstance(change, ApiChange):
+        after = {} if change.is_removed else {"SecretHash": change.secret_hash}
+        return before_and_after(None if change.is_new else {}, after)
+    return before_and_after(
+        attributes_of(change.before) if change.before is not None else None,
+        attributes_of(change.after) if change.after is not None else None,
+        new_password=isinstance(change, UserChange) and bool(change.password_hash),
+    )

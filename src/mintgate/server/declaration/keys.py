@@ -40,6 +40,7 @@ INSTANCE = TableShape(
         "refresh_grace_seconds": kinds.integer,
         "signing_algorithm": kinds.one_of(SigningAlgorithm),
         "max_reference_token_days": kinds.integer,
+        "audit_retention_days": kinds.integer,
     },
     required=("name", "database", "base_url"),
 )

@@ -1,0 +1,332 @@
+"""`mintgate audit …`: looking at the audit log, exporting it, and proving that it is whole."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from mintgate.cli import common, records
+from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName, KeyFile
+
+if TYPE_CHECKING:
+    from mintgate.store import AuditEvent, Database
+    from mintgate.store.audit.checkpoints import Checkpoint
+    from mintgate.store.audit.findings import Report
+    from mintgate.store.audit.rows import StoredEvent
+
+audit_commands = typer.Typer(help="The audit log: list, export, verify.", no_args_is_help=True)
+POLL_SECONDS = 0.5
+SHOWN = 100
+"""Characters of a cause or of details in a table."""
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Begin here: 2031-01-31 or 2031-01-31T12:00:00Z (UTC, unless it has an offset).",
+        show_default=False,
+    ),
+]
+
+
+@audit_commands.command("list")
+def list_events(
+    event: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this event, such as token.issued; a group ends with a dot: token.",
+            show_default=False,
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="LOGIN", help="Only of this user.", show_default=False)
+    ] = None,
+    application: Annotated[
+        str | None,
+        typer.Option("--app", metavar="URI", help="Only of this application.", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """List the newest events, newest first. `export` gives all of them."""
+    from mintgate.store import audit
+
+    database = common.open_database(database_url, must_exist=True)
+    instance = common.the_instance(database, instance_name)
+    with common.refusals():
+        found = database.read_now(
+            lambda c: audit.latest(
+                c, instance.id, limit, event=event, actor=actor, application=application
+            )
+        )
+    if as_json:
+        records.print_json([msgspec.structs.asdict(entry) for entry in found])
+        return
+    records.print_table(
+        ("Time", "Event", "Actor", "Application", "Address", "Cause or details"),
+        [
+            (
+                _time(entry.at),
+                entry.event,
+                entry.actor or "",
+                entry.application or "",
+                entry.address or "",
+                _short(entry),
+            )
+            for entry in found
+        ],
+        "There are no such events.",
+    )
+
+
+@audit_commands.command("export")
+def export(
+    since: Since = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new events until Ctrl-C.")
+    ] = False,
+    checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint/--no-checkpoint",
+            help="Sign a checkpoint that covers what is exported, and print it as a line.",
+        ),
+    ] = True,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    key_file: KeyFile = None,
+    instance_name: InstanceName = None,
+) -> None:
+    """Print the events as JSON, one a line, in the order of time."""
+    from mintgate.store.audit.export import Export
+
+    begin = _seconds(since) if since is not None else 0.0
+    database = common.open_database(database_url, must_exist=True)
+    instance = common.the_instance(database, instance_name)
+    try:
+        with common.refusals():
+            signed = None
+            if checkpoint:
+                signed = _write_checkpoint(database, instance.id, database_url, key_file)
+            reading = Export(database, instance.id, begin)
+            for row in reading.existing():
+                _print_line(_line(row))
+            if signed is not None:
+                _print_line(_checkpoint_line(signed))
+            sys.stdout.flush()
+            while follow and _is_read_after(POLL_SECONDS):
+                while added := reading.added():
+                    for row in added:
+                        _print_line(_line(row))
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        return
+
+
+@audit_commands.command("verify")
+def verify(
+    since: Since = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--public-key",
+            metavar="KEY",
+            help="Believe only signatures of this key, which `verify` printed before. "
+            "The key file is not needed then. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER:HASH",
+            help="A checkpoint that must be there, as `verify` and `export` print it: shows that "
+            "the log was not set back to an earlier state.",
+            show_default=False,
+        ),
+    ] = None,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    key_file: KeyFile = None,
+    instance_name: InstanceName = None,
+) -> None:
+    """Look whether a row or a checkpoint was changed or removed. Exit code 1 when one was.
+
+    Rows after the last checkpoint are held by their chain only: whoever can write the table
+    could remove the last of them, or write them anew.
+    """
+    from mintgate.store.audit.verification import verify as verify_log
+
+    expected = _expected(expect) if expect is not None else None
+    begin = _seconds(since) if since is not None else None
+    database = common.open_database(database_url, must_exist=True)
+    instance = common.the_instance(database, instance_name)
+    with common.refusals():
+        trusted, problems = _trusted(database, instance.id, public_key, database_url, key_file)
+        report = verify_log(
+            database,
+            instance.id,
+            trusted,
+            since=begin,
+            expected=expected,
+            progress=_progress(),
+        )
+    for name in problems:
+        report.found(f"the audit key {name} is not sealed with this key-encryption key")
+    _print_report(report)
+    if not report.is_whole:
+        raise typer.Exit(1)
+
+
+def _trusted(
+    database: Database,
+    instance_id: str,
+    pinned: list[str] | None,
+    database_url: str,
+    key_file: Path | None,
+) -> tuple[frozenset[str], list[str]]:
+    from mintgate.store.audit import keys
+
+    if pinned:
+        return frozenset(pinned), []
+    kek = common.key_encryption_key(database_url, key_file, create=False)
+    return database.read_now(lambda c: keys.trusted(c, instance_id, kek))
+
+
+def _write_checkpoint(
+    database: Database, instance_id: str, database_url: str, key_file: Path | None
+) -> Checkpoint | None:
+    """The newest checkpoint, after a new one was made if there is anything new."""
+    from mintgate.store.audit import checkpoints
+
+    kek = common.key_encryption_key(database_url, key_file, create=False)
+    try:
+        with database.begin() as tx:
+            checkpoints.write(tx, instance_id, kek)
+    except checkpoints.AuditLogTampered as tampered:
+        common.fail(f"{tampered}. To export all the same: --no-checkpoint")
+    return database.read_now(lambda c: checkpoints.newest(c, instance_id))
+
+
+def _is_read_after(seconds: float) -> bool:
+    """Wait; false as soon as nobody reads our output any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # only what cannot be left out: errors, hang-ups
+    gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        for _, event in poll.poll(left * 1000):
+            if event & gone:
+                return False
+    return True
+
+
+def _print_line(line: dict[str, object]) -> None:
+    sys.stdout.write(_json(line) + "\n")
+
+
+def _line(row: StoredEvent) -> dict[str, object]:
+    event = msgspec.structs.asdict(row.told)
+    del event["instance_id"]
+    known = {name: value for name, value in event.items() if value is not None}
+    return {
+        "time": _iso(row.at),
+        **known,
+        "writer_id": row.writer_id,
+        "sequence": row.sequence,
+        "hash": row.hash.hex(),
+    }
+
+
+def _checkpoint_line(checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        "time": _iso(checkpoint.at),
+        "event": "audit.checkpoint",
+        "number": checkpoint.number,
+        "hash": checkpoint.hash.hex(),
+        "rows": checkpoint.rows,
+        "public_key": checkpoint.public_key,
+        "signature": checkpoint.signature.hex(),
+    }
+
+
+def _progress() -> Callable[[int], None]:
+    if not sys.stderr.isatty():
+        return lambda rows: None
+    return lambda rows: print(f"\r{rows:,} rows", end="", file=sys.stderr, flush=True)
+
+
+def _print_report(report: Report) -> None:
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+    for finding in report.findings:
+        place = f"writer {finding.writer_id}: " if finding.writer_id else ""
+        typer.echo(f"{place}{finding.sentence}", err=True)
+    start = f" since checkpoint {report.since.number}" if report.since else ""
+    typer.echo(
+        f"{report.rows:,} rows of {report.writers} writers{start}, "
+        f"{report.checkpoints:,} checkpoints; {report.erased:,} rows without personal values"
+    )
+    if report.waiting:
+        typer.echo(f"{report.waiting:,} rows more are being removed by retention")
+    newest = report.newest
+    if newest is None:
+        typer.echo("There is no checkpoint yet: only the chains hold, not their ends.")
+    else:
+        typer.echo(
+            f"{report.rows - report.covered:,} rows are newer than the last checkpoint "
+            f"({_time(newest.at)}), held by their chain only"
+        )
+        typer.echo(f"checkpoint {newest.number}:{newest.hash.hex()}")
+        typer.echo(f"public key {newest.public_key}")
+    count = len(report.findings)
+    typer.echo("The audit log is whole." if not count else f"NOT WHOLE: {count} findings.")
+
+
+def _short(event: AuditEvent) -> str:
+    details = event.details or {}
+    if "after" in details:  # values are in the JSON
+        details = {"changed": sorted(details["before"] | details["after"])}
+    text = event.cause or (_json(details) if details else "")
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _expected(text: str) -> tuple[int, bytes]:
+    number, _, digest = text.partition(":")
+    try:
+        found = int(number), bytes.fromhex(digest)
+    except ValueError:
+        found = 0, b""
+    if len(found[1]) != 32:
+        common.misuse("--expect is NUMBER:HASH, as `mintgate audit verify` prints it")
+    return found
+
+
+def _seconds(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        common.misuse(f"{text!r} is no time such as 2031-01-31 or 2031-01-31T12:00:00Z")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _iso(seconds: float) -> str:
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,256 @@
+"""Audit rows: inserting them many at once, and reading them page by page."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, tuple_
+
+from mintgate.store.audit.chain import Chain, Head
+from mintgate.store.audit.event import AuditEvent
+from mintgate.store.tables import audit_events
+
+HASHED = (
+    "instance_id",
+    "writer_id",
+    "sequence",
+    "at",
+    "event",
+    "actor_id",
+    "subject_id",
+    "application",
+    "session",
+    "jti",
+    "cause",
+    "details",
+    "actor_digest",
+    "personal_digest",
+)
+"""What a row's hash covers, in this order."""
+COLUMNS = (*HASHED, "hash", "actor", "address", "actor_salt", "personal", "personal_salt")
+_MARKS = {"sqlite": "?", "postgresql": "%s"}
+MAX_ROWS = 64
+"""Of one statement."""
+PAGE = 1000
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as it is stored; `details` and `personal` are JSON texts."""
+
+    instance_id: str
+    writer_id: str
+    sequence: int
+    at: float
+    event: str
+    actor_id: str | None
+    subject_id: str | None
+    application: str | None
+    session: str | None
+    jti: str | None
+    cause: str | None
+    details: str | None
+    actor_digest: bytes | None
+    personal_digest: bytes | None
+    hash: bytes
+    actor: str | None
+    address: str | None
+    actor_salt: bytes | None
+    personal: str | None
+    personal_salt: bytes | None
+
+    @property
+    def hashed(self) -> tuple[object, ...]:
+        """The values that the row's hash covers."""
+        return tuple(getattr(self, name) for name in HASHED)
+
+    @property
+    def told(self) -> AuditEvent:
+        """The event as it was recorded, without what was erased since."""
+        same = {
+            name: getattr(self, name)
+            for name in AuditEvent.__struct_fields__
+            if name not in {"details", "personal"}
+        }
+        return AuditEvent(
+            **same,
+            details=msgspec.json.decode(self.details) if self.details is not None else None,
+            personal=msgspec.json.decode(self.personal) if self.personal is not None else None,
+        )
+
+
+@functools.cache
+def _insert(dialect: str, rows: int) -> str:
+    # One statement for many rows: each statement costs a hand-over between the threads.
+    row = f"({', '.join([_MARKS[dialect]] * len(COLUMNS))})"
+    return f"INSERT INTO audit_events ({', '.join(COLUMNS)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - constants
+
+
+def append(connection: Connection, chain: Chain, events: Sequence[AuditEvent]) -> dict[str, Head]:
+    """Insert events at the end of a writer's chains; returns the heads, to be kept after commit.
+
+    The statement is a constant, and its values go to the driver as they are.
+    """
+    linked, heads = chain.link(events)
+    for start in range(0, len(linked), MAX_ROWS):
+        part = linked[start : start + MAX_ROWS]
+        connection.exec_driver_sql(*statement(connection.dialect.name, part))
+    return heads
+
+
+def statement(dialect: str, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The INSERT of at most `MAX_ROWS` linked rows, and its values."""
+    return _insert(dialect, len(rows)), tuple([value for row in rows for value in row])
+
+
+def latest(
+    connection: Connection,
+    instance_id: str,
+    limit: int = 100,
+    *,
+    event: str | None = None,
+    actor: str | None = None,
+    application: str | None = None,
+) -> list[AuditEvent]:
+    """The newest events, newest first.
+
+    Args:
+        event: only those of this name, or of this group when it ends with a dot.
+        actor: only those of this login.
+        application: only those of this `client_id`.
+    """
+    table = audit_events.c
+    conditions: list[ColumnElement[bool]] = [table.instance_id == instance_id]
+    if event is not None:
+        conditions.append(
+            table.event.startswith(event, autoescape=True)
+            if event.endswith(".")
+            else table.event == event
+        )
+    if actor is not None:
+        conditions.append(func.lower(table.actor) == actor.lower())
+    if application is not None:
+        conditions.append(table.application == application)
+    found = (
+        select(audit_events)
+        .where(*conditions)
+        .order_by(table.at.desc(), table.sequence.desc())
+        .limit(limit)
+    )
+    return [_stored(row).told for row in connection.execute(found).mappings()]
+
+
+def writers(connection: Connection, instance_id: str) -> list[str]:
+    """Every writer that has rows, in order; one look into the index for each of them."""
+    table = audit_events.c
+    first = select(func.min(table.writer_id).label("id")).where(table.instance_id == instance_id)
+    known = first.cte("known", recursive=True)
+    following = (
+        select(func.min(table.writer_id))
+        .where(table.instance_id == instance_id, table.writer_id > known.c.id)
+        .scalar_subquery()
+    )
+    known = known.union_all(select(following).where(known.c.id.is_not(None)))
+    ids = connection.execute(select(known.c.id)).scalars()
+    return sorted(writer_id for writer_id in ids if writer_id is not None)
+
+
+def head(connection: Connection, instance_id: str, writer_id: str) -> Head | None:
+    """The last row of a writer."""
+    row = connection.execute(
+        select(audit_events.c.sequence, audit_events.c.hash)
+        .where(audit_events.c.instance_id == instance_id, audit_events.c.writer_id == writer_id)
+        .order_by(audit_events.c.sequence.desc())
+        .limit(1)
+    ).first()
+    return Head(row.sequence, bytes(row.hash)) if row is not None else None
+
+
+def first_sequence(connection: Connection, instance_id: str, writer_id: str) -> int | None:
+    """The smallest number of a writer; None when it has no rows."""
+    first: int | None = connection.execute(
+        select(func.min(audit_events.c.sequence)).where(
+            audit_events.c.instance_id == instance_id, audit_events.c.writer_id == writer_id
+        )
+    ).scalar_one()
+    return first
+
+
+def page_of_writer(
+    connection: Connection, instance_id: str, writer_id: str, after: int | None, limit: int = PAGE
+) -> list[StoredEvent]:
+    """Rows of one writer in the order of its chain; `after` None is before every number."""
+    conditions = [
+        audit_events.c.instance_id == instance_id,
+        audit_events.c.writer_id == writer_id,
+    ]
+    if after is not None:
+        conditions.append(audit_events.c.sequence > after)
+    found = select(audit_events).where(*conditions).order_by(audit_events.c.sequence).limit(limit)
+    return [_stored(row) for row in connection.execute(found).mappings()]
+
+
+def page_downwards(
+    connection: Connection, instance_id: str, writer_id: str, through: int, limit: int = PAGE
+) -> list[StoredEvent]:
+    """Rows of one writer against the order of its chain, from the number `through` on."""
+    found = (
+        select(audit_events)
+        .where(
+            audit_events.c.instance_id == instance_id,
+            audit_events.c.writer_id == writer_id,
+            audit_events.c.sequence <= through,
+        )
+        .order_by(audit_events.c.sequence.desc())
+        .limit(limit)
+    )
+    return [_stored(row) for row in connection.execute(found).mappings()]
+
+
+def page_in_time(
+    connection: Connection,
+    instance_id: str,
+    since: float,
+    after: tuple[float, str, int] | None,
+    limit: int = PAGE,
+) -> list[StoredEvent]:
+    """Rows of every writer in the order of time, from `since` (Unix seconds) on.
+
+    Args:
+        after: time, writer and number of the row that the page follows.
+    """
+    table = audit_events.c
+    conditions: list[ColumnElement[bool]] = [table.instance_id == instance_id]
+    if after is None:
+        conditions.append(table.at >= since)
+    else:
+        place = tuple_(table.at, table.writer_id, table.sequence)
+        conditions += [table.at >= after[0], place > tuple_(*map(literal, after))]
+    found = (
+        select(audit_events)
+        .where(*conditions)
+        .order_by(table.at, table.writer_id, table.sequence)
+        .limit(limit)
+    )
+    return [_stored(row) for row in connection.execute(found).mappings()]
+
+
+def of_person(connection: Connection, instance_id: str, user_id: str) -> Iterator[StoredEvent]:
+    """Every event in which a user acted or was meant, in the order of time."""
+    table = audit_events.c
+    found = (
+        select(audit_events)
+        .where(
+            table.instance_id == instance_id,
+            (table.actor_id == user_id) | (table.subject_id == user_id),
+        )
+        .order_by(table.at, table.writer_id, table.sequence)
+    )
+    for row in connection.execute(found).mappings():
+        yield _stored(row)
+
+
+def _stored(row: RowMapping) -> StoredEvent:
+    return StoredEvent(**{name: row[name] for name in COLUMNS})
