@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from mintgate.store.audit import rows
 from mintgate.store.audit.chain import Head
 from mintgate.store.audit.checkpoint import Checkpoint, CheckpointHead
 from mintgate.store.tables import audit_checkpoints, audit_heads
@@ -129,13 +130,18 @@ def newest_before(
     return Checkpoint(**row) if row is not None else None
 
 
-def covered(connection: Connection, instance_id: str, writer_id: str, removed_through: int) -> int:
-    """How many rows of a writer are in a checkpoint."""
-    number = connection.execute(
-        select(func.max(audit_heads.c.sequence)).where(
-            audit_heads.c.instance_id == instance_id,
-            audit_heads.c.writer_id == writer_id,
-            audit_heads.c.checkpoint > removed_through,
+def covered(connection: Connection, instance_id: str, removed_through: int) -> dict[str, int]:
+    """Through which number the rows of each writer are covered by a checkpoint."""
+    known = rows.known_writers(instance_id)
+    table = audit_heads.c
+    last = (
+        select(func.max(table.sequence))
+        .where(
+            table.instance_id == instance_id,
+            table.writer_id == known.c.id,
+            table.checkpoint > removed_through,
         )
-    ).scalar_one()
-    return int(number or 0)
+        .scalar_subquery()
+    )
+    found = connection.execute(select(known.c.id, last).where(known.c.id.is_not(None)))
+    return {writer_id: sequence or 0 for writer_id, sequence in found}

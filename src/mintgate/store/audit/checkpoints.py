@@ -45,20 +45,20 @@ def draft(
     """
     last = newest(connection, instance_id)
     removed_through, removed_hash = (last.removed_through, last.removed_hash) if last else (0, None)
-    writers = rows.writers(connection, instance_id)
-    heads: list[CheckpointHead] = []
-    added = 0
-    for writer_id in writers:
-        head = rows.head(connection, instance_id, writer_id)
-        known = covered(connection, instance_id, writer_id, removed_through)
-        if head is not None and head.sequence > known:
-            heads.append(CheckpointHead(writer_id, False, head.sequence, head.hash))
-            added += head.sequence - known
+    ends = rows.ends(connection, instance_id)
+    known = covered(connection, instance_id, removed_through)
+    moved = {name: end for name, end in ends.items() if end > known.get(name, 0)}
+    heads = [
+        CheckpointHead(name, False, *head)
+        for name in moved
+        if (head := rows.head(connection, instance_id, name)) is not None
+    ]
+    added = sum(head.sequence - known.get(head.writer_id, 0) for head in heads)
     cut = None
     if last is not None and remove_before is not None:
         cut = newest_before(connection, instance_id, remove_before, removed_through)
     if cut is not None:
-        beginnings = heads_at(connection, instance_id, cut.number, removed_through, writers)
+        beginnings = heads_at(connection, instance_id, cut.number, removed_through, [*ends])
         heads += [CheckpointHead(name, True, *head) for name, head in beginnings.items()]
         removed_through, removed_hash = cut.number, cut.hash
     if not heads and cut is None:
