@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mintgate.contract.applications import ReferenceTokenPolicy
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.users import User, UserType
-from mintgate.store import users
+from mintgate.store import audit, users
+from mintgate.store.audit import keys
+from mintgate.store.audit.keeping import CHECKPOINT_SECONDS
+from mintgate.store.audit.verification import verify
 from tests.wire.test_cli import MISUSED, REFUSED, Shell
 from tests.world import BACKOFFICE, PASSWORD, SECRET, World, aspnet_hash
 
@@ -209,6 +213,46 @@ def assert_nothing_left(world: World) -> None:
         data = file.read_bytes().lower() if file.exists() else b""
         for value in (LOGIN, EMAIL, NAME):
             assert value.lower().encode() not in data, (file.name, value)
+
+
+def test_every_event_of_a_person_is_found_by_the_id(world: World, mintgate: Shell) -> None:
+    """Else it could not be erased: whoever records a login records the user's id as well."""
+    user = a_life(world)
+    world.browser().sign_in(LOGIN, max_age="1")
+    system_users = {"svc.stock"}
+    events = world.database.read_now(lambda c: audit.latest(c, world.instance.id, 1000))
+    acted = [e for e in events if e.actor and not e.actor.startswith("cli:")]
+    assert {e.actor for e in acted} >= {LOGIN, f"{LOGIN}.before"}
+    assert [e for e in acted if e.actor_id is None and e.actor not in system_users] == []
+    assert {e.actor_id for e in acted if e.actor.startswith(LOGIN)} == {user.id}
+    # In everything else nothing tells of a person by name.
+    others = repr([msgspec.structs.replace(e, actor=None, personal=None) for e in events])
+    for value in (LOGIN, EMAIL, NAME, "mira.k"):
+        assert value not in others
+
+
+def test_a_server_removes_what_its_instance_need_not_keep(a_world: Callable[..., World]) -> None:
+    world = a_world(instance_settings="audit_retention_days = 30")
+
+    def keep() -> None:
+        world.run_in_server(lambda app, instance: app._keep_audit(instance))
+
+    world.service_token()
+    world.clock.advance(CHECKPOINT_SECONDS)
+    keep()
+    world.clock.advance(31 * 24 * 3600.0)
+    token = world.service_token()
+    keep()
+    keep()
+    assert len(world.events("token.issued")) == 1
+    assert world.events("instance.added") == []
+    (cut,) = world.events("audit.cut")
+    assert cut.details is not None
+    assert cut.details["rows"] > 5
+    trusted = world.database.read_now(lambda c: keys.trusted(c, world.instance.id, world.kek))[0]
+    report = verify(world.database, world.instance.id, trusted)
+    assert report.is_whole, report.findings
+    assert token
 
 
 def test_a_user_as_whom_an_application_runs_stays(world: World, mintgate: Shell) -> None:

@@ -14,18 +14,22 @@ import msgspec
 import typer
 
 from mintgate.cli import common, records
+from mintgate.cli.audit_text import (
+    checkpoint_line,
+    event_line,
+    json_text,
+    print_report,
+    short_details,
+    time_text,
+)
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName, KeyFile
 
 if TYPE_CHECKING:
-    from mintgate.store import AuditEvent, Database
-    from mintgate.store.audit.checkpoints import Checkpoint
-    from mintgate.store.audit.findings import Report
-    from mintgate.store.audit.rows import StoredEvent
+    from mintgate.store import Database
+    from mintgate.store.audit.checkpoint import Checkpoint
 
 audit_commands = typer.Typer(help="The audit log: list, export, verify.", no_args_is_help=True)
 POLL_SECONDS = 0.5
-SHOWN = 100
-"""Characters of a cause or of details in a table."""
 
 Since = Annotated[
     str | None,
@@ -77,12 +81,12 @@ def list_events(
         ("Time", "Event", "Actor", "Application", "Address", "Cause or details"),
         [
             (
-                _time(entry.at),
+                time_text(entry.at),
                 entry.event,
                 entry.actor or "",
                 entry.application or "",
                 entry.address or "",
-                _short(entry),
+                short_details(entry),
             )
             for entry in found
         ],
@@ -120,14 +124,14 @@ def export(
                 signed = _write_checkpoint(database, instance.id, database_url, key_file)
             reading = Export(database, instance.id, begin)
             for row in reading.existing():
-                _print_line(_line(row))
+                _print_line(event_line(row))
             if signed is not None:
-                _print_line(_checkpoint_line(signed))
+                _print_line(checkpoint_line(signed))
             sys.stdout.flush()
             while follow and _is_read_after(POLL_SECONDS):
                 while added := reading.added():
                     for row in added:
-                        _print_line(_line(row))
+                        _print_line(event_line(row))
                 sys.stdout.flush()
     except KeyboardInterrupt:
         return
@@ -182,7 +186,9 @@ def verify(
         )
     for name in problems:
         report.found(f"the audit key {name} is not sealed with this key-encryption key")
-    _print_report(report)
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+    print_report(report)
     if not report.is_whole:
         raise typer.Exit(1)
 
@@ -206,7 +212,7 @@ def _write_checkpoint(
     database: Database, instance_id: str, database_url: str, key_file: Path | None
 ) -> Checkpoint | None:
     """The newest checkpoint, after a new one was made if there is anything new."""
-    from mintgate.store.audit import checkpoints
+    from mintgate.store.audit import checkpoint_rows, checkpoints
 
     kek = common.key_encryption_key(database_url, key_file, create=False)
     try:
@@ -214,7 +220,7 @@ def _write_checkpoint(
             checkpoints.write(tx, instance_id, kek)
     except checkpoints.AuditLogTampered as tampered:
         common.fail(f"{tampered}. To export all the same: --no-checkpoint")
-    return database.read_now(lambda c: checkpoints.newest(c, instance_id))
+    return database.read_now(lambda c: checkpoint_rows.newest(c, instance_id))
 
 
 def _is_read_after(seconds: float) -> bool:
@@ -231,73 +237,13 @@ def _is_read_after(seconds: float) -> bool:
 
 
 def _print_line(line: dict[str, object]) -> None:
-    sys.stdout.write(_json(line) + "\n")
-
-
-def _line(row: StoredEvent) -> dict[str, object]:
-    event = msgspec.structs.asdict(row.told)
-    del event["instance_id"]
-    known = {name: value for name, value in event.items() if value is not None}
-    return {
-        "time": _iso(row.at),
-        **known,
-        "writer_id": row.writer_id,
-        "sequence": row.sequence,
-        "hash": row.hash.hex(),
-    }
-
-
-def _checkpoint_line(checkpoint: Checkpoint) -> dict[str, object]:
-    return {
-        "time": _iso(checkpoint.at),
-        "event": "audit.checkpoint",
-        "number": checkpoint.number,
-        "hash": checkpoint.hash.hex(),
-        "rows": checkpoint.rows,
-        "public_key": checkpoint.public_key,
-        "signature": checkpoint.signature.hex(),
-    }
+    sys.stdout.write(json_text(line) + "\n")
 
 
 def _progress() -> Callable[[int], None]:
     if not sys.stderr.isatty():
         return lambda rows: None
     return lambda rows: print(f"\r{rows:,} rows", end="", file=sys.stderr, flush=True)
-
-
-def _print_report(report: Report) -> None:
-    if sys.stderr.isatty():
-        print("\r", end="", file=sys.stderr)
-    for finding in report.findings:
-        place = f"writer {finding.writer_id}: " if finding.writer_id else ""
-        typer.echo(f"{place}{finding.sentence}", err=True)
-    start = f" since checkpoint {report.since.number}" if report.since else ""
-    typer.echo(
-        f"{report.rows:,} rows of {report.writers} writers{start}, "
-        f"{report.checkpoints:,} checkpoints; {report.erased:,} rows without personal values"
-    )
-    if report.waiting:
-        typer.echo(f"{report.waiting:,} rows more are being removed by retention")
-    newest = report.newest
-    if newest is None:
-        typer.echo("There is no checkpoint yet: only the chains hold, not their ends.")
-    else:
-        typer.echo(
-            f"{report.rows - report.covered:,} rows are newer than the last checkpoint "
-            f"({_time(newest.at)}), held by their chain only"
-        )
-        typer.echo(f"checkpoint {newest.number}:{newest.hash.hex()}")
-        typer.echo(f"public key {newest.public_key}")
-    count = len(report.findings)
-    typer.echo("The audit log is whole." if not count else f"NOT WHOLE: {count} findings.")
-
-
-def _short(event: AuditEvent) -> str:
-    details = event.details or {}
-    if "after" in details:  # values are in the JSON
-        details = {"changed": sorted(details["before"] | details["after"])}
-    text = event.cause or (_json(details) if details else "")
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _expected(text: str) -> tuple[int, bytes]:
@@ -317,16 +263,3 @@ def _seconds(text: str) -> float:
     except ValueError:
         common.misuse(f"{text!r} is no time such as 2031-01-31 or 2031-01-31T12:00:00Z")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _iso(seconds: float) -> str:
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -150,6 +150,10 @@ def test_an_application_is_written_like_by_every_other_way(
         ("application.created", ADMIN.login),
     ]
     assert SECRET not in str(events)
+    changed, created = (event.details or {} for event in events)
+    assert (changed["before"], changed["after"]) == ({"IsEnabled": True}, {"IsEnabled": False})
+    assert created["after"]["ApplicationSecretHash"] == "(set)"
+    assert events[0].actor_id == ADMIN.user_id
     assert own_world.call(address, method="DELETE").status_code == 204
 
 

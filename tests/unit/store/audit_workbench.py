@@ -9,6 +9,7 @@ from mintgate.contract.instance import Instance
 from mintgate.contract.users import User, UserType
 from mintgate.store import AuditEvent, Database, instances, schema
 from mintgate.store.audit import checkpoints, keeping, keys
+from mintgate.store.audit.checkpoint import Checkpoint
 from mintgate.store.audit.findings import Report
 from mintgate.store.audit.verification import verify
 from mintgate.store.keys import KeyEncryptionKey
@@ -52,7 +53,7 @@ class Log:
             for event in some_events(count, self.clock.now, instance_id, **more):
                 tx.record(event)
 
-    def checkpoint(self, instance_id: str = HERE) -> checkpoints.Checkpoint | None:
+    def checkpoint(self, instance_id: str = HERE) -> Checkpoint | None:
         with self.database.begin() as tx:
             return checkpoints.write(tx, instance_id, KEK)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are made of our own names
 """The audit log's chains, checkpoints, retention and erasure, on both engines."""
 
 from __future__ import annotations
@@ -5,14 +6,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import select
 
-from mintgate.store import AuditEvent, Database, Transaction, audit, person, sealing, users
-from mintgate.store.audit import chain, checkpoints, keeping, keys, rows
+from mintgate.store import AuditEvent, Database, Transaction, audit, person, schema, sealing, users
+from mintgate.store.audit import chain, checkpoint_rows, checkpoints, keeping, keys, rows
 from mintgate.store.audit.checkpoints import AuditLogTampered
 from mintgate.store.audit.export import Export
 from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
@@ -277,7 +281,7 @@ def test_retention_cuts_at_a_checkpoint(log: Log) -> None:
     report = log.verify()
     assert report.is_whole, report.findings
     assert report.rows < 10
-    (first,) = log.database.read_now(lambda c: checkpoints.page(c, HERE, 0, 1))
+    (first,) = log.database.read_now(lambda c: checkpoint_rows.page(c, HERE, 0, 1))
     assert first.number > 1
     assert [e.event for e in log.database.read_now(lambda c: audit.latest(c, HERE, event="audit."))]
     log.run("DELETE FROM audit_events WHERE sequence = 702")
@@ -389,3 +393,39 @@ def test_the_hash_is_what_the_documentation_says(log: Log) -> None:
     assert second.hash == chain.row_hash(first.hash, second.hashed)
     assert first.actor_salt is not None
     assert first.actor_salt != second.actor_salt
+
+
+def test_rows_from_before_are_chained(database_url: str) -> None:
+    """What they tell of users can be erased then, too."""
+    database = Database(database_url, lambda: 1000.0)
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        mark = "?" if database.is_sqlite else "%s"
+        connection.exec_driver_sql(
+            "INSERT INTO users (instance_id, id, login, login_key, name, user_type, "
+            "email_confirmed, active, is_admin, basic_authentication_allowed, created_at) VALUES "
+            f"('{HERE}', '{MIRA.id}', 'mira.k', 'mira.k', '{{}}', 'InternalUser', false, true, "
+            "false, false, 1)"
+        )
+        for number in range(1100):
+            event = "user.changed" if number == 7 else "token.issued"
+            details = f'{{"id": "{MIRA.id}", "name": "mira.k"}}' if number == 7 else '{"a": "é"}'
+            instance_id = HERE if number % 3 else THERE
+            connection.exec_driver_sql(
+                "INSERT INTO audit_events (instance_id, writer_id, sequence, at, event, actor, "
+                f"details) VALUES ({', '.join([mark] * 7)})",
+                (instance_id, "w" * 16, number, 5.25, event, "mira.k", details),
+            )
+    schema.upgrade(database)
+    log = Log.__new__(Log)
+    log.database = database
+    for instance_id in (HERE, THERE):
+        assert log.verify(instance_id).is_whole, log.verify(instance_id).findings
+    assert log.verify().rows + log.verify(THERE).rows == 1100
+    (changed,) = database.read_now(lambda c: audit.latest(c, HERE, event="user.changed"))
+    assert (changed.subject_id, changed.actor_id, changed.details) == (MIRA.id, MIRA.id, None)
+    assert changed.personal == {"id": MIRA.id, "name": "mira.k"}
+    database.close()

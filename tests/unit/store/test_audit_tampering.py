@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mintgate.store import Database, person, users
-from mintgate.store.audit import checkpoints, keys
+from mintgate.store.audit import keys
 from mintgate.store.audit.chain import Head, genesis, row_hash
+from mintgate.store.audit.checkpoint import Checkpoint
 from mintgate.store.audit.rows import COLUMNS, HASHED
 from tests.unit.store.audit_workbench import HERE, MIRA, THERE, Log, some_events
 from tests.world import sqlite_url
@@ -192,8 +193,8 @@ def test_checkpoints_signed_anew_with_another_key(covered: Path) -> None:
     attacked = Attacked(covered)
     key = keys.AuditKey(Ed25519PrivateKey.generate())
     for row in attacked.rows("audit_checkpoints"):
-        values = {name: row[name] for name in checkpoints.Checkpoint.__struct_fields__}
-        forged = checkpoints.Checkpoint(**values | {"public_key": key.public_key})
+        values = {name: row[name] for name in Checkpoint.__struct_fields__}
+        forged = Checkpoint(**values | {"public_key": key.public_key})
         attacked.put(
             "audit_checkpoints",
             row | {"public_key": key.public_key, "signature": key.sign(forged.signed)},

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from mintgate.store.audit import checkpoints, keys
+from mintgate.store.audit import checkpoint_rows, keys
 from mintgate.store.audit.chain import Head
-from mintgate.store.audit.checkpoints import Checkpoint, CheckpointHead
+from mintgate.store.audit.checkpoint import (
+    Checkpoint,
+    CheckpointHead,
+    digest_of,
+    genesis,
+)
 from mintgate.store.audit.findings import Report
 from mintgate.store.tables import audit_heads
 
@@ -44,9 +49,9 @@ class CheckpointWalk:
         """Checkpoints whose heads prove nothing."""
 
     def run(self) -> None:
-        last = self._database.read_now(lambda c: checkpoints.newest(c, self._instance_id))
+        last = self._database.read_now(lambda c: checkpoint_rows.newest(c, self._instance_id))
         self._report.newest = last
-        previous = checkpoints.genesis(self._instance_id)
+        previous = genesis(self._instance_id)
         if last is not None and last.removed_through and self._problem(last) is None:
             self.removed_through = last.removed_through
             previous = last.removed_hash or b""
@@ -67,8 +72,8 @@ class CheckpointWalk:
     def _page(self, after: int) -> list[tuple[Checkpoint, list[CheckpointHead]]]:
         def read(connection: Connection) -> list[tuple[Checkpoint, list[CheckpointHead]]]:
             return [
-                (found, checkpoints.heads_of(connection, self._instance_id, found.number))
-                for found in checkpoints.page(connection, self._instance_id, after)
+                (found, checkpoint_rows.heads_of(connection, self._instance_id, found.number))
+                for found in checkpoint_rows.page(connection, self._instance_id, after)
             ]
 
         return self._database.read_now(read)
@@ -83,7 +88,7 @@ class CheckpointWalk:
         elif checkpoint.previous_hash != previous:
             self._report.found(f"checkpoint {number} does not follow the one before it")
         problem = self._problem(checkpoint)
-        if problem is None and checkpoints.digest_of(heads) != checkpoint.heads_digest:
+        if problem is None and digest_of(heads) != checkpoint.heads_digest:
             problem = "does not list the heads that it was signed with"
         if problem is not None:
             self._report.found(f"checkpoint {checkpoint.number} {problem}")

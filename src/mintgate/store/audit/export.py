@@ -28,7 +28,7 @@ class Export:
         self._database = database
         self._instance_id = instance_id
         self._since = since
-        self._read_through = database.read_now(self._ends)
+        self._read_through = database.read_now(lambda c: rows.ends(c, instance_id))
 
     def existing(self) -> Iterator[StoredEvent]:
         """What was there when the export began, in the order of time."""
@@ -55,16 +55,9 @@ class Export:
             lambda c: rows.page_in_time(c, self._instance_id, self._since, place)
         )
 
-    def _ends(self, connection: Connection) -> dict[str, int]:
-        found = {}
-        for writer_id in rows.writers(connection, self._instance_id):
-            head = rows.head(connection, self._instance_id, writer_id)
-            found[writer_id] = head.sequence if head is not None else 0
-        return found
-
     def _added(self, connection: Connection) -> list[StoredEvent]:
         found = []
-        for writer_id, end in self._ends(connection).items():
+        for writer_id, end in rows.ends(connection, self._instance_id).items():
             known = self._read_through.get(writer_id, 0)
             if end > known:
                 found += rows.page_of_writer(connection, self._instance_id, writer_id, known)

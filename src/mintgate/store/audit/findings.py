@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mintgate.store.audit.checkpoints import Checkpoint
+from mintgate.store.audit.checkpoint import Checkpoint
 
 
 class Finding(NamedTuple):

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mintgate.contract.instance import Instance
-from mintgate.store.audit import checkpoints, keys, retention
+from mintgate.store.audit import checkpoint_rows, checkpoints, keys, retention
+from mintgate.store.audit.checkpoint import Checkpoint
 from mintgate.store.audit.checkpoint_walk import CheckpointWalk
-from mintgate.store.audit.checkpoints import AuditLogTampered, Checkpoint
+from mintgate.store.audit.checkpoints import AuditLogTampered
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.audit.findings import Report
 from mintgate.store.keys import KeyEncryptionKey
@@ -50,7 +51,7 @@ async def write_checkpoint(
 
 async def keep_audit(database: Database, instance: Instance, kek: KeyEncryptionKey) -> None:
     """Write the checkpoint that is due, and remove what the instance need not keep any more."""
-    last = await database.read(lambda c: checkpoints.newest(c, instance.id))
+    last = await database.read(lambda c: checkpoint_rows.newest(c, instance.id))
     # Another process of this instance may have written one: half the interval is enough for all.
     if last is None or last.at <= database.clock() - CHECKPOINT_SECONDS / 2:
         await write_checkpoint(database, instance.id, kek)
@@ -67,7 +68,7 @@ async def last_checkpoint(database: Database, instance_id: str, kek: KeyEncrypti
 
 async def _cut(database: Database, instance_id: str, kek: KeyEncryptionKey, kept: float) -> None:
     before = database.clock() - kept
-    due = await database.read(lambda c: checkpoints.cut_due(c, instance_id, before, DAY))
+    due = await database.read(lambda c: checkpoint_rows.cut_due(c, instance_id, before, DAY))
     if not due:
         return
     # What is cut cannot be looked at any more: nothing may be wrong with what says where.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete
 
-from mintgate.store.audit import checkpoints, rows
+from mintgate.store.audit import checkpoint_rows, rows
 from mintgate.store.tables import audit_checkpoints, audit_events, audit_heads
 from mintgate.store.transaction import Transaction
 
@@ -14,7 +14,7 @@ BATCH = 500
 
 def given_up(connection: Connection, instance_id: str) -> dict[str, int]:
     """Through which number the rows of each writer are to go by the last cut, and are not gone."""
-    _, beginnings = checkpoints.cut_of(connection, instance_id)
+    _, beginnings = checkpoint_rows.cut_of(connection, instance_id)
     found = {}
     for writer_id, head in beginnings.items():
         first = rows.first_sequence(connection, instance_id, writer_id)
@@ -40,8 +40,8 @@ def purge_rows(tx: Transaction, instance_id: str, writer_id: str, through: int) 
 
 def purge_checkpoints(tx: Transaction, instance_id: str) -> int:
     """Remove a batch of the checkpoints whose rows are gone; the cut says what they said."""
-    removed_through, _ = checkpoints.cut_of(tx.connection, instance_id)
-    oldest = checkpoints.page(tx.connection, instance_id, 0, 1)
+    removed_through, _ = checkpoint_rows.cut_of(tx.connection, instance_id)
+    oldest = checkpoint_rows.page(tx.connection, instance_id, 0, 1)
     if not oldest or oldest[0].number > removed_through:
         return 0
     last = min(oldest[0].number + BATCH - 1, removed_through)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Connection, RowMapping, func, literal, select, tuple_
 
 from mintgate.store.audit.chain import Chain, Head
 from mintgate.store.audit.event import AuditEvent
@@ -142,8 +142,8 @@ def latest(
     return [_stored(row).told for row in connection.execute(found).mappings()]
 
 
-def writers(connection: Connection, instance_id: str) -> list[str]:
-    """Every writer that has rows, in order; one look into the index for each of them."""
+def known_writers(instance_id: str) -> CTE:
+    """Every writer that has rows, as `id`; one look into the index for each of them."""
     table = audit_events.c
     first = select(func.min(table.writer_id).label("id")).where(table.instance_id == instance_id)
     known = first.cte("known", recursive=True)
@@ -152,9 +152,24 @@ def writers(connection: Connection, instance_id: str) -> list[str]:
         .where(table.instance_id == instance_id, table.writer_id > known.c.id)
         .scalar_subquery()
     )
-    known = known.union_all(select(following).where(known.c.id.is_not(None)))
-    ids = connection.execute(select(known.c.id)).scalars()
-    return sorted(writer_id for writer_id in ids if writer_id is not None)
+    return known.union_all(select(following).where(known.c.id.is_not(None)))
+
+
+def ends(connection: Connection, instance_id: str) -> dict[str, int]:
+    """The last number of every writer, in the order of their ids."""
+    known = known_writers(instance_id)
+    last = (
+        select(func.max(audit_events.c.sequence))
+        .where(audit_events.c.instance_id == instance_id, audit_events.c.writer_id == known.c.id)
+        .scalar_subquery()
+    )
+    found = connection.execute(select(known.c.id, last).where(known.c.id.is_not(None)))
+    return dict(sorted((writer_id, sequence) for writer_id, sequence in found))
+
+
+def writers(connection: Connection, instance_id: str) -> list[str]:
+    """Every writer that has rows, in order."""
+    return list(ends(connection, instance_id))
 
 
 def head(connection: Connection, instance_id: str, writer_id: str) -> Head | None:

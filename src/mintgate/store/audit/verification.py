@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from mintgate.store.audit import checkpoints, rows
+from mintgate.store.audit import checkpoint_rows, rows
 from mintgate.store.audit.chain import Head, genesis
 from mintgate.store.audit.chain_walk import ChainWalk, Covered, GivenUpWalk
 from mintgate.store.audit.checkpoint_walk import CheckpointWalk
@@ -50,12 +50,12 @@ def verify(
     writers = database.read_now(lambda c: _writers(c, instance_id, walk.removed_through))
     if since is not None:
         report.since = database.read_now(
-            lambda c: checkpoints.newest_before(c, instance_id, since, walk.removed_through)
+            lambda c: checkpoint_rows.newest_before(c, instance_id, since, walk.removed_through)
         )
     if report.since is not None:
         start = report.since.number
         beginnings = beginnings | database.read_now(
-            lambda c: checkpoints.heads_at(c, instance_id, start, walk.removed_through, writers)
+            lambda c: checkpoint_rows.heads_at(c, instance_id, start, walk.removed_through, writers)
         )
     chains = _Chains(database, instance_id, walk, report, progress)
     for writer_id in writers:

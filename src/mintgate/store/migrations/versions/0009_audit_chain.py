@@ -1,7 +1,8 @@
 """The audit log becomes hash chains with signed checkpoints; persons can be erased from it.
 
 Rows from before are chained in the order in which their writer numbered them, and numbered anew
-from 1 for each instance. Their salts are made now.
+from 1 for each instance. Their salts are made now. What they tell of users is moved to where it
+can be erased.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from alembic import op
 
@@ -32,6 +34,22 @@ EARLIER = (
     "address",
     "cause",
     "details",
+)
+HASHED = (
+    "instance_id",
+    "writer_id",
+    "sequence",
+    "at",
+    "event",
+    "actor_id",
+    "subject_id",
+    "application",
+    "session",
+    "jti",
+    "cause",
+    "details",
+    "actor_digest",
+    "personal_digest",
 )
 
 
@@ -131,6 +149,8 @@ def _chain_rows(connection: sa.Connection, table: sa.Table) -> None:
         sa.column("sequence"),
         sa.column("details", sa.JSON),
     )
+    accounts = sa.table("users", *(sa.column(name) for name in ("instance_id", "id", "login")))
+    ids = {(row.instance_id, row.login): row.id for row in connection.execute(sa.select(accounts))}
     instance_id = writer_id = ""
     sequence, previous = 0, b""
     place: tuple[str, str, int] | None = None
@@ -146,46 +166,52 @@ def _chain_rows(connection: sa.Connection, table: sa.Table) -> None:
         for row in rows:
             if (row["instance_id"], row["writer_id"]) != (instance_id, writer_id):
                 instance_id, writer_id, sequence = row["instance_id"], row["writer_id"], 0
-                previous = _sha256(b"", "mintgate audit chain 1", instance_id, writer_id)
+                label = ["mintgate audit chain 1", instance_id, writer_id]
+                previous = hashlib.sha256(_encoded(label)).digest()
             sequence += 1
-            made.append(_chained(row, sequence, previous))
+            actor_id = ids.get((instance_id, row["actor"]))
+            made.append(_chained(row, sequence, previous, actor_id))
             previous = made[-1]["hash"]
         connection.execute(table.insert(), made)
         place = (instance_id, writer_id, rows[-1]["sequence"])
 
 
-def _chained(row: sa.RowMapping, sequence: int, previous: bytes) -> dict[str, Any]:
-    values = {name: row[name] for name in EARLIER} | {"sequence": sequence}
-    if values["details"] is not None:
-        values["details"] = json.dumps(values["details"], ensure_ascii=False)
-    salt = digest = None
-    if values["actor"] is not None or values["address"] is not None:
-        salt = os.urandom(16)
-        digest = _sha256(salt, values["actor"], values["address"])
-    hashed = [
-        row["instance_id"],
-        row["writer_id"],
-        sequence,
-        float(row["at"]),
-        row["event"],
-        None,
-        None,
-        *(values[name] for name in ("application", "session", "jti", "cause", "details")),
-        digest,
-        None,
-    ]
-    return values | {
-        "actor_salt": salt,
-        "actor_digest": digest,
-        "hash": _sha256(previous, *hashed),
+def _chained(
+    row: sa.RowMapping, sequence: int, previous: bytes, actor_id: str | None
+) -> dict[str, Any]:
+    details = row["details"]
+    values = {name: row[name] for name in EARLIER} | {
+        "sequence": sequence,
+        "actor_id": actor_id,
+        "subject_id": None,
+        "personal": None,
+        "details": None if details is None else _json(details),
     }
+    if details is not None and row["event"].startswith("user.") and "id" in details:
+        # It holds the login: the details of a change of a user were [attributes] by name.
+        values |= {"subject_id": details["id"], "personal": _json(details), "details": None}
+    for part, hidden in (
+        ("actor", (row["actor"], row["address"])),
+        ("personal", (values["personal"],)),
+    ):
+        values[f"{part}_salt"] = values[f"{part}_digest"] = None
+        if any(value is not None for value in hidden):
+            salt = values[f"{part}_salt"] = os.urandom(16)
+            text = values["personal"].encode() if part == "personal" else _encoded(hidden)
+            values[f"{part}_digest"] = hashlib.sha256(salt + text).digest()
+    values["hash"] = hashlib.sha256(
+        previous + _encoded([float(row["at"]) if n == "at" else values[n] for n in HASHED])
+    ).digest()
+    return values
 
 
-def _sha256(before: bytes, *values: object) -> bytes:
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _encoded(values: object) -> bytes:
     # As the program does it: the JSON of msgspec, which writes bytes as base64.
-    import msgspec
-
-    return hashlib.sha256(before + msgspec.json.encode(values)).digest()
+    return msgspec.json.encode(values)
 
 
 def downgrade() -> None:
