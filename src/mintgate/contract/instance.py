@@ -30,6 +30,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         access_token_lifetime: seconds [LIF-1].
         public_refresh_tokens: whether Public applications get refresh tokens [LIF-5].
         refresh_grace_seconds: see [EXT-4]; 0 is off.
+        allow_private_logout_targets: whether logout tokens go to private addresses too [EXT-3].
     """
 
     id: str
@@ -40,6 +41,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     access_token_lifetime: int = lifetimes.ACCESS_TOKEN
     public_refresh_tokens: bool = True
     refresh_grace_seconds: int = 0
+    allow_private_logout_targets: bool = False
 
     @property
     def issuer(self) -> str:

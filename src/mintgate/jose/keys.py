@@ -19,6 +19,7 @@ _HASH = SHA256()
 
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1 [TOK-4]
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - [IDT-1]
+LOGOUT_TOKEN_TYPE: Final = "logout+jwt"  # noqa: S105 - OpenID Connect Back-Channel Logout §2.4
 
 
 class PublicKey:
@@ -73,7 +74,7 @@ class SigningKey:
         self._key = key
         self._headers = {
             typ: base64url_encode(f'{{"alg":"RS256","kid":"{kid}","typ":"{typ}"}}'.encode()) + b"."
-            for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE)
+            for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, LOGOUT_TOKEN_TYPE)
         }
 
     @classmethod
@@ -104,7 +105,7 @@ class SigningKey:
         """A compact JWS with the header members `alg`, `kid`, `typ`, in this order [TOK-1].
 
         Args:
-            typ: `at+jwt` or `JWT`.
+            typ: `at+jwt`, `JWT` or `logout+jwt`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
         signature = self._key.sign(signing_input, _PADDING, _HASH)

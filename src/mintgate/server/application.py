@@ -31,6 +31,7 @@ from mintgate.store.keys import KeyEncryptionKey
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
 FLUSH_SECONDS = 15.0
+LOGOUT_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -70,6 +71,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
+            asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
         ]
 
     async def stop(self) -> None:
@@ -80,6 +82,7 @@ class Application:
         for instance in self._instances.values():
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
+            await instance.logout_delivery.stop()
         await self.follower.stop()
         self.database.close()
 
@@ -168,6 +171,9 @@ class Application:
 
     async def _flush(self, instance: InstanceApplication) -> None:
         await instance.references.flush()
+
+    async def _deliver_logouts(self, instance: InstanceApplication) -> None:
+        await instance.logout_delivery.start_due()
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():

@@ -53,7 +53,7 @@ def identity_routes(
     directory: Directory, database: Database, verifier: Verifier, pages: Pages, clock: Clock
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
-    metadata = MetadataEndpoint(directory.instance).respond
+    metadata = MetadataEndpoint(directory).respond
     userinfo = UserinfoEndpoint(directory, database, clock)
     introspection = IntrospectionEndpoint(directory, database, verifier, clock)
     revocation = Methods(POST=RevocationEndpoint(directory, database, clock).post)

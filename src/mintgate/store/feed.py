@@ -17,8 +17,8 @@ MAX_PAGE = 1000
 class Change(msgspec.Struct, frozen=True):
     """Something cached ended or changed.
 
-    `kind` is `instance`, `application`, `user`, `key`, `jti`; `subject` names it: an id, or the
-    `jti` itself.
+    `kind` is `instance`, `application`, `user`, `key`, `jti`, `sid`; `subject` names it: an id,
+    or the `jti` or `sid` itself.
     """
 
     instance_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mintgate.store import codes, feed, refresh, revocations, sessions
+from mintgate.store import codes, feed, refresh, revocations, session_applications, sessions
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
@@ -16,6 +16,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     return {
         "codes": codes.purge(tx, instance_id, before),
         "sessions": sessions.purge(tx, instance_id, now),
+        "session_applications": session_applications.purge(tx, instance_id, now),
         "refresh_families": refresh.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),
         "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
-from mintgate.identity.directory import Directory
+from mintgate.identity.directory import Directory, LogoutChannels
 from mintgate.identity.rendering import RawJson
 
 # Everyone may read it [EP-8], and may keep it for a while: a new key is published long before use.
@@ -30,7 +30,7 @@ USERINFO_CLAIMS = (
 """[UIN-5]"""
 
 
-def metadata_of(instance: Instance) -> dict[str, Any]:
+def metadata_of(instance: Instance, logout: LogoutChannels) -> dict[str, Any]:
     """The discovery document; only what this server answers [DSC-3..12]."""
     issuer = instance.issuer
     return {
@@ -68,17 +68,30 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "prompt_values_supported": ["none", "login"],
+        **_logout_members(logout),
+    }
+
+
+def _logout_members(logout: LogoutChannels) -> dict[str, bool]:
+    """[EXT-3] Only what some application uses; the `sid` is always told."""
+    channels = (("backchannel", logout.back), ("frontchannel", logout.front))
+    return {
+        f"{channel}_logout{member}_supported": True
+        for channel, is_used in channels
+        if is_used
+        for member in ("", "_session")
     }
 
 
 class MetadataEndpoint:
     """`GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._document = metadata_of(instance)
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
 
     async def respond(self, request: Request) -> Response:
-        return _published(request, self._document)
+        logout = await self._directory.logout_channels()
+        return _published(request, metadata_of(self._directory.instance, logout))
 
 
 class KeySetEndpoint:

@@ -37,6 +37,7 @@ INSTANCE = TableShape(
         "access_token_lifetime": kinds.integer,
         "public_refresh_tokens": kinds.flag,
         "refresh_grace_seconds": kinds.integer,
+        "allow_private_logout_targets": kinds.flag,
     },
     required=("name", "database", "base_url"),
 )
@@ -55,7 +56,10 @@ def api(environment: Mapping[str, str]) -> TableShape:
 
 
 def application(environment: Mapping[str, str]) -> TableShape:
-    """The attributes of a trusted application [TAP-1..18, EXT-2]; `SystemUser` is a login."""
+    """The attributes of a trusted application [TAP-1..18, EXT-2, EXT-3].
+
+    `SystemUser` is a login.
+    """
     return TableShape(
         kinds={
             "Id": kinds.guid,
@@ -76,6 +80,8 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "ReferenceTokens": kinds.one_of(ReferenceTokenPolicy),
             "BasicAuthenticationAllowed": kinds.flag,
             "RequireConsent": kinds.flag,
+            "BackChannelLogoutUrl": kinds.optional_text(500),
+            "FrontChannelLogoutUrl": kinds.optional_text(500),
             "Notes": kinds.optional_text(32_000, lines=True),
         },
         required=("ApplicationUri", "Name"),
