@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -45,6 +46,8 @@ class RelyingParty(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        if parts.path == "/slow":
+            time.sleep(30)
         self.tell(path=parts.path, query=dict(parse_qsl(parts.query)))
         self.answer(200, FRONT_PAGE)
 

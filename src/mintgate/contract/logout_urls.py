@@ -39,4 +39,5 @@ def front_channel_problem(url: str, login_urls: str | None) -> str | None:
 def front_channel_address(url: str, issuer: str, sid: str) -> str:
     """The address that a frame loads, with `iss` and `sid` added (ibid. §3)."""
     query = f"iss={quote(issuer, safe='')}&sid={quote(sid, safe='')}"
-    return f"{url}{'&' if urlsplit(url).query else '?'}{query}"
+    url = url.removesuffix("?")
+    return f"{url}{'&' if '?' in url else '?'}{query}"

@@ -28,6 +28,8 @@ CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
 _NAT64 = IPv6Network("64:ff9b::/96")
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
+_USED_IPV6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
+"""Global unicast and unique local: no other block of IPv6 has anything to tell."""
 # Names that nobody answers for must not take the threads that others wait for.
 _resolvers = ThreadPoolExecutor(4, "mintgate-resolve")
 
@@ -53,7 +55,7 @@ def address_problem(
         return f"{address} is never allowed"
     if address.is_loopback:
         return None if loopback_allowed or private_allowed else f"{address} is a loopback address"
-    if address.is_reserved:
+    if address.is_reserved or (address.version == 6 and not _is_in(address, _USED_IPV6)):
         return f"{address} is never allowed"
     if not address.is_global and not private_allowed:
         return f"{address} is a private address"
@@ -175,6 +177,10 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
+
+
+def _is_in(address: Address, networks: Iterable[IPv6Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def _inside(address: Address) -> IPv4Address | None:
