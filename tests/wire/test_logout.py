@@ -82,10 +82,12 @@ def receiving() -> Iterator[Receiver]:
     receiver = Receiver(server)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield receiver
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def wait(condition: Callable[[], Any]) -> Any:
@@ -302,7 +304,6 @@ def test_a_hanging_application_delays_nobody(world: World) -> None:
         end_by_confirmation(world, browser, {})
         receiver.claims()
         assert time.monotonic() - started < CONNECT_SECONDS - 1
-        release.set()
 
 
 @contextmanager
@@ -316,8 +317,12 @@ def hanging(release: threading.Event) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        release.set()
+        server.shutdown()
+        server.server_close()
 
 
 @contextmanager
@@ -328,23 +333,27 @@ def another_server(world: World) -> Iterator[None]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(application.start(), loop).result(30)
-    yield
-    asyncio.run_coroutine_threadsafe(application.stop(), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(application.stop(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def test_several_servers_tell_once(postgresql: Callable[[], str]) -> None:
     """Two servers over one PostgreSQL: each ended session is told once."""
     world = World(postgresql()).start()
-    with receiving() as receiver, another_server(world):
-        world.change_application(BACKOFFICE, back_channel_logout_url=receiver.url)
-        for _ in range(8):
-            end_by_confirmation(world, signed_in(world)[0], {})
-        wait(lambda: len(world.events("logout.delivered")) == 8)
-        claims = receiver.claims(8)
-    world.stop()
+    try:
+        with receiving() as receiver, another_server(world):
+            world.change_application(BACKOFFICE, back_channel_logout_url=receiver.url)
+            for _ in range(8):
+                end_by_confirmation(world, signed_in(world)[0], {})
+            wait(lambda: len(world.events("logout.delivered")) == 8)
+            claims = receiver.claims(8)
+    finally:
+        world.stop()
     assert len(claims) == len({c["sid"] for c in claims}) == 8
 
 

@@ -57,6 +57,21 @@ def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
     )
 
 
+def hold(tx: Transaction, instance_id: str, sid: str) -> bool:
+    """Whether the session is there; if so, one that ends it waits until this is committed.
+
+    So that a code that is written now is either seen by the end of its session or not written.
+    """
+    statement = select(identity_sessions.c.sid).where(
+        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+    )
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        statement = statement.with_for_update(read=True)
+    # A second look: a sign-in in another window replaces the row [SES-51], which the first look
+    # sees vanish and not come back.
+    return any(tx.connection.execute(statement).first() is not None for _ in range(2))
+
+
 def forget(tx: Transaction, instance_id: str, sid: str) -> None:
     """Remove a browser's sign-in and nothing that applications got by it [SES-53]."""
     tx.connection.execute(
@@ -79,9 +94,10 @@ def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
     Returns:
         The `FrontChannelLogoutUrl`s that a page can load, when there is a browser.
     """
+    forget(tx, instance_id, sid)  # first, for it waits for codes that are just written
     refresh.revoke_of_session(tx, instance_id, sid, because)
     codes.end_of_session(tx, instance_id, sid)
-    return _end(tx, instance_id, sid)
+    return _tell(tx, instance_id, sid)
 
 
 def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
@@ -94,11 +110,11 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
     ).scalars()
     used = session_applications.sids_of_user(tx.connection, instance_id, user_id)
     for sid in sorted(used.union(signed_in)):
-        _end(tx, instance_id, sid)
+        forget(tx, instance_id, sid)
+        _tell(tx, instance_id, sid)
 
 
-def _end(tx: Transaction, instance_id: str, sid: str) -> list[str]:
-    forget(tx, instance_id, sid)
+def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:
     told = session_applications.take(tx, instance_id, sid)
     for application in told:
         if application.back_channel_url is not None:

@@ -167,10 +167,12 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
     server = Server(certificate)
     thread = threading.Thread(target=server.server.serve_forever, args=(0.01,))
     thread.start()
-    yield server
-    server.server.shutdown()
-    thread.join()
-    server.server.server_close()
+    try:
+        yield server
+    finally:
+        server.server.shutdown()
+        thread.join()
+        server.server.server_close()
 
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:

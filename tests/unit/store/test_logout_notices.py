@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +23,7 @@ from mintgate.store import (
     sessions,
     users,
 )
+from mintgate.store.sessions import IdentitySession
 from tests.unit.store.test_conformance import (
     APPLICATION,
     CODE,
@@ -34,6 +38,17 @@ from tests.unit.store.test_conformance import (
 from tests.world import MovableClock
 
 SID = CODE.sid
+SESSION = IdentitySession(
+    sid=SID,
+    cookie_hash="K" * 64,
+    user_id="u1",
+    auth_time=1,
+    amr=("pwd",),
+    idp="local",
+    tid=None,
+    created_at=1.0,
+    expires_at=1e10,
+)
 TOLD = msgspec.structs.replace(
     APPLICATION,
     back_channel_logout_url="https://a.example/back",
@@ -85,6 +100,51 @@ def test_two_that_end_a_session_write_one_notice(database: Database) -> None:
     write(database, lambda tx: codes.add(tx, HERE, CODE))
     assert race(database, lambda tx: bool(sessions.end(tx, HERE, SID, "signed_out")), 10) == 1
     assert len(write(database, claim)) == 1
+
+
+def sign_in(tx: Transaction) -> None:
+    sessions.put(tx, HERE, SESSION)
+
+
+def test_a_code_and_the_end_of_its_session_come_one_after_the_other(database: Database) -> None:
+    """[END-4] Whoever is first: no code of an ended session is left, and nobody stays untold."""
+    for _ in range(5):
+        write(database, sign_in)
+        both = threading.Barrier(2)
+        written: list[bool] = []
+        told: list[list[str]] = []
+
+        def issue(tx: Transaction, both: Any = both, written: Any = written) -> None:
+            both.wait()
+            written.append(sessions.hold(tx, HERE, SID))
+            if written[0]:
+                codes.add(tx, HERE, CODE)
+
+        def end(tx: Transaction, both: Any = both, told: Any = told) -> None:
+            if not database.is_sqlite:
+                both.wait()
+            told.append(sessions.end(tx, HERE, SID, "signed_out"))
+
+        if database.is_sqlite:  # it has one writer at a time: the barrier would never be passed
+            both = threading.Barrier(1)
+        threads = [
+            threading.Thread(target=write, args=(database, work))
+            for work in (partial(issue, both=both), partial(end, both=both))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(told[0]) == written[0]
+        assert database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash)) is None
+
+
+def test_an_ended_session_gives_no_code(database: Database) -> None:
+    write(database, sign_in)
+    write(database, sign_in)  # [SES-51]
+    assert write(database, lambda tx: sessions.hold(tx, HERE, SID))
+    write(database, lambda tx: sessions.end(tx, HERE, SID, "signed_out"))
+    assert not write(database, lambda tx: sessions.hold(tx, HERE, SID))
 
 
 def test_a_notice_is_claimed_once(database: Database) -> None:

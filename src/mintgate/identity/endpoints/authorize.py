@@ -150,7 +150,7 @@ class AuthorizeEndpoint:
         granted: tuple[str, ...],
         interaction: OpenInteraction | None,
     ) -> str | None:
-        """A new code; None when this interaction has given one already."""
+        """A new code; None when this interaction has given one, or the session has ended."""
         code, now = new_token(), self._clock()  # [AUT-44]
         session, address = signed_in.session, valid.return_address
         stored = StoredCode(
@@ -178,6 +178,8 @@ class AuthorizeEndpoint:
                 tx, instance_id, interaction.row.id_hash
             ):
                 return False
+            if not sessions.hold(tx, instance_id, stored.sid):
+                return False  # signed out meanwhile
             codes.add(tx, instance_id, stored)
             tx.record(self._event(request, "code.issued", valid.application, signed_in, granted))
             return True
