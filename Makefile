@@ -40,8 +40,14 @@ install: $(VENV)/.dev ## Install everything for development into .venv
 run: $(VENV)/.server ## Run a demo instance (PORT=8080) and print how to try it
 	@exec $(BIN)/mintgate serve --demo --host $(HOST) --port $(PORT) $(ARGS)
 
+# Debian's package, where it may be installed; where not, the browser tests say that they are skipped.
+.PHONY: browser
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  ! command -v $$name >/dev/null || exit 0; done; scripts/system-package chromium || true
+
 .PHONY: test
-test: lint ## Lint, then run every test (ARGS="-k TKN-46" for some)
+test: lint browser ## Lint, then run every test (ARGS="-k TKN-46" for some)
 	$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: chaos

@@ -194,6 +194,27 @@ def test_an_application_that_breaks_rules_is_refused(declared: Shell) -> None:
     assert "a Public application has no secret" in told
 
 
+def test_where_an_application_is_told_of_sign_outs(declared: Shell) -> None:
+    """[EXT-3]"""
+    web, url = "my.trusted.app/web", "https://app.example.com/back"
+    front = ("--front-channel-logout-url", "http://127.0.0.1:9101/front")
+    declared("app", "set-logout", web, "--back-channel-logout-url", url, *front)
+    exported = declared("export").stdout
+    assert f'BackChannelLogoutUrl = "{url}"' in exported
+    assert f'FrontChannelLogoutUrl = "{front[1]}"' in exported
+    settings = exported.replace("[instance]", "[instance]\nallow_private_logout_targets = true")
+    assert "allow_private_logout_targets" in declared("apply", "-", text=settings).stdout
+    assert "No change" in declared("apply", "-", text=declared("export").stdout).stdout
+    declared("app", "set-logout", web, "--back-channel-logout-url", "")
+    shown = json.loads(declared("app", "show", web, "--json").stdout)
+    assert (shown["BackChannelLogoutUrl"], shown["FrontChannelLogoutUrl"]) == (None, front[1])
+    wrong = ("app", "set-logout", web, "--front-channel-logout-url", "https://evil.example/")
+    assert "one entry of ImpersonateLoginUrl" in declared(*wrong, code=REFUSED).stderr
+    assert "give --back-channel" in declared("app", "set-logout", web, code=MISUSED).stderr
+    add = ("app", "add", "x", "--name", "X", "--generate", "--back-channel-logout-url", "ftp://x")
+    assert "BackChannelLogoutUrl" in declared(*add, code=REFUSED).stderr
+
+
 def test_a_user_from_the_first_to_the_last_day(declared: Shell) -> None:
     declared(
         "user", "add", "jane", "--name", "Jane", "--password-env", "PW", environment={"PW": "jane"}

@@ -20,7 +20,6 @@ from mintgate.contract.reference_tokens import TokenKind
 from mintgate.contract.users import User, UserType
 from mintgate.identity import references
 from mintgate.store import applications, feed, instances, keys, sessions, users
-from mintgate.store import refresh as refresh_rows
 from tests.wire.verifier_process import VerifierProcess
 from tests.world import (
     LOGOUT,
@@ -206,8 +205,7 @@ def end_session(cast: Cast) -> None:
     """As `mintgate session end` does."""
     sid = payload_of(cast.tokens["access_token"])["sid"]
     with cast.world.database.begin() as tx:
-        sessions.end(tx, cast.world.instance.id, sid)
-        refresh_rows.revoke_of_session(tx, cast.world.instance.id, sid, "ended")
+        sessions.end(tx, cast.world.instance.id, sid, "ended_by_administrator")
 
 
 def withdraw_consent(cast: Cast) -> None:

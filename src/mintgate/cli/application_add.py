@@ -8,7 +8,14 @@ import typer
 from msgspec.structs import replace
 
 from mintgate.cli import common, records
-from mintgate.cli.application_options import Generate, SecretEnv, SecretStdin, Uri
+from mintgate.cli.application_options import (
+    BackChannelLogoutUrl,
+    FrontChannelLogoutUrl,
+    Generate,
+    SecretEnv,
+    SecretStdin,
+    Uri,
+)
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret, show_if_generated
 from mintgate.contract.applications import (
@@ -43,6 +50,8 @@ def add(
             metavar="URI", help="Where sign-out may return to; repeatable.", show_default=False
         ),
     ] = None,
+    back_channel_logout_url: BackChannelLogoutUrl = None,
+    front_channel_logout_url: FrontChannelLogoutUrl = None,
     internal_users: Annotated[
         bool, typer.Option("--internal-users", help="Internal users may sign in to it.")
     ] = False,
@@ -85,6 +94,8 @@ def add(
         application_secret_hash=secret_hash(secret.text) if secret else None,
         impersonate_login_url=",".join(redirect or ()) or None,
         impersonate_logout_url=",".join(logout_redirect or ()) or None,
+        back_channel_logout_url=back_channel_logout_url,
+        front_channel_logout_url=front_channel_logout_url,
         impersonate_as_internal_user_allowed=internal_users,
         impersonate_as_community_user_allowed=community_users,
         system_user_allowed=system_user is not None,

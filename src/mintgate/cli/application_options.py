@@ -19,6 +19,24 @@ SecretEnv = Annotated[
         show_default=False,
     ),
 ]
+BackChannelLogoutUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--back-channel-logout-url",
+        metavar="URI",
+        help="Where a logout token is posted when a session ends.",
+        show_default=False,
+    ),
+]
+FrontChannelLogoutUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--front-channel-logout-url",
+        metavar="URI",
+        help="What the browser loads at sign-out; on the origin of a redirect URI.",
+        show_default=False,
+    ),
+]
 Generate = Annotated[
     bool, typer.Option("--generate", help="Make a secret of 256 bits and print it once.")
 ]

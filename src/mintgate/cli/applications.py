@@ -9,14 +9,21 @@ import typer
 from msgspec.structs import replace
 
 from mintgate.cli import application_add, application_secrets, common, records
-from mintgate.cli.application_options import Generate, SecretEnv, SecretStdin, Uri
+from mintgate.cli.application_options import (
+    BackChannelLogoutUrl,
+    FrontChannelLogoutUrl,
+    Generate,
+    SecretEnv,
+    SecretStdin,
+    Uri,
+)
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret, show_if_generated
 from mintgate.contract.applications import TrustedApplication, problems_of
 from mintgate.contract.identifiers import secret_hash
 
 app_commands = typer.Typer(
-    help="Trusted applications: list, add, enable, disable, change the secret, remove.",
+    help="Trusted applications: list, add, change, enable, disable, remove.",
     no_args_is_help=True,
 )
 app_commands.command("add")(application_add.add)
@@ -127,6 +134,26 @@ def set_secret(
     show_if_generated(secret)
 
 
+@app_commands.command("set-logout")
+def set_logout(
+    uri: Uri,
+    back_channel_logout_url: BackChannelLogoutUrl = None,
+    front_channel_logout_url: FrontChannelLogoutUrl = None,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """Change where an application is told of sign-outs; an empty text ('') takes a URL away."""
+    given = {
+        "back_channel_logout_url": back_channel_logout_url,
+        "front_channel_logout_url": front_channel_logout_url,
+    }
+    changed = {name: url or None for name, url in given.items() if url is not None}
+    if not changed:
+        common.misuse("give --back-channel-logout-url, --front-channel-logout-url or both")
+    _change(uri, database_url, instance_name, **changed)
+    typer.echo(f"{uri} is changed.", err=True)
+
+
 @app_commands.command("remove")
 def remove(
     uri: Uri,
@@ -152,7 +179,7 @@ def _change(uri: str, database_url: str, instance_name: str | None, **attributes
         before = application_secrets.stored(writing, uri)
         after = replace(before, **attributes)
         user = users.by_id(writing.tx.connection, writing.instance.id, before.system_user or "")
-        if "application_secret_hash" in attributes:
+        if attributes.keys() != {"is_enabled"}:
             problems = problems_of(after, user.user_type if user else None)
             records.refuse_if(problems, f"{uri} was not changed")
         if after != before:

@@ -9,7 +9,7 @@ from binascii import Error as Base64Error
 
 import msgspec
 
-from mintgate.contract import redirects, scopes
+from mintgate.contract import logout_urls, redirects, scopes
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 
 
@@ -59,6 +59,9 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     basic_authentication_allowed: bool = False
     require_consent: bool = False
     """[EXT-2]"""
+    back_channel_logout_url: str | None = None
+    front_channel_logout_url: str | None = None
+    """[EXT-3] Told at the end of a sign-in in which the application got a code."""
     creation_time_utc: int | None = None
     notes: str | None = None
 
@@ -111,6 +114,7 @@ def problems_of(
     found = _problems_of_name(application)
     found += _problems_of_secret(application)
     found += _problems_of_urls(application)
+    found += _problems_of_logout_urls(application)
     found += _problems_of_system_user(application, system_user_type)
     unknown = [name for name in application.scope_names if name not in scopes.KNOWN_SCOPES]
     if unknown:
@@ -192,6 +196,24 @@ def _problems_of_urls(application: TrustedApplication) -> list[tuple[str, str]]:
             if problem:
                 found.append((attribute, f"{uri!r} {problem} [TAP-21, TAP-22]"))
     return found
+
+
+def _problems_of_logout_urls(application: TrustedApplication) -> list[tuple[str, str]]:
+    back, front = application.back_channel_logout_url, application.front_channel_logout_url
+    back_problem = logout_urls.back_channel_problem(back) if back is not None else None
+    front_problem = (
+        logout_urls.front_channel_problem(front, application.impersonate_login_url)
+        if front is not None
+        else None
+    )
+    return [
+        (attribute, f"{url!r} {problem} [EXT-3]")
+        for attribute, url, problem in (
+            ("BackChannelLogoutUrl", back, back_problem),
+            ("FrontChannelLogoutUrl", front, front_problem),
+        )
+        if problem
+    ]
 
 
 def _problems_of_system_user(

@@ -179,9 +179,35 @@ def profile_claims(user: User, names: Collection[str]) -> dict[str, str | bool]:
     return {name: known[name] for name in PROFILE_CLAIMS if name in names and name in known}
 
 
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+class LogoutClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The logout token (OpenID Connect Back-Channel Logout §2.4); never a `nonce` [EXT-3].
+
+    `sub` is absent when nobody knows the user any more; the `sid` names the session anyway.
+    """
+
+    iss: str
+    sub: str | UnsetType = UNSET
+    aud: str
+    iat: int
+    exp: int
+    jti: str
+    events: dict[str, dict[str, str]]
+    sid: str
+
+    def __post_init__(self) -> None:
+        _require_values(self)
+        if self.exp <= self.iat or self.events != {LOGOUT_EVENT: {}}:
+            raise BadClaims("exp is later than iat, and the event is the logout")
+        _require_identifier("jti", self.jti)
+        _require_identifier("sid", self.sid)
+
+
 _encoder = msgspec.json.Encoder()
 
 
-def encode(claims: ServiceClaims | UserClaims | IdTokenClaims) -> bytes:
+def encode(claims: ServiceClaims | UserClaims | IdTokenClaims | LogoutClaims) -> bytes:
     """The JSON of a claim set, members in the contract's order."""
     return _encoder.encode(claims)

@@ -43,6 +43,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         signing_algorithm: of the keys that are made from now on [EXT-6].
         max_reference_token_days: how long a reference token may live at most [EXT-9].
         audit_retention_days: how long audit events are kept; None is for ever.
+        allow_private_logout_targets: whether logout tokens go to private addresses too [EXT-3].
     """
 
     id: str
@@ -56,6 +57,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     signing_algorithm: SigningAlgorithm = SigningAlgorithm.RS256
     max_reference_token_days: int | None = None
     audit_retention_days: int | None = None
+    allow_private_logout_targets: bool = False
 
     @property
     def issuer(self) -> str:

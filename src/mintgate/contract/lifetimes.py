@@ -12,6 +12,8 @@ REFRESH_TOKEN_CONFIDENTIAL = 30 * 24 * 3600
 """[LIF-4] Absolute from sign-in [LIF-13]."""
 REFRESH_TOKEN_PUBLIC = 24 * 3600
 """[LIF-5] Absolute from sign-in [LIF-13]."""
+LOGOUT_TOKEN = 120
+"""OpenID Connect Back-Channel Logout §2.4: at most two minutes."""
 REMEMBERED_SESSION = 30 * 24 * 3600
 """[SGN-4] An identity session with remember-me."""
 BROWSER_SESSION = 24 * 3600

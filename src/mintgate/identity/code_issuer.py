@@ -32,7 +32,8 @@ class CodeIssuer:
         interaction: OpenInteraction | None,
         address: str | None,
     ) -> dict[str, str] | None:
-        """The parameters of the answer; None when this interaction has given one already.
+        """The parameters of the answer; None when this interaction has given one, or the
+        session has ended meanwhile.
 
         Args:
             granted: the scopes that this user gives.
@@ -57,6 +58,8 @@ class CodeIssuer:
                 tx, instance_id, interaction.row.id_hash
             ):
                 return False
+            if not sessions.hold(tx, instance_id, stored.sid):
+                return False  # signed out meanwhile
             codes.add(tx, instance_id, stored)
             tx.record(event)
             return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -72,6 +72,13 @@ class _Copies(Generic[V]):
             del self._entries[key]
 
 
+class LogoutChannels(NamedTuple):
+    """Whether any application wants to be told of sign-outs, and how [EXT-3]."""
+
+    back: bool
+    front: bool
+
+
 class Directory:
     """One instance as this process knows it; also the state source and key source of verifiers.
 
@@ -108,6 +115,8 @@ class Directory:
         self._not_before: dict[str, int] = {}
         self._origins: frozenset[str] | None = None
         self._asks_for_consent: bool | None = None
+        self._logout_channels: LogoutChannels | None = None
+        self._logout_channels_hold = False
         # Counts changes: a copy that was read before a change must not be kept after it.
         self._generation = 0
         self._must_reload = False
@@ -133,6 +142,7 @@ class Directory:
                 self._origins = None
                 self._asks_for_consent = None
                 self._note_not_before(change)
+                self._logout_channels_hold = False
             elif change.kind == "user":
                 self._users.drop(change.subject)
                 self._note_not_before(change)
@@ -256,6 +266,28 @@ class Directory:
         if generation == self._generation:
             self._asks_for_consent = asks
         return asks
+
+    async def logout_channels(self) -> LogoutChannels:
+        """What the metadata says of logout; the last known while the database is away [EXT-3]."""
+        known = self._logout_channels
+        if known is not None and self._logout_channels_hold and self._is_fresh():
+            return known
+        generation = self._generation
+        try:
+            everyone = await self._database.read(
+                lambda connection: applications.all_of(connection, self.instance.id)
+            )
+        except DatabaseUnavailable:
+            if known is None:
+                raise
+            return known
+        found = LogoutChannels(
+            back=any(a.back_channel_logout_url is not None for a in everyone),
+            front=any(a.front_channel_logout_url is not None for a in everyone),
+        )
+        self._logout_channels = found
+        self._logout_channels_hold = generation == self._generation
+        return found
 
     # The key source of the verifier inside the server.
 

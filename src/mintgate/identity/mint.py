@@ -9,19 +9,22 @@ from msgspec import UNSET, UnsetType
 
 from mintgate.contract import lifetimes
 from mintgate.contract.claims import (
+    LOGOUT_EVENT,
     IdTokenClaims,
+    LogoutClaims,
     ServiceClaims,
     UserClaims,
     audience_of,
     encode,
     profile_claims,
 )
+from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OPENID, token_order
 from mintgate.identity.grants import FrontChannelGrant, ServiceGrant, UserGrant
 from mintgate.jose import SigningKey
 from mintgate.jose.encoding import base64url_encode
-from mintgate.jose.keys import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
+from mintgate.jose.keys import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, LOGOUT_TOKEN_TYPE
 
 
 class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,6 +173,23 @@ def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -
         id_token=id_token,
         refresh_token=refresh_token,
     )
+
+
+def mint_logout_token(
+    client_id: str, sid: str, sub: str | None, issued_at: int, instance: Instance, key: SigningKey
+) -> str:
+    """A logout token for one application (OpenID Connect Back-Channel Logout §2.4) [EXT-3]."""
+    claims = LogoutClaims(
+        iss=instance.issuer,
+        sub=sub or UNSET,
+        aud=client_id,
+        iat=issued_at,
+        exp=issued_at + lifetimes.LOGOUT_TOKEN,
+        jti=new_hex128(),
+        events={LOGOUT_EVENT: {}},
+        sid=sid,
+    )
+    return key.sign(encode(claims), LOGOUT_TOKEN_TYPE)
 
 
 def _array(audience: tuple[str, ...] | str) -> tuple[str, ...]:

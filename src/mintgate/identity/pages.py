@@ -72,8 +72,20 @@ class Pages(Protocol):
         """Asks whether to sign out [END-2]."""
         ...
 
-    def signed_out(self, request: Request, *, return_uri: str | None = None) -> Response:
-        """Says that it is done, with a link back where that is allowed [END-7, END-8]."""
+    def signed_out(
+        self,
+        request: Request,
+        *,
+        return_uri: str | None = None,
+        frames: Sequence[str] = (),
+        goes_back: bool = False,
+    ) -> Response:
+        """Says that it is done, with a link back where that is allowed [END-7, END-8].
+
+        Args:
+            frames: what the page loads unseen, so that applications sign out too [EXT-3].
+            goes_back: whether it goes on to `return_uri` by itself when they have loaded [END-6].
+        """
         ...
 
     def error(

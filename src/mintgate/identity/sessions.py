@@ -8,10 +8,11 @@ from starlette.requests import Request
 from mintgate.contract import lifetimes
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_hex128, new_token, token_digest
+from mintgate.contract.logout_urls import front_channel_address
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
-from mintgate.store import AuditEvent, Database, Transaction, codes, refresh, sessions
+from mintgate.store import AuditEvent, Database, Transaction, sessions
 from mintgate.store.sessions import IdentitySession
 
 
@@ -91,7 +92,7 @@ class Sessions:
         def work(tx: Transaction) -> None:
             if before is not None and not same_user:
                 # Nobody holds that cookie any more; tokens of its sid live on [SES-53].
-                sessions.end(tx, instance_id, before.session.sid)
+                sessions.forget(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
             tx.record(self._event("user.signed_in", user, session.sid, address))
@@ -99,24 +100,27 @@ class Sessions:
         await self._database.write(work)
         return cookie
 
-    async def end(self, signed_in: SignedIn, address: str | None) -> None:
-        """Sign out: the session ends, its refresh tokens and its open codes [END-4]."""
-        await self._end(signed_in.session.sid, signed_in.user, address)
+    async def end(self, signed_in: SignedIn, address: str | None) -> list[str]:
+        """Sign out: the session ends, its refresh tokens and its open codes [END-4].
 
-    async def end_sid(self, sid: str, address: str | None) -> None:
+        Returns:
+            What this browser can load so that applications know of it [EXT-3].
+        """
+        return await self._end(signed_in.session.sid, signed_in.user, address)
+
+    async def end_sid(self, sid: str, address: str | None) -> list[str]:
         """The same for a `sid` whose browser session is over, or elsewhere."""
-        await self._end(sid, None, address)
+        return await self._end(sid, None, address)
 
-    async def _end(self, sid: str, user: User | None, address: str | None) -> None:
-        instance_id = self._directory.instance.id
+    async def _end(self, sid: str, user: User | None, address: str | None) -> list[str]:
+        instance = self._directory.instance
 
-        def work(tx: Transaction) -> None:
-            sessions.end(tx, instance_id, sid)
-            refresh.revoke_of_session(tx, instance_id, sid, "signed_out")
-            codes.end_of_session(tx, instance_id, sid)
+        def work(tx: Transaction) -> list[str]:
+            urls = sessions.end(tx, instance.id, sid, "signed_out")
             tx.record(self._event("user.signed_out", user, sid, address))
+            return [front_channel_address(url, instance.issuer, sid) for url in urls]
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     def _event(self, event: str, user: User | None, sid: str, address: str | None) -> AuditEvent:
         return AuditEvent(

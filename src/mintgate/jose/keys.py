@@ -23,6 +23,7 @@ from mintgate.jose.key_types import KEY_TYPES
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1 [TOK-4]
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - [IDT-1]
 RS256: Final = "RS256"
+LOGOUT_TOKEN_TYPE: Final = "logout+jwt"  # noqa: S105 - OpenID Connect Back-Channel Logout §2.4
 
 
 class PublicKey:
@@ -98,7 +99,7 @@ class SigningKey:
         self._headers = {
             typ: base64url_encode(f'{{"alg":"{algorithm}","kid":"{kid}","typ":"{typ}"}}'.encode())
             + b"."
-            for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE)
+            for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, LOGOUT_TOKEN_TYPE)
         }
 
     @classmethod
@@ -132,7 +133,7 @@ class SigningKey:
         """A compact JWS with the header members `alg`, `kid`, `typ`, in this order [TOK-1].
 
         Args:
-            typ: `at+jwt` or `JWT`.
+            typ: `at+jwt`, `JWT` or `logout+jwt`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
         signature: bytes = self._key.sign(signing_input, *self._parameters)

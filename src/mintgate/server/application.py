@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
 SWEEP_PAUSE_SECONDS = 0.05
 FLUSH_SECONDS = 15.0
+LOGOUT_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -77,6 +78,7 @@ class Application:
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
+            asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
         ]
 
     async def stop(self) -> None:
@@ -87,6 +89,7 @@ class Application:
         for instance in self._instances.values():
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
+            await instance.logout_delivery.stop()
         await flush_refusals(self.database, everything=True)
         for instance in self._instances.values():
             try:
@@ -191,6 +194,9 @@ class Application:
 
     async def _keep_audit(self, instance: InstanceApplication) -> None:
         await keep_audit(self.database, instance.instance, self._kek)
+
+    async def _deliver_logouts(self, instance: InstanceApplication) -> None:
+        await instance.logout_delivery.start_due()
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():

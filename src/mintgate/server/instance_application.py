@@ -15,6 +15,7 @@ from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
+from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
 from mintgate.jose import ALGORITHMS
@@ -50,6 +51,7 @@ class InstanceApplication:
         self._clock = clock
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
         self.references = References(self.directory, database, is_fresh, clock)
+        self.logout_delivery = LogoutDelivery(self.directory, database, clock)
         self._verifier = Verifier(
             instance.issuer,
             instance.database,
@@ -80,6 +82,8 @@ class InstanceApplication:
         for change in changes:
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
+            elif change.kind == "sid" and change.instance_id == self.instance.id:
+                self.logout_delivery.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The token endpoint does not wait for a router to go through the other paths.

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
+from mintgate.contract.redirects import origin_of
 from mintgate.contract.users import translated
 from mintgate.sites.root import sites_of
 
@@ -128,8 +129,25 @@ class SitePages:
             anti_forgery=anti_forgery,
         )
 
-    def signed_out(self, request: Request, *, return_uri: str | None = None) -> Response:
-        return self._page("signed_out.html", 200, None, return_uri=return_uri)
+    def signed_out(
+        self,
+        request: Request,
+        *,
+        return_uri: str | None = None,
+        frames: Sequence[str] = (),
+        goes_back: bool = False,
+    ) -> Response:
+        response = self._page(
+            "signed_out.html",
+            200,
+            None,
+            return_uri=return_uri,
+            frames=frames,
+            goes_back=goes_back,
+        )
+        if frames:
+            response.headers["Content-Security-Policy"] += _framing(frames)
+        return response
 
     def error(
         self, request: Request, *, error: str, description: str, status: int = 400
@@ -146,6 +164,12 @@ class SitePages:
             instance=self._instance, issuer=issuer, assets=issuer + ASSETS_PATH, **values
         )
         return HTMLResponse(text, status_code=status, headers=_headers(form_target))
+
+
+def _framing(frames: Sequence[str]) -> str:
+    """What a page with frames may do besides: load exactly these origins, and our script."""
+    origins = dict.fromkeys(origin for url in frames if (origin := origin_of(url)) is not None)
+    return f"; script-src 'self'; frame-src {' '.join(origins)}"
 
 
 def _headers(form_target: str | None) -> dict[str, str]:

@@ -11,7 +11,12 @@ from mintgate.store import codes, reference_tokens, refresh, revocations
 from mintgate.store.application_secrets import secret_times
 from mintgate.store.audit import AuditEvent
 from mintgate.store.rows import from_row, to_row
-from mintgate.store.tables import application_authorizations, applications, consents
+from mintgate.store.tables import (
+    application_authorizations,
+    applications,
+    consents,
+    session_applications,
+)
 from mintgate.store.transaction import Transaction
 
 
@@ -89,7 +94,7 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     codes.end_of_application(tx, instance_id, application_id)
     reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
-    for table in (application_authorizations, consents):
+    for table in (application_authorizations, consents, session_applications):
         tx.connection.execute(
             delete(table).where(
                 table.c.instance_id == instance_id, table.c.application_id == application_id

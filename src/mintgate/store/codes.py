@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from mintgate.store import session_applications
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import authorization_codes
@@ -40,8 +41,17 @@ class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, instance_id: str, code: StoredCode) -> None:
+    """Store a code; from now on its application belongs to the session [EXT-3]."""
     tx.connection.execute(
         insert(authorization_codes).values(**to_row(code), instance_id=instance_id)
+    )
+    session_applications.note(
+        tx,
+        instance_id,
+        sid=code.sid,
+        application_id=code.application_id,
+        user_id=code.user_id,
+        at=code.created_at,
     )
 
 

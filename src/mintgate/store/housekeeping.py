@@ -7,6 +7,7 @@ from mintgate.store import (
     feed,
     refresh,
     revocations,
+    session_applications,
     sessions,
     sign_in_tries,
     userinfo_requests,
@@ -28,6 +29,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     return {
         "codes": codes.purge(tx, instance_id, before),
         "sessions": sessions.purge(tx, instance_id, now),
+        "session_applications": session_applications.purge(tx, instance_id, now),
         "refresh_families": refresh.purge(tx, instance_id, before),
         "userinfo_requests": userinfo_requests.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),

@@ -21,6 +21,7 @@ from mintgate.store.tables import (
     application_authorizations,
     audit_events,
     interactions,
+    logout_notices,
     metadata,
     refresh_families,
     refresh_tokens,
@@ -137,6 +138,12 @@ def erase(
     )
     for table, condition in _tables_of(user.id):
         tx.connection.execute(delete(table).where(table.c.instance_id == instance_id, condition))
+    # Applications are still told of the end of the sessions, by the `sid` alone.
+    tx.connection.execute(
+        update(logout_notices)
+        .where(logout_notices.c.instance_id == instance_id, logout_notices.c.sub.in_(names))
+        .values(sub=None)
+    )
     for table in metadata.sorted_tables:
         for column in (table.c[name] for name in _NAMING if name in table.c):
             tx.connection.execute(

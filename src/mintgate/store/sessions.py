@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
+from mintgate.contract.feed import EndedSession
+from mintgate.store import codes, logout_notices, refresh, session_applications
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions
@@ -52,13 +54,29 @@ def by_cookie(connection: Connection, instance_id: str, cookie_hash: str) -> Ide
 
 def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
     """Store a session; one with the same `sid` is replaced, its old cookie with it [SES-51]."""
-    end(tx, instance_id, session.sid)
+    forget(tx, instance_id, session.sid)
     tx.connection.execute(
         insert(identity_sessions).values(**to_row(session), instance_id=instance_id)
     )
 
 
-def end(tx: Transaction, instance_id: str, sid: str) -> None:
+def hold(tx: Transaction, instance_id: str, sid: str) -> bool:
+    """Whether the session is there; if so, one that ends it waits until this is committed.
+
+    So that a code that is written now is either seen by the end of its session or not written.
+    """
+    statement = select(identity_sessions.c.sid).where(
+        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+    )
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        statement = statement.with_for_update(read=True)
+    # A second look: a sign-in in another window replaces the row [SES-51], which the first look
+    # sees vanish and not come back.
+    return any(tx.connection.execute(statement).first() is not None for _ in range(2))
+
+
+def forget(tx: Transaction, instance_id: str, sid: str) -> None:
+    """Remove a browser's sign-in and nothing that applications got by it [SES-53]."""
     tx.connection.execute(
         delete(identity_sessions).where(
             identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
@@ -66,13 +84,52 @@ def end(tx: Transaction, instance_id: str, sid: str) -> None:
     )
 
 
+def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
+    """End a session for everyone: the one way for sign-out and administrators [END-4, EXT-3].
+
+    The sign-in, its refresh tokens and its open codes end, the state feed says so, and every
+    application that it was used for is told: by a notice that is delivered later, and by the
+    addresses that this returns.
+
+    Args:
+        because: why, at most 32 characters, kept with the refresh tokens.
+
+    Returns:
+        The `FrontChannelLogoutUrl`s that a page can load, when there is a browser.
+    """
+    forget(tx, instance_id, sid)  # first, for it waits for codes that are just written
+    refresh.revoke_of_session(tx, instance_id, sid, because)
+    codes.end_of_session(tx, instance_id, sid)
+    return _tell(tx, instance_id, sid)
+
+
 def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
-    tx.connection.execute(
-        delete(identity_sessions).where(
+    """The same for every session of a user, whose refresh tokens and codes end elsewhere."""
+    signed_in = tx.connection.execute(
+        select(identity_sessions.c.sid).where(
             identity_sessions.c.instance_id == instance_id,
             identity_sessions.c.user_id == user_id,
         )
-    )
+    ).scalars()
+    used = session_applications.sids_of_user(tx.connection, instance_id, user_id)
+    for sid in sorted(used.union(signed_in)):
+        forget(tx, instance_id, sid)
+        _tell(tx, instance_id, sid)
+
+
+def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:
+    told = session_applications.take(tx, instance_id, sid)
+    for application in told:
+        if application.back_channel_url is not None:
+            logout_notices.add(
+                tx,
+                instance_id,
+                application_id=application.application_id,
+                sid=sid,
+                sub=application.sub,
+            )
+    tx.changed(instance_id, sid, EndedSession(sid=sid))
+    return [a.front_channel_url for a in told if a.front_channel_url is not None]
 
 
 def open_interaction(tx: Transaction, instance_id: str, interaction: Interaction) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -49,6 +50,7 @@ instances = Table(
     Column("signing_algorithm", String(16), nullable=False, server_default="RS256"),
     Column("max_reference_token_days", Integer),
     Column("audit_retention_days", Integer),
+    Column("allow_private_logout_targets", Boolean, nullable=False, server_default=false()),
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
@@ -143,6 +145,8 @@ applications = Table(
     Column("reference_tokens", String(32), nullable=False),
     Column("basic_authentication_allowed", Boolean, nullable=False),
     Column("require_consent", Boolean, nullable=False),
+    Column("back_channel_logout_url", String(500)),
+    Column("front_channel_logout_url", String(500)),
     Column("creation_time_utc", BigInteger, nullable=False),
     Column("notes", Text),
     UniqueConstraint("instance_id", "application_uri_key"),
@@ -256,6 +260,36 @@ authorization_codes = Table(
     Index("ix_authorization_codes_user", "instance_id", "user_id"),
     Index("ix_authorization_codes_sid", "instance_id", "sid"),
     Index("ix_authorization_codes_expiry", "instance_id", "expires_at"),
+)
+
+# Which applications a sign-in was used for; a row outlives the session, as refresh tokens do.
+session_applications = Table(
+    "session_applications",
+    metadata,
+    _instance_id(),
+    Column("sid", String(32), primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("ix_session_applications_user", "instance_id", "user_id"),
+    Index("ix_session_applications_expiry", "instance_id", "expires_at"),
+)
+
+# Ends of sessions that an application is still to be told of [EXT-3]. Whoever claims a row moves
+# `due_at` to the end of the lease.
+logout_notices = Table(
+    "logout_notices",
+    metadata,
+    _instance_id(),
+    Column("id", String(36), primary_key=True),
+    Column("application_id", String(36), nullable=False),
+    Column("sid", String(32), nullable=False),
+    Column("sub", String(64)),
+    Column("created_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("claimed_by", String(32)),
+    Index("ix_logout_notices_due", "instance_id", "due_at"),
 )
 
 refresh_families = Table(

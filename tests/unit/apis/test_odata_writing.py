@@ -166,6 +166,8 @@ BAD_APPLICATIONS: list[tuple[str, dict[str, Any], int]] = [
     ("TAP-5", {"ClientType": "Robot"}, 400),
     ("TAP-12", {"SystemUser": {"@odata.id": f"{USERS}(11111111-2222-3333-4444-555555555555)"}}, 400),
     ("API-42", {"IsEnabled": None}, 400),
+    ("EXT-3", {"BackChannelLogoutUrl": "http://shop.example.org/"}, 500),
+    ("EXT-3", {"FrontChannelLogoutUrl": "https://elsewhere.example.org/"}, 500),
 ]  # fmt: skip
 
 
@@ -173,6 +175,18 @@ BAD_APPLICATIONS: list[tuple[str, dict[str, Any], int]] = [
 def test_an_invalid_application_is_refused(world: World, more: dict[str, Any], status: int) -> None:
     response = _application(world, **more)
     assert response.status_code == status, response.text
+
+
+def test_logout_urls_of_an_application(own_world: World) -> None:
+    """[EXT-3, API-72]"""
+    urls = {
+        "BackChannelLogoutUrl": "https://shop.example.org/back",
+        "FrontChannelLogoutUrl": "https://shop.example.org/front",
+    }
+    made = _application(own_world, ImpersonateLoginUrl="https://shop.example.org/cb", **urls)
+    assert made.status_code == 201, made.text
+    found = own_world.call(f"{made.json()['@odata.id']}?$select=*").json()
+    assert {name: found[name] for name in urls} == urls
 
 
 def test_an_application_uri_is_taken_in_any_case(own_world: World) -> None:

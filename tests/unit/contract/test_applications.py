@@ -15,6 +15,7 @@ from mintgate.contract.applications import (
     warnings_of,
 )
 from mintgate.contract.identifiers import secret_hash, secret_matches
+from mintgate.contract.logout_urls import front_channel_address
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 
 WEB = "https://app.example.com/callback"
@@ -239,3 +240,49 @@ def test_a_secret_and_its_hash() -> None:
     assert (len(stored), stored.count("=")) == (44, 1)
     assert secret_matches("пароль", stored)
     assert not secret_matches("пароль ", stored)
+
+
+FRONT = "https://app.example.com/front"
+LOGOUT_URLS = [
+    ("back", "https://app.example.com/back?x=1", None, None),
+    ("back", "http://localhost:9/back", None, None),
+    ("back", "https://other.example.com/back", None, None),
+    ("back", "http://app.example.com/back", None, "must use https"),
+    ("back", "https://app.example.com/back#x", None, "fragment"),
+    ("back", "/back", None, "absolute"),
+    ("back", "app.example:/back", None, "custom scheme"),
+    ("back", "https://me:pw@app.example.com/", None, "user name or password"),
+    ("back", "", None, "absolute"),
+    ("back", f"https://app.example.com/{'x' * 500}", None, "500 characters"),
+    ("front", FRONT, WEB, None),
+    ("front", "https://app.example.com:443/front", WEB, None),
+    ("front", FRONT, f"https://b.example/cb, {WEB}", None),
+    ("front", FRONT, None, "one entry of ImpersonateLoginUrl"),
+    ("front", "https://app.example.com:8443/front", WEB, "one entry of ImpersonateLoginUrl"),
+    ("front", "https://evil.example/front", WEB, "one entry of ImpersonateLoginUrl"),
+    ("front", "http://[::1]:9/front", "http://[::1]:9/cb", "IPv6"),
+    ("front", "http://app.example.com/front", WEB, "must use https"),
+]
+
+
+@pytest.mark.parametrize(("channel", "url", "login_urls", "sentence"), LOGOUT_URLS)
+@pytest.mark.parametrize("kind", [app, public])
+def test_logout_urls(
+    kind: Any, channel: str, url: str, login_urls: str | None, sentence: str | None
+) -> None:
+    """EXT-3"""
+    changes = {"impersonate_login_url": login_urls, f"{channel}_channel_logout_url": url}
+    found = problems_of(kind(**changes))
+    if sentence is None:
+        assert found == []
+    else:
+        ((attribute, told),) = found
+        assert attribute == f"{channel.title()}ChannelLogoutUrl"
+        assert sentence in told
+
+
+def test_the_address_of_a_frame() -> None:
+    """EXT-3: an existing query is kept"""
+    for url, expected in (("https://a/f", "?"), ("https://a/f?x=1", "&"), ("https://a/f?", "?")):
+        address = front_channel_address(url, "https://i/id", "S1")
+        assert address == f"{url.removesuffix('?')}{expected}iss=https%3A%2F%2Fi%2Fid&sid=S1"

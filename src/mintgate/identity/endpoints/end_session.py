@@ -81,9 +81,10 @@ class EndSessionEndpoint:
         logout = msgspec.convert(stored.row.parameters, _Logout) if stored else _Logout()
         # [END-8] Without a hint of this session the way back is offered, not taken.
         signed_in = await self._sessions.current(request)
-        response = self._pages.signed_out(request, return_uri=logout.return_uri)
+        frames: list[str] = []
         if signed_in is not None:
-            await self._sessions.end(signed_in, client_address(request.scope))
+            frames = await self._sessions.end(signed_in, client_address(request.scope))
+        response = self._pages.signed_out(request, return_uri=logout.return_uri, frames=frames)
         self._cookies.drop_session(response)
         return response
 
@@ -103,15 +104,19 @@ class EndSessionEndpoint:
         self, request: Request, signed_in: SignedIn | None, logout: _Logout
     ) -> Response:
         address = client_address(request.scope)
+        frames: list[str] = []
         if signed_in is not None:
-            await self._sessions.end(signed_in, address)
+            frames = await self._sessions.end(signed_in, address)
         elif logout.hinted_sid is not None:
             # The browser's session is over already; what it gave to applications ends as well.
-            await self._sessions.end_sid(logout.hinted_sid, address)
-        if logout.return_uri is not None and logout.hinted_sid is not None:
+            frames = await self._sessions.end_sid(logout.hinted_sid, address)
+        goes_back = logout.return_uri is not None and logout.hinted_sid is not None
+        if goes_back and logout.return_uri is not None and not frames:
             response: Response = RedirectResponse(logout.return_uri, status_code=303)
         else:
-            response = self._pages.signed_out(request, return_uri=logout.return_uri)
+            response = self._pages.signed_out(
+                request, return_uri=logout.return_uri, frames=frames, goes_back=goes_back
+            )
         self._cookies.drop_session(response)
         return response
 

@@ -14,7 +14,7 @@ from mintgate.contract.claims import PROFILE_CLAIMS
 from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
-from mintgate.identity.directory import Directory
+from mintgate.identity.directory import Directory, LogoutChannels
 from mintgate.identity.rendering import RawJson
 from mintgate.store import DatabaseUnavailable
 
@@ -25,7 +25,7 @@ PROMPTS = ["none", "login", "select_account"]
 """And `consent` where some application has people asked [EXT-2]; elsewhere it asks nothing."""
 
 
-def metadata_of(instance: Instance) -> dict[str, Any]:
+def metadata_of(instance: Instance, logout: LogoutChannels) -> dict[str, Any]:
     """The discovery document; only what this server answers [DSC-3..12].
 
     The signing algorithms are those of the keys, which the endpoint adds.
@@ -69,6 +69,18 @@ def metadata_of(instance: Instance) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "prompt_values_supported": PROMPTS,
+        **_logout_members(logout),
+    }
+
+
+def _logout_members(logout: LogoutChannels) -> dict[str, bool]:
+    """[EXT-3] Only what some application uses; the `sid` is always told."""
+    channels = (("backchannel", logout.back), ("frontchannel", logout.front))
+    return {
+        f"{channel}_logout{member}_supported": True
+        for channel, is_used in channels
+        if is_used
+        for member in ("", "_session")
     }
 
 
@@ -77,13 +89,14 @@ class MetadataEndpoint:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._document = metadata_of(directory.instance)
 
     async def respond(self, request: Request) -> Response:
         keys = await self._directory.key_set()
         # [EXT-6] Those of every living key, as its tokens are still about; overrides DSC-9.
         algorithms = list(dict.fromkeys(key.algorithm for key in keys))
-        document = self._document | {"id_token_signing_alg_values_supported": algorithms}
+        logout = await self._directory.logout_channels()
+        document = metadata_of(self._directory.instance, logout)
+        document["id_token_signing_alg_values_supported"] = algorithms
         if await self._asks_for_consent():
             document["prompt_values_supported"] = [*PROMPTS, "consent"]
         return _published(request, document)

@@ -41,6 +41,7 @@ INSTANCE = TableShape(
         "signing_algorithm": kinds.one_of(SigningAlgorithm),
         "max_reference_token_days": kinds.integer,
         "audit_retention_days": kinds.integer,
+        "allow_private_logout_targets": kinds.flag,
     },
     required=("name", "database", "base_url"),
 )
@@ -59,7 +60,10 @@ def api(environment: Mapping[str, str]) -> TableShape:
 
 
 def application(environment: Mapping[str, str]) -> TableShape:
-    """The attributes of a trusted application [TAP-1..18, EXT-2]; `SystemUser` is a login."""
+    """The attributes of a trusted application [TAP-1..18, EXT-2, EXT-3].
+
+    `SystemUser` is a login.
+    """
     return TableShape(
         kinds={
             "Id": kinds.guid,
@@ -84,6 +88,8 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "ReferenceTokens": kinds.one_of(ReferenceTokenPolicy),
             "BasicAuthenticationAllowed": kinds.flag,
             "RequireConsent": kinds.flag,
+            "BackChannelLogoutUrl": kinds.optional_text(500),
+            "FrontChannelLogoutUrl": kinds.optional_text(500),
             "Notes": kinds.optional_text(32_000, lines=True),
         },
         required=("ApplicationUri", "Name"),

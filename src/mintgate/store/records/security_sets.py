@@ -60,6 +60,8 @@ _APPLICATIONS = EntitySet(
         ),
         plain("BasicAuthenticationAllowed", "basic_authentication_allowed", Kind.BOOLEAN, False),
         plain("RequireConsent", "require_consent", Kind.BOOLEAN, False),
+        string("BackChannelLogoutUrl", "back_channel_logout_url", 500),
+        string("FrontChannelLogoutUrl", "front_channel_logout_url", 500),
         Attribute(
             name="CreationTimeUtc", kind=Kind.TIME, column="creation_time_utc", read_only=True
         ),

@@ -1,0 +1,1 @@
+"""Telling applications that a session ended [EXT-3]."""

@@ -1,0 +1,96 @@
+"""Which applications a sign-in was used for, so that they can be told of its end [EXT-3]."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mintgate.contract import lifetimes
+from mintgate.store.purging import delete_some
+from mintgate.store.tables import applications, session_applications, users
+from mintgate.store.transaction import Transaction
+
+KEPT = max(lifetimes.REMEMBERED_SESSION, lifetimes.REFRESH_TOKEN_CONFIDENTIAL)
+"""Seconds after the last code; by then neither the session nor a refresh token of it lives."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An application that is to be told; `sub` is the user's login, while the user is known."""
+
+    application_id: str
+    sub: str | None
+    back_channel_url: str | None
+    front_channel_url: str | None
+
+
+def note(
+    tx: Transaction, instance_id: str, *, sid: str, application_id: str, user_id: str, at: float
+) -> None:
+    """The application has got a code in this session."""
+    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
+    row = {
+        "instance_id": instance_id,
+        "sid": sid,
+        "application_id": application_id,
+        "user_id": user_id,
+        "expires_at": at + KEPT,
+    }
+    statement = dialect.insert(session_applications).values(row)
+    tx.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["instance_id", "sid", "application_id"],
+            set_={"expires_at": statement.excluded.expires_at},
+        )
+    )
+
+
+def take(tx: Transaction, instance_id: str, sid: str) -> list[Told]:
+    """Forget the session's applications; returns those that want to be told, by their URI.
+
+    Two that end the same session get each application once: the row is given to who deletes it.
+    """
+    rows = tx.connection.execute(
+        delete(session_applications)
+        .where(session_applications.c.instance_id == instance_id, session_applications.c.sid == sid)
+        .returning(session_applications.c.application_id, session_applications.c.user_id)
+    ).all()
+    if not rows:
+        return []
+    sub = tx.connection.execute(
+        select(users.c.login).where(
+            users.c.instance_id == instance_id, users.c.id == rows[0].user_id
+        )
+    ).scalar_one_or_none()
+    column = applications.c
+    found = tx.connection.execute(
+        select(column.id, column.back_channel_logout_url, column.front_channel_logout_url)
+        .where(
+            column.instance_id == instance_id,
+            column.id.in_([row.application_id for row in rows]),
+            column.is_enabled,
+            column.back_channel_logout_url.is_not(None)
+            | column.front_channel_logout_url.is_not(None),
+        )
+        .order_by(column.application_uri_key)
+    )
+    return [Told(row[0], sub, row[1], row[2]) for row in found]
+
+
+def sids_of_user(connection: Connection, instance_id: str, user_id: str) -> set[str]:
+    """The sessions of a user in which an application got a code."""
+    rows = connection.execute(
+        select(session_applications.c.sid).where(
+            session_applications.c.instance_id == instance_id,
+            session_applications.c.user_id == user_id,
+        )
+    )
+    return set(rows.scalars())
+
+
+def purge(tx: Transaction, instance_id: str, before: float) -> int:
+    """Remove some rows of sessions of which nothing lives any more; returns how many."""
+    ended = (session_applications.c.instance_id == instance_id) & (
+        session_applications.c.expires_at < before
+    )
+    return delete_some(tx.connection, session_applications, ended)
