@@ -68,6 +68,12 @@ REFUSED = {
     "TOP-8": ("http://127.0.0.1:8080", "http://example.com", "base_url", "must be https"),
     "TOP-5": ('"DomainAPI"', '"DomainApi"', "Name", "is written DomainAPI"),
     "licences": ("licences = 10", "licences = -1", "licences", "between 0 and"),
+    "audit_retention_days": (
+        "licences = 10",
+        "audit_retention_days = 0",
+        "audit_retention_days",
+        "between 1 and",
+    ),
 }
 
 
