@@ -81,6 +81,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return self.locked_until is not None and now < self.locked_until
 
 
+ATTRIBUTES = {
+    "LockoutEndUtc" if field == "locked_until" else field.title().replace("_", ""): field
+    for field in User.__struct_fields__
+}
+"""From ERP.net's attribute name to ours [USR-1..10]."""
+
+
 def translated(texts: Mapping[str, str], language: str) -> str | None:
     """One translation: the exact language, its parent, English, then any [USR-26]."""
     for wanted in (language, language.partition("-")[0], "en"):

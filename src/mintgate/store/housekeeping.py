@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mintgate.store import codes, feed, refresh, revocations, sessions
+from mintgate.store import codes, feed, idempotency, refresh, revocations, sessions
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
@@ -18,5 +18,6 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "sessions": sessions.purge(tx, instance_id, now),
         "refresh_families": refresh.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),
+        "idempotency_keys": idempotency.purge(tx, instance_id, now),
         "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),
     }

@@ -33,6 +33,15 @@ def change(tx: Transaction, instance: Instance) -> None:
     tx.changed(instance.id, "instance", instance.id)
 
 
+def lock(tx: Transaction, instance_id: str) -> None:
+    """Hold the instance's row until the commit: what is read from here on is not changed by
+    anyone who writes to the state feed. SQLite has one writer anyway.
+    """
+    if tx.connection.dialect.name == "postgresql":
+        statement = select(instances.c.id).where(instances.c.id == instance_id)
+        tx.connection.execute(statement.with_for_update())
+
+
 def api_secrets(connection: Connection, instance_id: str) -> dict[str, str | None]:
     """Secret hash by audience name of the declared APIs [ITR-1]."""
     rows = connection.execute(select(apis).where(apis.c.instance_id == instance_id))

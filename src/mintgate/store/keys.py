@@ -7,7 +7,7 @@ import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -122,6 +122,14 @@ def times(connection: Connection, instance_id: str) -> list[KeyTimes]:
         .order_by(signing_keys.c.active_from, signing_keys.c.kid)
     )
     return [KeyTimes(row.kid, row.active_from, row.ended_at) for row in rows]
+
+
+def public_jwks(connection: Connection, instance_id: str) -> list[dict[str, Any]]:
+    """The public halves of the keys that have not ended; no private key is opened."""
+    statement = select(signing_keys.c.public_jwk).where(
+        signing_keys.c.instance_id == instance_id, signing_keys.c.ended_at.is_(None)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def end(tx: Transaction, instance_id: str, kid: str) -> bool:

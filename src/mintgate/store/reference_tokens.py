@@ -75,6 +75,18 @@ def revoke(tx: Transaction, instance_id: str, token_id: str, by: str | None) -> 
     return _revoke(tx, instance_id, reference_tokens.c.id == token_id, by) == 1
 
 
+def by_jti(connection: Connection, instance_id: str, jti: str) -> ReferenceToken | None:
+    return _one(
+        connection,
+        (reference_tokens.c.instance_id == instance_id) & (reference_tokens.c.jti == jti),
+    )
+
+
+def revoke_of_user(tx: Transaction, instance_id: str, user_id: str, by: str | None) -> int:
+    """The personal tokens of a user."""
+    return _revoke(tx, instance_id, reference_tokens.c.user_id == user_id, by)
+
+
 def revoke_of_application(
     tx: Transaction, instance_id: str, application_id: str, by: str | None
 ) -> int:

@@ -133,6 +133,16 @@ def revoke_of_user(tx: Transaction, instance_id: str, user_id: str, because: str
     return _revoke(tx, instance_id, refresh_families.c.user_id == user_id, because)
 
 
+def revoke_of_consent(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str, because: str
+) -> int:
+    """What one person granted one application."""
+    condition = (refresh_families.c.user_id == user_id) & (
+        refresh_families.c.application_id == application_id
+    )
+    return _revoke(tx, instance_id, condition, because)
+
+
 def revoke_of_application(
     tx: Transaction, instance_id: str, application_id: str, because: str
 ) -> int:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
+from mintgate.identity.administration.changes import change_event
 from mintgate.server.declaration.differences import (
-    CHANGED,
-    SET,
-    Difference,
     action_of,
     differences_of,
     kind_of,
@@ -27,10 +24,6 @@ from mintgate.server.declaration.plan import (
 )
 from mintgate.server.declaration.stored import key_of
 from mintgate.store import AuditEvent, Transaction, applications, instances, users
-
-# Audit rows stay for ever, and a person's data must be erasable: these are told without values.
-PERSONAL = frozenset({"Name", "Email", "PhoneNumber"})
-
 
 def carry_out(
     tx: Transaction,
@@ -134,29 +127,13 @@ def _handed_over(names: Sequence[tuple[str | None, str | None]]) -> set[int]:
 def _event(
     instance_id: str, now: float, change: Change, actor: str | None, logins: Mapping[str, str]
 ) -> AuditEvent:
-    details: dict[str, Any] = {"name": name_of(change)}
     record = None if isinstance(change, ApiChange) else change.after or change.before
-    if isinstance(record, User | TrustedApplication):
-        details["id"] = record.id
-    is_user = isinstance(change, UserChange)
-    details["attributes"] = {
-        told.attribute: [told.before, told.after]
-        for difference in differences_of(change, logins)
-        for told in [_without_values(difference) if is_user else difference]
-    }
-    return AuditEvent(
-        instance_id=instance_id,
-        at=now,
-        event=f"{kind_of(change)}.{action_of(change)}",
+    return change_event(
+        instance_id,
+        now,
+        f"{kind_of(change)}.{action_of(change)}",
+        name=name_of(change),
+        record=record,
+        differences=differences_of(change, logins),
         actor=actor,
-        application=name_of(change) if isinstance(change, ApplicationChange) else None,
-        details=details,
     )
-
-
-def _without_values(difference: Difference) -> Difference:
-    if difference.attribute not in PERSONAL:
-        return difference
-    before = SET if difference.before else None
-    after = (CHANGED if before else SET) if difference.after else None
-    return Difference(difference.attribute, before, after)
