@@ -17,6 +17,7 @@ from mintgate.apis.change import Change
 from mintgate.contract import applications as application_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.first_party import is_built_in
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.store import AuditEvent, Transaction, applications, users
 from mintgate.store.records import (
@@ -75,6 +76,7 @@ def update(tx: Transaction, change: Change) -> None:
     instance_id, key = change.instance_id, change.key
     if change.entity_set.name == APPLICATIONS:
         stored_application = applications.by_id(tx.connection, instance_id, key)
+        _refuse_built_in(stored_application)
         application = _built(TrustedApplication, change, _values(stored_application))
         _check_application(tx.connection, instance_id, application)
         _store(applications.change, tx, instance_id, application)
@@ -100,7 +102,9 @@ def remove(tx: Transaction, change: Change) -> None:
     """
     connection, instance_id, key = tx.connection, change.instance_id, change.key
     if change.entity_set.name == APPLICATIONS:
-        _values(applications.by_id(connection, instance_id, key))
+        stored = applications.by_id(connection, instance_id, key)
+        _values(stored)
+        _refuse_built_in(stored)
         applications.remove(tx, instance_id, key)
         _record(tx, change, "application.removed")
         return
@@ -145,6 +149,11 @@ def _check_application(
 
 def _check_user(user: User) -> None:
     _refuse(user_rules.problems_of(user))
+
+
+def _refuse_built_in(application: TrustedApplication | None) -> None:
+    if application is not None and is_built_in(application.application_uri):
+        raise RuleViolation("This application belongs to the instance itself [TOP-12].")
 
 
 def _refuse(problems: Sequence[tuple[str, str]]) -> None:

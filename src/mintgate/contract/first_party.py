@@ -31,9 +31,7 @@ def applications_of(instance: Instance) -> tuple[TrustedApplication, ...]:
     return profile, manage
 
 
-def _site(
-    instance: Instance, uri: str, name: dict[str, str], path: str
-) -> TrustedApplication:
+def _site(instance: Instance, uri: str, name: dict[str, str], path: str) -> TrustedApplication:
     return TrustedApplication(
         id="",
         name=name,

@@ -15,6 +15,9 @@ MAX_PAGE = 200
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many items at most.")]
 
 
+Time = Annotated[float, Meta(ge=0, le=253_402_300_799, description="Unix seconds.")]
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """A part of a list; `next` is the `cursor` of the part that follows, null at the end."""
 
@@ -47,8 +50,8 @@ class SessionQuery(PageQuery, frozen=True, kw_only=True):
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """`since` is included, `until` is not."""
 
-    since: float | None = None
-    until: float | None = None
+    since: Time | None = None
+    until: Time | None = None
     event: str | None = None
     actor: str | None = None
     application: str | None = None
@@ -81,12 +84,12 @@ class PasswordChange(Strict, frozen=True, kw_only=True):
 class Lock(Strict, frozen=True, kw_only=True):
     """`until` is null for a lock without end [SGN-10]."""
 
-    until: float | None = None
+    until: Time | None = None
 
 
 class NewServiceToken(Strict, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
-    expires_at: float
+    expires_at: Time
     description: str | None = None
 
 
@@ -206,7 +209,7 @@ class TokenToRevoke(Strict, frozen=True, kw_only=True):
 
     token: str | None = None
     jti: str | None = None
-    exp: int | None = None
+    exp: Annotated[int, Meta(ge=0, le=253_402_300_799)] | None = None
 
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ Hashes of secrets are in none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,7 +27,7 @@ def _is_shown(field: FieldInfo) -> bool:
 def _shape(
     name: str,
     fields: Iterable[Field],
-    rename: str | Mapping[str, str],
+    rename: Literal["pascal"] | Mapping[str, str],
     documentation: str,
     *,
     strict: bool = False,

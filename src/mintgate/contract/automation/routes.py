@@ -43,6 +43,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.method != "GET"
 
 
+def _page(item: Any) -> Any:
+    generic: Any = c.Page
+    return generic[item]
+
+
 def _get(name: str, path: str, summary: str, result: Any, **more: Any) -> Route:
     return Route(name=name, method="GET", path=path, summary=summary, result=result, **more)
 
@@ -82,7 +87,7 @@ AUTOMATION = (
         "applications.list",
         "/applications",
         "List the trusted applications.",
-        c.Page[r.Application],
+        _page(r.Application),
         query=c.ApplicationQuery,
     ),
     _post(
@@ -118,7 +123,7 @@ AUTOMATION = (
         "application_tokens.list",
         f"{_APP}/tokens",
         "List every reference token of an application.",
-        c.Page[c.ReferenceTokenRecord],
+        _page(c.ReferenceTokenRecord),
         query=c.PageQuery,
     ),
     _post(
@@ -129,12 +134,8 @@ AUTOMATION = (
         c.NewServiceToken,
         status=201,
     ),
-    _get(
-        "users.list", "/users", "List the users.", c.Page[r.UserRecord], query=c.UserQuery
-    ),
-    _post(
-        "users.create", "/users", "Add a user.", r.UserRecord, r.NewUser, status=201, **_TAG
-    ),
+    _get("users.list", "/users", "List the users.", _page(r.UserRecord), query=c.UserQuery),
+    _post("users.create", "/users", "Add a user.", r.UserRecord, r.NewUser, status=201, **_TAG),
     _get("users.get", _USER, "Show a user.", r.UserRecord, **_TAG),
     _patch("users.change", _USER, "Change a user.", r.UserRecord, r.UserChanges),
     _delete("users.remove", _USER, "Remove a user; everything of the user ends."),
@@ -150,9 +151,7 @@ AUTOMATION = (
     _post("users.unlock", f"{_USER}/unlock", "End a lock.", r.UserRecord, **_TAG),
     _post("users.activate", f"{_USER}/activate", "Let a user in again.", r.UserRecord, **_TAG),
     _post("users.deactivate", f"{_USER}/deactivate", "Stop a user.", r.UserRecord, **_TAG),
-    _post(
-        "users.end_sessions", f"{_USER}/end-sessions", "End every sign-in of a user.", c.Ended
-    ),
+    _post("users.end_sessions", f"{_USER}/end-sessions", "End every sign-in of a user.", c.Ended),
     _post(
         "users.revoke_everything",
         f"{_USER}/revoke-everything",
@@ -163,7 +162,7 @@ AUTOMATION = (
         "user_tokens.list",
         f"{_USER}/tokens",
         "List the personal tokens (PAT) of a user.",
-        c.Page[c.ReferenceTokenRecord],
+        _page(c.ReferenceTokenRecord),
         query=c.PageQuery,
     ),
     _get(
@@ -182,7 +181,7 @@ AUTOMATION = (
         "grants.list",
         "/grants",
         "List families of refresh tokens.",
-        c.Page[c.GrantRecord],
+        _page(c.GrantRecord),
         query=c.GrantQuery,
     ),
     _post("grants.revoke", "/grants/{grant_id}/revoke", "End a family.", c.Revoked),
@@ -190,7 +189,7 @@ AUTOMATION = (
         "sessions.list",
         "/sessions",
         "List sign-ins.",
-        c.Page[c.SessionRecord],
+        _page(c.SessionRecord),
         query=c.SessionQuery,
     ),
     _post(
@@ -199,7 +198,7 @@ AUTOMATION = (
         "End a sign-in with its refresh tokens and open codes.",
         c.Ended,
     ),
-    _get("keys.list", "/keys", "List the signing keys, oldest first.", c.Page[c.KeyRecord]),
+    _get("keys.list", "/keys", "List the signing keys, oldest first.", _page(c.KeyRecord)),
     _post(
         "keys.rotate", "/keys", "Make and publish a new key.", c.KeyRecord, c.Rotation, status=201
     ),
@@ -213,7 +212,7 @@ AUTOMATION = (
         "audit.list",
         "/audit-events",
         "List audit events, newest first.",
-        c.Page[c.AuditRecord],
+        _page(c.AuditRecord),
         query=c.AuditQuery,
     ),
     _post(
@@ -234,15 +233,20 @@ PROFILE = (
         "own_grants.list",
         "/api/tokens",
         "List my personal tokens and refresh tokens.",
-        c.Page[c.OwnGrant],
+        _page(c.OwnGrant),
     ),
     _get(
         "own_tokens.applications",
         "/api/token-applications",
         "List the applications for which I may make a token.",
-        c.Page[c.TokenApplication],
+        _page(c.TokenApplication),
     ),
-    _get("own_tokens.reminders", "/api/reminders", "List my tokens that end soon.", c.Page[c.Reminder]),
+    _get(
+        "own_tokens.reminders",
+        "/api/reminders",
+        "List my tokens that end soon.",
+        _page(c.Reminder),
+    ),
     _post(
         "own_tokens.create",
         "/security/tokens",
@@ -257,14 +261,14 @@ PROFILE = (
         "End one of my tokens.",
         c.Revoked,
     ),
-    _get("own_consents.list", "/api/consents", "List what I allowed.", c.Page[c.ConsentRecord]),
+    _get("own_consents.list", "/api/consents", "List what I allowed.", _page(c.ConsentRecord)),
     _post(
         "own_consents.withdraw",
         "/api/consents/{application_id}/withdraw",
         "Take back what I allowed an application.",
         c.Ended,
     ),
-    _get("own_sessions.list", "/api/sessions", "List my sign-ins.", c.Page[c.SessionRecord]),
+    _get("own_sessions.list", "/api/sessions", "List my sign-ins.", _page(c.SessionRecord)),
     _post("own_sessions.end", "/api/sessions/{sid}/end", "End one of my sign-ins.", c.Ended),
 )
 """Below `PROFILE_ROOT`; for the person, with a token of the Profile site [PRF-2]."""
@@ -274,7 +278,7 @@ MANAGE = (
         "application_tokens.list",
         "/apps/{application_id}/tokens",
         "List every token of an application.",
-        c.Page[c.ReferenceTokenRecord],
+        _page(c.ReferenceTokenRecord),
         query=c.PageQuery,
     ),
     _post(

@@ -25,6 +25,7 @@ from mintgate.server.declaration.plan import (
 from mintgate.server.declaration.stored import key_of
 from mintgate.store import AuditEvent, Transaction, applications, instances, users
 
+
 def carry_out(
     tx: Transaction,
     instance_id: str,

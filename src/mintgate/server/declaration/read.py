@@ -131,9 +131,7 @@ def _user(values: dict[str, object], source: Source) -> DeclaredUser:
     password, hashed = values.pop("Password", None), values.pop("PasswordHash", None)
     attributes = {"Id": "", "Name": {"en": "?"}, "UserType": _STAND_IN_TYPE, **values}
     return DeclaredUser(
-        record=msgspec.convert(
-            {ATTRIBUTES[key]: value for key, value in attributes.items()}, User
-        ),
+        record=msgspec.convert({ATTRIBUTES[key]: value for key, value in attributes.items()}, User),
         password=None if password is None else str(password),
         password_hash=None if hashed is None else str(hashed),
         source=source,

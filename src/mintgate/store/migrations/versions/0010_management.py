@@ -20,9 +20,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "key_hash", name="pk_idempotency_keys"),
     )
-    op.create_index(
-        "ix_idempotency_keys_expiry", "idempotency_keys", ["instance_id", "expires_at"]
-    )
+    op.create_index("ix_idempotency_keys_expiry", "idempotency_keys", ["instance_id", "expires_at"])
 
 
 def downgrade() -> None:
