@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mintgate import __version__
-from mintgate.cli import applications, declared, keys, reference_tokens, users
+from mintgate.cli import applications, declared, keys, reference_tokens, sessions, users
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
@@ -48,5 +48,6 @@ app.add_typer(applications.app_commands, name="app")
 app.add_typer(users.user_commands, name="user")
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
+app.add_typer(sessions.session_commands, name="session")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

@@ -12,6 +12,8 @@ import msgspec
 from mintgate.contract import redirects, scopes
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 
+COMMUNITY_ONLY = "only community users can sign in to it, and they can call no API [TAP-10]"
+
 
 class ClientType(enum.StrEnum):
     CONFIDENTIAL = "Confidential"
@@ -106,7 +108,7 @@ def warnings_of(application: TrustedApplication) -> list[str]:
         application.impersonate_as_community_user_allowed
         and not application.impersonate_as_internal_user_allowed
     ):
-        return ["only community users can sign in to it, and they can call no API [TAP-10]"]
+        return [COMMUNITY_ONLY]
     return []
 
 

@@ -43,6 +43,8 @@ MAY_CALL_APIS_AS_USER = frozenset({UserType.INTERNAL})
 MAY_BE_ADMIN = frozenset({UserType.INTERNAL, UserType.SYSTEM, UserType.APPLICATION})
 NEEDS_NO_PASSWORD = frozenset(UserType) - MAY_SIGN_IN
 
+MAX_PASSWORD_BYTES = 1024
+
 _CULTURE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 

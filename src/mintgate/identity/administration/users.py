@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mintgate.contract.automation import credentials, records
 from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuchRecord
 from mintgate.contract.identifiers import new_guid
-from mintgate.contract.users import MAY_SIGN_IN, User, problems_of
+from mintgate.contract.users import MAX_PASSWORD_BYTES, MAY_SIGN_IN, User, problems_of
 from mintgate.identity.administration.attributes import (
     CHANGED,
     SET,
@@ -23,7 +23,7 @@ from mintgate.identity.administration.attributes import (
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
-from mintgate.identity.passwords import MAX_PASSWORD_BYTES, hash_password
+from mintgate.identity.passwords import hash_password
 from mintgate.store import applications, listings, users
 
 
