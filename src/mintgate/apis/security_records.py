@@ -55,6 +55,7 @@ def add(tx: Transaction, change: Change) -> None:
     """
     if change.entity_set.name == APPLICATIONS:
         application = _built(TrustedApplication, change, {"id": change.key})
+        _refuse_built_in(application)
         _check_application(tx.connection, change.instance_id, application)
         _store(applications.add, tx, change.instance_id, application)
         _record(tx, change, "application.created")
@@ -78,6 +79,7 @@ def update(tx: Transaction, change: Change) -> None:
         stored_application = applications.by_id(tx.connection, instance_id, key)
         _refuse_built_in(stored_application)
         application = _built(TrustedApplication, change, _values(stored_application))
+        _refuse_built_in(application)
         _check_application(tx.connection, instance_id, application)
         _store(applications.change, tx, instance_id, application)
         _record(tx, change, "application.changed")

@@ -156,6 +156,8 @@ def _problems_of_secret(application: TrustedApplication) -> list[tuple[str, str]
 
 def _problems_of_urls(application: TrustedApplication) -> list[tuple[str, str]]:
     found = []
+    if len(application.system_user_login_url or "") > 254:
+        found.append(("SystemUserLoginUrl", "must have at most 254 characters"))
     for attribute, comma_list in (
         ("ImpersonateLoginUrl", application.impersonate_login_url),
         ("ImpersonateLogoutUrl", application.impersonate_logout_url),

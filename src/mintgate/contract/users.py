@@ -110,6 +110,8 @@ def problems_of(user: User) -> list[tuple[str, str]]:
         found.append(("Name", "must not be empty"))
     if user.email is not None and (len(user.email) > 254 or not _EMAIL.fullmatch(user.email)):
         found.append(("Email", "must be an address with an @, of at most 254 characters [USR-3]"))
+    if len(user.phone_number or "") > 64:
+        found.append(("PhoneNumber", "must have at most 64 characters"))
     if user.is_admin and user.user_type not in MAY_BE_ADMIN:
         found.append(("IsAdmin", f"{user.user_type} cannot be an administrator [USR-5]"))
     language = user.default_language

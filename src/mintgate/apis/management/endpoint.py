@@ -83,7 +83,7 @@ class Endpoint:
         now = database.clock()
         # Asked again in the transaction; here, so that nobody else makes the server work.
         acting = await database.read(lambda c: access.acting(c, principal, request.scope, now))
-        if not self._routes:
+        if not self._routes or any("\0" in value for value in request.path_params.values()):
             raise NoSuchRecord("There is no such address.")
         route = self._routes.get(request.method)
         if route is None:

@@ -63,6 +63,7 @@ def body_of(request: Request, text: bytes, kind: Any) -> Any:
         raise InvalidInput("The body names a member twice.") from None
     except (ValueError, RecursionError):
         raise InvalidInput("The body is not a JSON object.") from None
+    _require_storable(decoded)
     return _converted(decoded, kind)
 
 
@@ -110,6 +111,19 @@ def _converted(values: Mapping[str, Any], kind: Any, *, strict: bool = True) -> 
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise InvalidInput(_sentence(str(error))) from None
+
+
+def _require_storable(value: Any) -> None:
+    """No text may hold NUL, which no database takes, nor half a character."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _require_storable(name)
+            _require_storable(member)
+    elif isinstance(value, list):
+        for member in value:
+            _require_storable(member)
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise InvalidInput("A text holds a NUL or half a character.")
 
 
 def _require_known(values: Mapping[str, Any], allowed: Iterable[str]) -> None:
