@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mintgate.contract.automation.credentials import (
+    MadeSecret,
+    PasswordChange,
+    SecretChange,
+    TokenToRevoke,
+)
+from mintgate.contract.automation.records import NewApplication, NewUser
 from mintgate.contract.automation.routes import (
     AUTOMATION,
     AUTOMATION_ROOT,
@@ -18,6 +25,7 @@ from mintgate.contract.automation.routes import (
     Route,
 )
 from mintgate.contract.reference_tokens import TokenKind
+from mintgate.contract.users import UserType
 from mintgate.identity.administration.operations import OPERATIONS
 from tests.wire.management_world import (
     ADMIN_SERVICE,
@@ -143,3 +151,16 @@ def test_an_administrator_of_a_minute_ago(world: World) -> None:
     assert world.http.get(f"{AUTOMATION_ROOT}/keys", headers=headers).status_code == 200
     world.change_user("ada", is_admin=False)
     assert world.http.get(f"{AUTOMATION_ROOT}/keys", headers=headers).status_code == 403
+
+
+def test_bodies_with_secrets_print_none_of_them() -> None:
+    """A `repr` may reach a log [TOK-14]."""
+    for value in (
+        NewUser(login="x", name="x", user_type=UserType.SYSTEM, password="the-secret"),
+        NewApplication(name="x", application_uri="x", secret="the-secret"),
+        SecretChange(secret="the-secret"),
+        MadeSecret("the-secret"),
+        PasswordChange(password="the-secret"),
+        TokenToRevoke(token="the-secret"),
+    ):
+        assert "the-secret" not in repr(value)

@@ -12,8 +12,17 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mintgate.contract.automation.routes import AUTOMATION
-from tests.wire.management_world import ADMIN_SERVICE, MORE, ROOT, Automation
-from tests.world import BACKOFFICE, NOW, SECRET, STOCK, World, payload_of, sqlite_url
+from tests.wire.management_world import ADMIN_SERVICE, MORE, ROOT, Automation, user_token
+from tests.world import (
+    BACKOFFICE,
+    NOW,
+    SECRET,
+    STOCK,
+    World,
+    answer_of,
+    payload_of,
+    sqlite_url,
+)
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
 APP = {"ApplicationUri": "new/app", "Name": "New", "Scope": "read"}
@@ -266,7 +275,7 @@ def test_ending_sign_ins(api: Automation) -> None:
     world = api.world
     browser = world.browser()
     tokens = world.redeem(browser.code(scope="openid read offline_access")).json()
-    open_code = answer_code(browser.authorize(scope="openid"))
+    open_code = answer_of(browser.authorize(scope="openid"))["code"]
     other = world.user_tokens()
     mira = api.user("mira.k")["Id"]
     first, second = sorted(
@@ -284,12 +293,6 @@ def test_ending_sign_ins(api: Automation) -> None:
     assert world.refresh(other["refresh_token"]).status_code == 400
     assert api.get(f"/sessions?user_id={mira}")["items"] == []
     assert {e.session for e in world.events("session.ended")} == {first["sid"], second["sid"]}
-
-
-def answer_code(response: Any) -> str:
-    from tests.world import answer_of
-
-    return answer_of(response)["code"]
 
 
 def test_grants(api: Automation) -> None:
@@ -413,19 +416,13 @@ def test_a_repeated_request_gets_the_first_answer(api: Automation) -> None:
     file = world.database_url.removeprefix("sqlite:///")
     for suffix in ("", "-wal"):
         assert value not in Path(file + suffix).read_bytes()
-    other = Automation(world, robot_of_ada(world))
+    other = Automation(world, user_token(world, "ada", "sec"))
     assert other("POST", path, body, **key).status_code == 201  # keys are the caller's own
     world.clock.advance(24 * 3600 + 1)
     api.token = Automation(world).token
     body["expires_at"] += 10**6
     assert "idempotent-replayed" not in api("POST", path, body, **key).headers
     assert api("POST", path, body, Idempotency_Key="a b").status_code == 400
-
-
-def robot_of_ada(world: World) -> str:
-    from tests.wire.management_world import user_token
-
-    return user_token(world, "ada", "sec")
 
 
 def test_a_failed_request_leaves_no_answer(api: Automation) -> None:

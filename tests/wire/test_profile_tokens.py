@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.world import BACKOFFICE, NOW, SPA, STOCK, World, payload_of
+from tests.world import BACKOFFICE, NOW, SPA, STOCK, World, answer_of, payload_of
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
 DAY = 24 * 3600
@@ -206,8 +206,6 @@ def test_tokens_of_an_application(world: World) -> None:
 
 def test_the_sites_get_no_sec(world: World) -> None:
     """[SCP-3]"""
-    from tests.world import answer_of
-
     answer = world.browser().authorize(
         client_id="internal.erp.net/manage",
         redirect_uri=f"{world.base}/manage/signin-oidc",

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import httpx
 import msgspec
@@ -22,6 +22,11 @@ from mintgate.contract.automation.routes import AUTOMATION_ROOT, BY_NAME, Route
 from mintgate.contract.errors import Refusal
 from mintgate.contract.scopes import SEC
 from mintgate.contract.users import User, UserType
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mintgate.identity.administration.call import Call
 
 TOKEN_VARIABLE = "MINTGATE_TOKEN"  # noqa: S105 - the name of a variable
 ID_VARIABLE, SECRET_VARIABLE = "MINTGATE_CLIENT_ID", "MINTGATE_CLIENT_SECRET"
@@ -57,7 +62,7 @@ def administration(
                 yield elsewhere
         else:
             with common.refusals():
-                yield _here(database_url, instance_name, key_file)
+                yield _Here(database_url, instance_name, key_file)
     except Refused as refused:
         for attribute, sentence in refused.problems:
             typer.echo(f"{attribute}: {sentence}", err=True)
@@ -94,59 +99,54 @@ def user(admin: Administration, login: str) -> Any:
     return found.items[0]
 
 
-def _here(database_url: str, instance_name: str | None, key_file: Path | None) -> Administration:
-    from mintgate.identity.administration.call import Acting, Call
-    from mintgate.identity.administration.operations import OPERATIONS
+class _Here:
+    """An instance in the database that this machine can write."""
 
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    # Whoever can write the database is its administrator.
-    name = common.actor()
-    operator = User(id="", login=name, name={}, user_type=UserType.SYSTEM, is_admin=True)
-
-    class Here:
-        def call(self, name: str, body: Any = None, query: Any = None, **path: str) -> Any:
-            route, operation = BY_NAME[name], OPERATIONS[name]
-            given = route.body() if route.body is not None and body is None else body
-            query = route.query() if route.query is not None and query is None else query
-            prepared = operation.prepare(given) if operation.prepare else None
-
-            def made(connection: Any, now: float, tx: Any = None) -> Call:
-                return Call(
-                    connection=connection,
-                    instance=instance,
-                    now=now,
-                    acting=Acting(user=operator, name=operator.login),
-                    key_encryption_key=lambda: common.key_encryption_key(
-                        database_url, key_file, create=False
-                    ),
-                    tx=tx,
-                    path=path,
-                    query=query,
-                    body=given,
-                    prepared=prepared,
-                )
-
-            if not route.is_write:
-                return database.read_now(lambda c: operation.run(made(c, database.clock())))
-            with database.begin() as tx:
-                return operation.run(made(tx.connection, tx.now, tx))
-
-    return _Telling(Here())
-
-
-class _Telling:
-    """Turns the refusals of operations into what remote ones bring as well."""
-
-    def __init__(self, here: Administration) -> None:
-        self._here = here
+    def __init__(self, database_url: str, instance_name: str | None, key_file: Path | None) -> None:
+        self._database = common.open_database(database_url, must_exist=True)
+        self._instance = common.the_instance(self._database, instance_name)
+        self._place = (database_url, key_file)
+        # Whoever can write the database is its administrator.
+        self._operator = User(
+            id="", login=common.actor(), name={}, user_type=UserType.SYSTEM, is_admin=True
+        )
 
     def call(self, name: str, body: Any = None, query: Any = None, **path: str) -> Any:
         try:
-            return self._here.call(name, body, query, **path)
+            return self._call(BY_NAME[name], body, query, path)
         except Refusal as refusal:
             problems = getattr(refusal, "problems", ())
             raise Refused(refusal.description, refusal.error, problems) from None
+
+    def _call(self, route: Route, body: Any, query: Any, path: dict[str, str]) -> Any:
+        from mintgate.identity.administration.operations import OPERATIONS
+
+        operation = OPERATIONS[route.name]
+        # What a request without a body or a query means.
+        body = route.body() if route.body is not None and body is None else body
+        query = route.query() if route.query is not None and query is None else query
+        prepared = operation.prepare(body) if operation.prepare else None
+        given = {"body": body, "query": query, "prepared": prepared, "path": path}
+        if not route.is_write:
+            now = self._database.clock()
+            return self._database.read_now(lambda c: operation.run(self._made(c, now, given)))
+        with self._database.begin() as tx:
+            return operation.run(self._made(tx.connection, tx.now, given | {"tx": tx}))
+
+    def _made(self, connection: Connection, now: float, given: dict[str, Any]) -> Call:
+        from mintgate.identity.administration.call import Acting, Call
+
+        database_url, key_file = self._place
+        return Call(
+            connection=connection,
+            instance=self._instance,
+            now=now,
+            acting=Acting(user=self._operator, name=self._operator.login),
+            key_encryption_key=lambda: common.key_encryption_key(
+                database_url, key_file, create=False
+            ),
+            **given,
+        )
 
 
 class _Elsewhere:

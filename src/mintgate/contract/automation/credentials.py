@@ -61,23 +61,30 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A body without unknown members."""
 
 
+class Hidden:
+    """What must reach no log by way of a `repr`."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 class NoBody(Strict, frozen=True, kw_only=True):
     """Nothing to say; an empty body does as well."""
 
 
-class SecretChange(Strict, frozen=True, kw_only=True):
+class SecretChange(Hidden, Strict, frozen=True, kw_only=True):
     """Without `secret` one of 256 bits is made, and returned once."""
 
     secret: str | None = None
 
 
-class MadeSecret(msgspec.Struct, frozen=True):
+class MadeSecret(Hidden, msgspec.Struct, frozen=True):
     """`secret` is null when the caller gave it."""
 
     secret: str | None
 
 
-class PasswordChange(Strict, frozen=True, kw_only=True):
+class PasswordChange(Hidden, Strict, frozen=True, kw_only=True):
     password: str
 
 
@@ -121,7 +128,7 @@ class ReferenceTokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: str
 
 
-class MadeToken(msgspec.Struct, frozen=True, kw_only=True):
+class MadeToken(Hidden, msgspec.Struct, frozen=True, kw_only=True):
     """`value` is shown this once and stored nowhere [REF-3]."""
 
     value: str
@@ -200,11 +207,11 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any] | None
 
 
-class TokenText(Strict, frozen=True, kw_only=True):
+class TokenText(Hidden, Strict, frozen=True, kw_only=True):
     token: str
 
 
-class TokenToRevoke(Strict, frozen=True, kw_only=True):
+class TokenToRevoke(Hidden, Strict, frozen=True, kw_only=True):
     """Either the token itself, or the `jti` and `exp` of an access token."""
 
     token: str | None = None

@@ -35,7 +35,8 @@ def _shape(
     return msgspec.defstruct(
         name,
         fields,
-        namespace={"__doc__": documentation},
+        # A new record may come with a secret, which must reach no log.
+        namespace={"__doc__": documentation, "__repr__": lambda self: f"{name}(…)"},
         module=__name__,
         frozen=True,
         kw_only=True,
