@@ -17,6 +17,7 @@ from mintgate.apis.change import Change
 from mintgate.contract import applications as application_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.first_party import is_built_in
 from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.store import AuditEvent, Transaction, applications, users
@@ -55,6 +56,7 @@ def add(tx: Transaction, change: Change) -> None:
     """
     if change.entity_set.name == APPLICATIONS:
         application = _built(TrustedApplication, change, {"id": change.key})
+        _refuse_built_in(application)
         _check_application(tx.connection, change.instance_id, application)
         _store(applications.add, tx, change.instance_id, application)
         _record(tx, change, "application.created", None, application)
@@ -79,7 +81,9 @@ def update(tx: Transaction, change: Change) -> None:
         fields = _values(stored_application)
         if "ApplicationSecretHash" in change.values:
             fields["application_secret_end_utc"] = None  # that was the end of the one before
+        _refuse_built_in(stored_application)
         application = _built(TrustedApplication, change, fields)
+        _refuse_built_in(application)
         _check_application(tx.connection, instance_id, application)
         _store(applications.change, tx, instance_id, application)
         _record(tx, change, "application.changed", stored_application, application)
@@ -106,6 +110,7 @@ def remove(tx: Transaction, change: Change) -> None:
     if change.entity_set.name == APPLICATIONS:
         removed_application = applications.by_id(connection, instance_id, key)
         _values(removed_application)
+        _refuse_built_in(removed_application)
         applications.remove(tx, instance_id, key)
         _record(tx, change, "application.removed", removed_application, None)
         return
@@ -151,6 +156,11 @@ def _check_application(
 
 def _check_user(user: User) -> None:
     _refuse(user_rules.problems_of(user))
+
+
+def _refuse_built_in(application: TrustedApplication | None) -> None:
+    if application is not None and is_built_in(application.application_uri):
+        raise RuleViolation("This application belongs to the instance itself [TOP-12].")
 
 
 def _refuse(problems: Sequence[tuple[str, str]]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
-from mintgate.cli import common, records
+from mintgate.cli import common
+from mintgate.cli.administration import administration, user
 from mintgate.cli.application_options import (
     BackChannelLogoutUrl,
     FrontChannelLogoutUrl,
@@ -18,14 +18,8 @@ from mintgate.cli.application_options import (
 )
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret, show_if_generated
-from mintgate.contract.applications import (
-    ClientType,
-    ReferenceTokenPolicy,
-    TrustedApplication,
-    problems_of,
-    warnings_of,
-)
-from mintgate.contract.identifiers import new_guid, secret_hash
+from mintgate.contract.applications import COMMUNITY_ONLY, ClientType, ReferenceTokenPolicy
+from mintgate.contract.automation.records import NewApplication
 
 
 def add(
@@ -86,12 +80,11 @@ def add(
         )
     elif secret_stdin or secret_env or generate:
         common.misuse(f"an application of type {client_type} has no secret [TAP-6]")
-    record = TrustedApplication(
-        id=new_guid(),
-        name={"en": name},
+    body = NewApplication(
+        name=name,
         application_uri=uri,
         client_type=client_type,
-        application_secret_hash=secret_hash(secret.text) if secret else None,
+        secret=secret.text if secret else None,
         impersonate_login_url=",".join(redirect or ()) or None,
         impersonate_logout_url=",".join(logout_redirect or ()) or None,
         back_channel_logout_url=back_channel_logout_url,
@@ -99,31 +92,16 @@ def add(
         impersonate_as_internal_user_allowed=internal_users,
         impersonate_as_community_user_allowed=community_users,
         system_user_allowed=system_user is not None,
+        system_user=system_user,
         scope=scope,
         reference_tokens=reference_tokens,
         require_consent=require_consent,
     )
-    with records.writing(database_url, instance_name) as writing:
-        _store(writing, record, system_user)
-    for warning in warnings_of(record):
-        typer.echo(f"warning: {warning}", err=True)
+    with administration(database_url, instance_name) as admin:
+        if system_user is not None:
+            user(admin, system_user)  # a wrong login gets a guess
+        admin.call("applications.create", body)
+    if community_users and not internal_users:
+        typer.echo(f"warning: {COMMUNITY_ONLY}", err=True)
     typer.echo(f"Added {uri}.", err=True)
     show_if_generated(secret)
-
-
-def _store(writing: records.Writing, record: TrustedApplication, login: str | None) -> None:
-    from mintgate.server.declaration import ApplicationChange
-    from mintgate.store import applications, users
-
-    connection, instance_id = writing.tx.connection, writing.instance.id
-    user = users.by_login(connection, instance_id, login) if login else None
-    if login and user is None:
-        known = [user.login for user in users.all_of(connection, instance_id)]
-        records.not_found("user", login, known, "user list")
-    if user is not None:
-        record = replace(record, system_user=user.id)
-    problems = problems_of(record, user.user_type if user else None)
-    if applications.by_uri_in_any_case(connection, instance_id, record.application_uri):
-        problems.append(("ApplicationUri", "exists already; it must be unique in any case [TAP-3]"))
-    records.refuse_if(problems, "the application was not added")
-    writing.carry_out(ApplicationChange(None, record))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
+import msgspec
 import typer
-from msgspec.structs import replace
 
 from mintgate.cli import application_add, application_secrets, common, records
+from mintgate.cli.administration import administration, application, everything
 from mintgate.cli.application_options import (
     BackChannelLogoutUrl,
     FrontChannelLogoutUrl,
@@ -19,8 +19,8 @@ from mintgate.cli.application_options import (
 )
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret, show_if_generated
-from mintgate.contract.applications import TrustedApplication, problems_of
-from mintgate.contract.identifiers import secret_hash
+from mintgate.contract.automation.credentials import SecretChange
+from mintgate.contract.automation.records import ApplicationChanges
 
 app_commands = typer.Typer(
     help="Trusted applications: list, add, change, enable, disable, remove.",
@@ -37,9 +37,10 @@ def list_applications(
     instance_name: InstanceName = None,
 ) -> None:
     """List the trusted applications."""
-    found, logins = _all(database_url, instance_name)
+    with administration(database_url, instance_name) as admin:
+        found = everything(admin, "applications.list")
     if as_json:
-        records.print_json([_told(application, logins) for application in found])
+        records.print_json(found)
         return
     records.print_table(
         ("ApplicationUri", "Name", "ClientType", "Enabled", "Scope", "SystemUser"),
@@ -50,7 +51,7 @@ def list_applications(
                 application.client_type,
                 "yes" if application.is_enabled else "no",
                 application.scope or "",
-                logins.get(application.system_user or "", ""),
+                application.system_user or "",
             )
             for application in found
         ],
@@ -66,19 +67,15 @@ def show(
     instance_name: InstanceName = None,
 ) -> None:
     """Show every attribute of an application; the secret is never shown."""
-    from mintgate.server.declaration import text_of
+    from mintgate.identity.administration.attributes import text_of
 
-    found, logins = _all(database_url, instance_name)
-    for application in found:
-        if application.application_uri == uri:
-            told = _told(application, logins)
-            break
-    else:
-        records.not_found("application", uri, [a.application_uri for a in found], "app list")
+    with administration(database_url, instance_name) as admin:
+        found = application(admin, uri)
     if as_json:
-        records.print_json(told)
+        records.print_json(found)
         return
-    rows = [(key, text_of(key, value) or "") for key, value in told.items()]
+    told = msgspec.to_builtins(found).items()
+    rows = [(key, text_of(key, value) or "") for key, value in told]
     records.print_table(("Attribute", "Value"), rows, "")
 
 
@@ -89,7 +86,8 @@ def enable(
     instance_name: InstanceName = None,
 ) -> None:
     """Let an application work again."""
-    _change(uri, database_url, instance_name, is_enabled=True)
+    with administration(database_url, instance_name) as admin:
+        admin.call("applications.enable", application_id=application(admin, uri).id)
     typer.echo(f"{uri} is enabled.", err=True)
 
 
@@ -100,7 +98,8 @@ def disable(
     instance_name: InstanceName = None,
 ) -> None:
     """Stop an application at once: all flows and APIs refuse it, its refresh tokens end."""
-    _change(uri, database_url, instance_name, is_enabled=False)
+    with administration(database_url, instance_name) as admin:
+        admin.call("applications.disable", application_id=application(admin, uri).id)
     typer.echo(f"{uri} is disabled.", err=True)
 
 
@@ -120,16 +119,10 @@ def set_secret(
     secret = read_secret(
         "secret", from_stdin=secret_stdin, environment_name=secret_env, generate=generate
     )
-    hashed = secret_hash(secret.text)
-    _change(
-        uri,
-        database_url,
-        instance_name,
-        application_secret_hash=hashed,
-        application_secret_end_utc=None,
-        second_secret_hash=None,
-        second_secret_end_utc=None,
-    )
+    with administration(database_url, instance_name) as admin:
+        found = application(admin, uri)
+        body = SecretChange(secret=secret.text)
+        admin.call("applications.set_secret", body, application_id=found.id)
     typer.echo(f"The secret of {uri} is changed.", err=True)
     show_if_generated(secret)
 
@@ -150,8 +143,23 @@ def set_logout(
     changed = {name: url or None for name, url in given.items() if url is not None}
     if not changed:
         common.misuse("give --back-channel-logout-url, --front-channel-logout-url or both")
-    _change(uri, database_url, instance_name, **changed)
+    with administration(database_url, instance_name) as admin:
+        found = application(admin, uri)
+        admin.call("applications.change", ApplicationChanges(**changed), application_id=found.id)
     typer.echo(f"{uri} is changed.", err=True)
+
+
+@app_commands.command("revoke-everything")
+def revoke_everything(
+    uri: Uri,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """End all that was issued to an application: access, refresh and reference tokens, codes."""
+    with administration(database_url, instance_name) as admin:
+        found = application(admin, uri)
+        ended = admin.call("applications.revoke_everything", application_id=found.id)
+    typer.echo(f"Ended: {records.told_ended(ended)}.", err=True)
 
 
 @app_commands.command("remove")
@@ -162,54 +170,8 @@ def remove(
     instance_name: InstanceName = None,
 ) -> None:
     """Remove an application; its tokens are refused from then on."""
-    from mintgate.server.declaration import ApplicationChange
-
     if not yes:
         typer.confirm(f"Remove {uri} and end its tokens?", abort=True, err=True)
-    with records.writing(database_url, instance_name) as writing:
-        writing.carry_out(ApplicationChange(application_secrets.stored(writing, uri), None))
+    with administration(database_url, instance_name) as admin:
+        admin.call("applications.remove", application_id=application(admin, uri).id)
     typer.echo(f"Removed {uri}.", err=True)
-
-
-def _change(uri: str, database_url: str, instance_name: str | None, **attributes: object) -> None:
-    from mintgate.server.declaration import ApplicationChange
-    from mintgate.store import users
-
-    with records.writing(database_url, instance_name) as writing:
-        before = application_secrets.stored(writing, uri)
-        after = replace(before, **attributes)
-        user = users.by_id(writing.tx.connection, writing.instance.id, before.system_user or "")
-        if attributes.keys() != {"is_enabled"}:
-            problems = problems_of(after, user.user_type if user else None)
-            records.refuse_if(problems, f"{uri} was not changed")
-        if after != before:
-            writing.carry_out(ApplicationChange(before, after))
-
-
-def _all(
-    database_url: str, instance_name: str | None
-) -> tuple[list[TrustedApplication], dict[str, str]]:
-    """The applications, and logins by user id."""
-    from mintgate.store import applications, users
-
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    with common.refusals():
-        found = database.read_now(lambda connection: applications.all_of(connection, instance.id))
-        everyone = database.read_now(lambda connection: users.all_of(connection, instance.id))
-    return found, {user.id: user.login for user in everyone}
-
-
-def _told(application: TrustedApplication, logins: Mapping[str, str]) -> dict[str, object]:
-    """The attributes by ERP.net's names, without the secret."""
-    from mintgate.server.declaration import attributes_of, text_of
-    from mintgate.server.declaration.differences import SECRET_TIMES
-
-    told = attributes_of(application)
-    told["HasSecret"] = told.pop("ApplicationSecretHash") is not None
-    told["HasSecondSecret"] = told.pop("SecondSecretHash") is not None
-    for attribute in SECRET_TIMES:
-        told[attribute] = text_of(attribute, told[attribute])
-    told["SystemUser"] = logins.get(application.system_user or "")
-    told["CreationTimeUtc"] = text_of("CreationTimeUtc", told["CreationTimeUtc"])
-    return told

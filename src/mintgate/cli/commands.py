@@ -13,6 +13,7 @@ from mintgate.cli import (
     declared,
     keys,
     reference_tokens,
+    sessions,
     sign_in_tries,
     user_data,
     users,
@@ -61,5 +62,6 @@ sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")
+app.add_typer(sessions.session_commands, name="session")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

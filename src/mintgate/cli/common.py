@@ -46,8 +46,9 @@ InstanceName = Annotated[
     typer.Option(
         "--instance",
         envvar="MINTGATE_INSTANCE",
-        metavar="NAME",
-        help="Which instance is meant, when the database has several.",
+        metavar="NAME|URL",
+        help="Which instance is meant, when the database has several; or the base URL of one "
+        "elsewhere, whose automation API does the work (app, user, pat, sat, key, session, token).",
         show_default=False,
     ),
 ]
@@ -83,6 +84,11 @@ def exists(url: str) -> bool:
     return file is None or file.exists()
 
 
+def is_url(instance_name: str | None) -> bool:
+    """Whether `--instance` names an instance elsewhere."""
+    return instance_name is not None and instance_name.startswith(("http://", "https://"))
+
+
 def open_database(url: str, *, must_exist: bool = False) -> Database:
     """Open the database and bring its schema up to date, or end with exit code 1.
 
@@ -108,6 +114,8 @@ def the_instance(database: Database, name: str | None) -> Instance:
     """The instance of that name, or the only one; else end with exit code 1."""
     from mintgate.store import instances
 
+    if is_url(name):
+        fail("this command works on the database itself; run it there, with the instance's name")
     with refusals():
         found = database.read_now(instances.all_of)
     names = ", ".join(instance.name for instance in found)

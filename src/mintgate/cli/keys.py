@@ -10,14 +10,9 @@ from typing import Annotated
 import typer
 
 from mintgate.cli import common, records
+from mintgate.cli.administration import administration, everything
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName, KeyFile
-from mintgate.contract.key_life import (
-    KNOWN_EVERYWHERE,
-    PUBLISHED_BEFORE_USE,
-    active_key,
-    removal_time,
-    state_of,
-)
+from mintgate.contract.automation.credentials import Rotation
 
 key_commands = typer.Typer(
     help="Signing keys: list, rotate, declare compromised, re-encrypt.", no_args_is_help=True
@@ -31,30 +26,23 @@ def list_keys(
     instance_name: InstanceName = None,
 ) -> None:
     """List the keys, oldest first. The next one is made by the server when it is due."""
-    from mintgate.store import keys
-
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    with common.refusals():
-        found = database.read_now(lambda connection: keys.times(connection, instance.id))
-    now = database.clock()
-    rows = [
-        (
-            key.kid,
-            key.algorithm,
-            state_of(key, found, now),
-            key.active_from,
-            removal_time(key, found),
-        )
-        for key in found
-    ]
+    with administration(database_url, instance_name) as admin:
+        found = everything(admin, "keys.list")
     if as_json:
-        names = ("kid", "algorithm", "state", "active_from", "removed_after")
-        records.print_json([dict(zip(names, row, strict=True)) for row in rows])
+        records.print_json(found)
         return
     records.print_table(
         ("Kid", "Algorithm", "State", "Signs from", "Removed after"),
-        [(*row[:3], _time(row[3]), _time(row[4]) if row[4] else "") for row in rows],
+        [
+            (
+                key.kid,
+                key.algorithm,
+                key.state,
+                _time(key.active_from),
+                _time(key.removed_after) if key.removed_after else "",
+            )
+            for key in found
+        ],
         "There are no keys.",
     )
 
@@ -77,33 +65,9 @@ def rotate(
 
     It is for the instance's `signing_algorithm`.
     """
-    from mintgate.contract.identifiers import new_hex128
-    from mintgate.jose import SigningKey
-    from mintgate.store import AuditEvent, keys
-
-    database = common.open_database(database_url, must_exist=True)
-    algorithm = common.the_instance(database, instance_name).signing_algorithm.value
-    database.close()
-    key = SigningKey.generate(new_hex128(), algorithm)  # takes long, so before the write lock
-    with records.writing(database_url, instance_name) as writing:
-        tx, instance_id = writing.tx, writing.instance.id
-        kek = common.key_encryption_key(database_url, key_file, create=False)
-        active_from = tx.now + (KNOWN_EVERYWHERE if at_once else PUBLISHED_BEFORE_USE)
-        keys.add(tx, instance_id, kek, key, active_from)
-        tx.record(
-            AuditEvent(
-                instance_id=instance_id,
-                at=tx.now,
-                event="key.added",
-                actor=common.actor(),
-                details={
-                    "kid": key.kid,
-                    "algorithm": key.algorithm,
-                    "active_from": active_from,
-                },
-            )
-        )
-    typer.echo(f"Key {key.kid} is published now and signs from {_time(active_from)}.")
+    with administration(database_url, instance_name, key_file) as admin:
+        key = admin.call("keys.rotate", Rotation(at_once=at_once))
+    typer.echo(f"Key {key.kid} is published now and signs from {_time(key.active_from)}.")
 
 
 @key_commands.command("compromised")
@@ -114,31 +78,16 @@ def compromised(
     instance_name: InstanceName = None,
 ) -> None:
     """End a key now: every token that it signed is refused. A new one signs from now on."""
-    from mintgate.store import AuditEvent, keys
-
-    with records.writing(database_url, instance_name) as writing:
-        tx, instance_id = writing.tx, writing.instance.id
-        found = keys.times(tx.connection, instance_id)
-        if kid not in [key.kid for key in found]:
-            records.not_found("key", kid, [key.kid for key in found], "key list")
-        active = active_key(found, tx.now)
-        if not keys.end(tx, instance_id, kid):
-            typer.echo("It was ended before.")
-            return
-        tx.record(
-            AuditEvent(
-                instance_id=instance_id,
-                at=tx.now,
-                event="key.compromised",
-                actor=common.actor(),
-                details={"kid": kid},
-            )
-        )
-        if active is not None and active.kid == kid:
-            kek = common.key_encryption_key(database_url, key_file, create=False)
-            algorithm = writing.instance.signing_algorithm.value
-            successor = keys.create(tx, instance_id, kek, algorithm)
-            typer.echo(f"Key {successor.kid} signs from now on.")
+    with administration(database_url, instance_name, key_file) as admin:
+        known = [key.kid for key in everything(admin, "keys.list")]
+        if kid not in known:
+            records.not_found("key", kid, known, "key list")
+        outcome = admin.call("keys.compromised", kid=kid)
+    if not outcome.ended:
+        typer.echo("It was ended before.")
+        return
+    if outcome.successor is not None:
+        typer.echo(f"Key {outcome.successor} signs from now on.")
     typer.echo(f"Key {kid} has ended; tokens that it signed are refused.")
 
 

@@ -13,6 +13,7 @@ import typer
 from mintgate.cli import common
 
 if TYPE_CHECKING:
+    from mintgate.contract.automation.credentials import Ended
     from mintgate.contract.instance import Instance
     from mintgate.server.declaration import Change
     from mintgate.store import Transaction
@@ -54,6 +55,14 @@ def not_found(kind: str, name: str, known: Sequence[str], command: str) -> NoRet
     guess = next((text for text in known if close and text.lower() == close[0]), None)
     hint = f" (did you mean {guess}?)" if guess else ""
     common.fail(f"there is no {kind} {name!r}{hint}; list them with: mintgate {command}")
+
+
+def told_ended(ended: Ended) -> str:
+    """How much ended, for people."""
+    return (
+        f"{ended.sessions} sign-ins, {ended.grants} refresh tokens, "
+        f"{ended.reference_tokens} reference tokens"
+    )
 
 
 def print_json(value: object) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mintgate.cli import common, records
+from mintgate.cli.administration import Refused, administration, everything, user
+from mintgate.cli.administration import application as administered_application
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import read_secret
+from mintgate.contract.automation.credentials import NewServiceToken, ReferenceTokenRecord
 from mintgate.contract.errors import Refusal
 from mintgate.contract.reference_tokens import TokenKind
-from mintgate.contract.reminders import DAY, SOON, days_left
-from mintgate.contract.users import User, UserType
+from mintgate.contract.reminders import SOON, days_left
+from mintgate.contract.users import User
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mintgate.contract.applications import TrustedApplication
-    from mintgate.store.reference_tokens import ReferenceToken
 
 pat_commands = typer.Typer(
     help="Personal reference tokens: list, create, revoke.", no_args_is_help=True
@@ -71,6 +73,11 @@ def create_personal(
     from mintgate.identity.passwords import password_matches
     from mintgate.store import users
 
+    if common.is_url(instance_name):
+        common.fail(
+            "nobody makes a personal token for somebody else; sign in to Profile at the instance, "
+            "or run this command where its database is"
+        )
     # [REF-13] Nobody creates a personal token for somebody else, operators included.
     password = read_secret(
         "password", from_stdin=password_stdin, environment_name=password_env, generate=False
@@ -85,16 +92,7 @@ def create_personal(
             common.fail(f"this is not the password of {user.login}")
         return user
 
-    _create(
-        TokenKind.PERSONAL,
-        application,
-        creator,
-        scope,
-        until,
-        description,
-        database_url,
-        instance_name,
-    )
+    _create(application, creator, scope, until, description, database_url, instance_name)
 
 
 @sat_commands.command("create")
@@ -110,18 +108,14 @@ def create_service(
 
     The value is printed once and cannot be shown again.
     """
-    # Whoever can write the database is its administrator.
-    operator = User(id="", login=common.actor(), name={}, user_type=UserType.SYSTEM, is_admin=True)
-    _create(
-        TokenKind.SERVICE,
-        application,
-        lambda connection, instance_id: operator,
-        scope,
-        until,
-        description,
-        database_url,
-        instance_name,
-    )
+    with administration(database_url, instance_name) as admin:
+        found = administered_application(admin, application)
+        end = _end(until, admin.longest_token_days)
+        body = NewServiceToken(
+            scopes=tuple(scope.split()), expires_at=end.timestamp(), description=description
+        )
+        made = admin.call("application_tokens.create", body, application_id=found.id)
+    _print_made(made.token.id, made.token.expires_at, made.value)
 
 
 @pat_commands.command("list")
@@ -132,16 +126,9 @@ def list_personal(
     instance_name: InstanceName = None,
 ) -> None:
     """List a person's tokens, newest first."""
-    from mintgate.store import reference_tokens, users
-
-    def read(connection: Connection, instance_id: str) -> list[ReferenceToken]:
-        user = users.by_login(connection, instance_id, login)
-        if user is None:
-            known = [u.login for u in users.all_of(connection, instance_id)]
-            records.not_found("user", login, known, "user list")
-        return reference_tokens.of_user(connection, instance_id, user.id)
-
-    _show(read, as_json, database_url, instance_name)
+    with administration(database_url, instance_name) as admin:
+        found = everything(admin, "user_tokens.list", user_id=user(admin, login).id)
+    _show(found, as_json)
 
 
 @sat_commands.command("list")
@@ -152,13 +139,10 @@ def list_of_application(
     instance_name: InstanceName = None,
 ) -> None:
     """List every token of an application, personal ones too, newest first."""
-    from mintgate.store import reference_tokens
-
-    def read(connection: Connection, instance_id: str) -> list[ReferenceToken]:
-        found = _application(connection, instance_id, application)
-        return reference_tokens.of_application(connection, instance_id, found.id)
-
-    _show(read, as_json, database_url, instance_name)
+    with administration(database_url, instance_name) as admin:
+        of = administered_application(admin, application).id
+        found = everything(admin, "application_tokens.list", application_id=of)
+    _show(found, as_json)
 
 
 @pat_commands.command("revoke")
@@ -169,32 +153,17 @@ def revoke(
     instance_name: InstanceName = None,
 ) -> None:
     """End a token at once."""
-    from mintgate.store import AuditEvent, reference_tokens
-
-    with records.writing(database_url, instance_name) as writing:
-        tx, instance_id = writing.tx, writing.instance.id
-        token = reference_tokens.by_id(tx.connection, instance_id, token_id)
-        if token is None:
+    with administration(database_url, instance_name) as admin:
+        try:
+            ended = admin.call("reference_tokens.revoke", token_id=token_id)
+        except Refused as refused:
+            if refused.kind != "not_found":
+                raise
             common.fail(f"there is no token {token_id!r}; list them with: mintgate sat list")
-        if not reference_tokens.revoke(tx, instance_id, token_id, common.actor()):
-            typer.echo("It was revoked before.")
-            return
-        tx.record(
-            AuditEvent(
-                instance_id=instance_id,
-                at=tx.now,
-                event="token.revoked",
-                actor=common.actor(),
-                subject_id=token.user_id,
-                jti=token.jti,
-                details={"kind": "reference_token"},
-            )
-        )
-    typer.echo("Revoked.")
+    typer.echo("Revoked." if ended.was_live else "It was revoked before, or has ended.")
 
 
 def _create(
-    kind: TokenKind,
     client_id: str,
     creator: Callable[[Connection, str], User],
     scope: str,
@@ -204,33 +173,36 @@ def _create(
     instance_name: str | None,
 ) -> None:
     from mintgate.identity import references
-    from mintgate.store import users
 
     with records.writing(database_url, instance_name) as writing:
         tx, instance_id = writing.tx, writing.instance.id
         application = _application(tx.connection, instance_id, client_id)
-        system_user = None
-        if application.system_user is not None:
-            system_user = users.by_id(tx.connection, instance_id, application.system_user)
-        days = min(365, writing.instance.max_reference_token_days or 365)  # [REF-18, EXT-9]
-        end = until.replace(tzinfo=UTC).timestamp() if until else tx.now + days * DAY
         try:
             value, token = references.create(
                 tx,
                 instance_id,
-                kind=kind,
+                kind=TokenKind.PERSONAL,
                 application=application,
                 creator=creator(tx.connection, instance_id),
-                system_user=system_user,
+                system_user=None,
                 scopes=tuple(scope.split()),
-                expires_at=end,
+                expires_at=_end(until, writing.instance.max_reference_token_days).timestamp(),
                 description=description,
             )
         except Refusal as refusal:
             common.fail(refusal.description)
-    typer.echo(
-        f"Token {token.id} lives until {_day(token.expires_at)}. Keep its value now:", err=True
-    )
+    _print_made(token.id, token.expires_at, value)
+
+
+def _end(until: datetime | None, longest_days: int | None) -> datetime:
+    """The given end, else a year from now [REF-18], or as long as the instance allows [EXT-9]."""
+    if until is not None:
+        return until.replace(tzinfo=UTC)
+    return datetime.now(UTC) + timedelta(days=min(365, longest_days or 365))
+
+
+def _print_made(token_id: str, expires_at: float, value: str) -> None:
+    typer.echo(f"Token {token_id} lives until {_day(expires_at)}. Keep its value now:", err=True)
     typer.echo(value)
 
 
@@ -244,24 +216,9 @@ def _application(connection: Connection, instance_id: str, client_id: str) -> Tr
     return found
 
 
-def _show(
-    read: Callable[[Connection, str], list[ReferenceToken]],
-    as_json: bool,
-    database_url: str,
-    instance_name: str | None,
-) -> None:
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    with common.refusals():
-        found = database.read_now(lambda connection: read(connection, instance.id))
+def _show(found: list[ReferenceTokenRecord], as_json: bool) -> None:
     if as_json:
-        hidden = ("token_key",)
-        records.print_json(
-            [
-                {name: getattr(t, name) for name in t.__struct_fields__ if name not in hidden}
-                for t in found
-            ]
-        )
+        records.print_json(found)
         return
     now = datetime.now(UTC).timestamp()
     records.print_table(
@@ -283,13 +240,9 @@ def _show(
     )
 
 
-def _state(token: ReferenceToken, now: float) -> str:
-    if token.revoked_at:
-        return "revoked"
-    if not token.is_live(now):
-        return "ended"
-    if token.expires_at - now > SOON:
-        return "live"
+def _state(token: ReferenceTokenRecord, now: float) -> str:
+    if token.state != "live" or token.expires_at - now > SOON:
+        return token.state
     days = days_left(token.expires_at, now)
     return "ends today" if days == 0 else f"ends in {days} day{'s' if days > 1 else ''}"
 

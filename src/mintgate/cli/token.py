@@ -8,15 +8,20 @@ from typing import Annotated
 
 import typer
 
-from mintgate.cli import common
+from mintgate.cli import common, token_administration
 
 SECRET_VARIABLE = "MINTGATE_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 DEFAULT_ISSUER = "http://127.0.0.1:8080/id"
 COMMAND_LINE_CLIENT = "mintgate.cli"
 
 token_app = typer.Typer(
-    help="Get access tokens, and look inside them.", no_args_is_help=True, add_completion=False
+    help="Get access tokens, look inside them, revoke and introspect them.",
+    no_args_is_help=True,
+    add_completion=False,
 )
+
+token_app.command("revoke")(token_administration.revoke)
+token_app.command("introspect")(token_administration.introspect)
 
 Issuer = Annotated[
     str,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
 from mintgate.cli import common, records
+from mintgate.cli.administration import administration, everything, user
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 from mintgate.cli.secret_input import GivenSecret, read_secret, show_if_generated
-from mintgate.contract.identifiers import new_guid
-from mintgate.contract.users import MAY_SIGN_IN, User, UserType, problems_of
+from mintgate.contract.automation.credentials import PasswordChange
+from mintgate.contract.automation.records import NewUser, UserChanges
+from mintgate.contract.users import MAX_PASSWORD_BYTES, MAY_SIGN_IN, UserType, translated
 
 user_commands = typer.Typer(
     help="Users: list, add, disable, enable, rename, change the password, export, erase.",
@@ -43,31 +44,23 @@ def list_users(
     instance_name: InstanceName = None,
 ) -> None:
     """List the users."""
-    from mintgate.server.declaration import attributes_of, text_of
-    from mintgate.store import users
-
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    with common.refusals():
-        found = database.read_now(lambda connection: users.all_of(connection, instance.id))
+    with administration(database_url, instance_name) as there:
+        found = everything(there, "users.list")
     if as_json:
-        lock = "LockoutEndUtc"  # as text, for JSON has no infinity
-        records.print_json(
-            [attributes_of(user) | {lock: text_of(lock, user.locked_until)} for user in found]
-        )
+        records.print_json(found)
         return
     records.print_table(
         ("Login", "Name", "UserType", "Email", "Active", "Admin"),
         [
             (
-                user.login,
-                user.display_name(),
-                user.user_type,
-                user.email or "",
-                "yes" if user.active else "no",
-                "yes" if user.is_admin else "",
+                listed.login,
+                translated(listed.name, listed.default_language or "en") or listed.login,
+                listed.user_type,
+                listed.email or "",
+                "yes" if listed.active else "no",
+                "yes" if listed.is_admin else "",
             )
-            for user in found
+            for listed in found
         ],
         "There are no users yet; add one with: mintgate user add",
     )
@@ -96,22 +89,22 @@ def add(
     instance_name: InstanceName = None,
 ) -> None:
     """Add a user. One who may sign in gets a password: asked for, unless an option tells."""
-    record = User(
-        id=new_guid(),
+    password = None
+    if user_type in MAY_SIGN_IN or password_stdin or password_env or generate:  # [USR-11]
+        password = _password(password_stdin, password_env, generate=generate)
+    body = NewUser(
         login=login,
-        name={"en": name},
+        name=name,
         user_type=user_type,
         email=email,
         email_confirmed=email_confirmed,
         default_language=language,
         phone_number=phone,
         is_admin=admin,
+        password=password.text if password else None,
     )
-    records.refuse_if(problems_of(record), "the user was not added")
-    password = None
-    if user_type in MAY_SIGN_IN or password_stdin or password_env or generate:  # [USR-11]
-        password = _password(password_stdin, password_env, generate=generate)
-    _store(record, password, database_url, instance_name)
+    with administration(database_url, instance_name) as there:
+        there.call("users.create", body)
     typer.echo(f"Added {login}.", err=True)
     show_if_generated(password)
 
@@ -123,7 +116,8 @@ def disable(
     instance_name: InstanceName = None,
 ) -> None:
     """Stop a user at once: no sign-in, no tokens, no API calls."""
-    _change(login, database_url, instance_name, active=False)
+    with administration(database_url, instance_name) as admin:
+        admin.call("users.deactivate", user_id=user(admin, login).id)
     typer.echo(f"{login} is disabled.", err=True)
 
 
@@ -134,7 +128,10 @@ def enable(
     instance_name: InstanceName = None,
 ) -> None:
     """Let a user in again; a lock set by an administrator ends, too."""
-    _change(login, database_url, instance_name, active=True, locked_until=None)
+    with administration(database_url, instance_name) as admin:
+        found = user(admin, login)
+        admin.call("users.unlock", user_id=found.id)
+        admin.call("users.activate", user_id=found.id)
     typer.echo(f"{login} is enabled.", err=True)
 
 
@@ -146,7 +143,9 @@ def rename(
     instance_name: InstanceName = None,
 ) -> None:
     """Change a login. It is the same user: tokens keep their sub_id."""
-    _change(login, database_url, instance_name, login=new_login)
+    with administration(database_url, instance_name) as admin:
+        body = UserChanges(login=new_login)
+        admin.call("users.change", body, user_id=user(admin, login).id)
     typer.echo(f"{login} is now {new_login}.", err=True)
 
 
@@ -160,79 +159,30 @@ def set_password(
     instance_name: InstanceName = None,
 ) -> None:
     """Give a user another password; the user's refresh tokens end."""
-    from mintgate.identity.passwords import hash_password
-    from mintgate.server.declaration import UserChange
-
     password = _password(password_stdin, password_env, generate=generate)
-    hashed = hash_password(password.text)
-    with records.writing(database_url, instance_name) as writing:
-        user = _stored(writing, login)
-        writing.carry_out(UserChange(user, user, hashed))
+    with administration(database_url, instance_name) as admin:
+        body = PasswordChange(password=password.text)
+        admin.call("users.set_password", body, user_id=user(admin, login).id)
     typer.echo(f"The password of {login} is changed.", err=True)
     show_if_generated(password)
 
 
-def _password(from_stdin: bool, environment_name: str | None, *, generate: bool) -> GivenSecret:
-    from mintgate.identity.passwords import MAX_PASSWORD_BYTES
+@user_commands.command("revoke-everything")
+def revoke_everything(
+    login: Login,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """End all that acts as a user: sign-ins, codes, refresh and personal tokens."""
+    with administration(database_url, instance_name) as admin:
+        ended = admin.call("users.revoke_everything", user_id=user(admin, login).id)
+    typer.echo(f"Ended: {records.told_ended(ended)}.", err=True)
 
+
+def _password(from_stdin: bool, environment_name: str | None, *, generate: bool) -> GivenSecret:
     password = read_secret(
         "password", from_stdin=from_stdin, environment_name=environment_name, generate=generate
     )
     if len(password.text.encode()) > MAX_PASSWORD_BYTES:
         common.fail(f"the password must have at most {MAX_PASSWORD_BYTES} bytes")
     return password
-
-
-def _store(
-    record: User, password: GivenSecret | None, database_url: str, instance_name: str | None
-) -> None:
-    from mintgate.identity.passwords import hash_password
-    from mintgate.server.declaration import UserChange
-
-    hashed = hash_password(password.text) if password else None
-    with records.writing(database_url, instance_name) as writing:
-        records.refuse_if(_conflicts(writing, record), "the user was not added")
-        writing.carry_out(UserChange(None, record, hashed))
-
-
-def _change(
-    login: str, database_url: str, instance_name: str | None, /, **attributes: object
-) -> None:
-    from mintgate.server.declaration import UserChange
-
-    with records.writing(database_url, instance_name) as writing:
-        before = _stored(writing, login)
-        after = replace(before, **attributes)
-        if "login" in attributes:
-            problems = [*problems_of(after), *_conflicts(writing, after)]
-            records.refuse_if(problems, f"{login} was not changed")
-        if after != before:
-            writing.carry_out(UserChange(before, after))
-
-
-def _stored(writing: records.Writing, login: str) -> User:
-    from mintgate.store import users
-
-    connection, instance_id = writing.tx.connection, writing.instance.id
-    found = users.by_login(connection, instance_id, login)
-    if found is None:
-        known = [user.login for user in users.all_of(connection, instance_id)]
-        records.not_found("user", login, known, "user list")
-    return found
-
-
-def _conflicts(writing: records.Writing, record: User) -> list[tuple[str, str]]:
-    from mintgate.store import users
-
-    others = [
-        user
-        for user in users.all_of(writing.tx.connection, writing.instance.id)
-        if user.id != record.id
-    ]
-    found = []
-    if record.login.casefold() in {user.login.casefold() for user in others}:
-        found.append(("Login", "exists already; it must be unique in any case [USR-2]"))
-    emails = {user.email.casefold() for user in others if user.email}
-    if record.email and record.email.casefold() in emails:
-        found.append(("Email", "is that of another user; it must be unique [USR-3]"))
-    return found

@@ -12,6 +12,8 @@ import msgspec
 from mintgate.contract import logout_urls, redirects, scopes
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 
+COMMUNITY_ONLY = "only community users can sign in to it, and they can call no API [TAP-10]"
+
 
 class ClientType(enum.StrEnum):
     CONFIDENTIAL = "Confidential"
@@ -129,7 +131,7 @@ def warnings_of(application: TrustedApplication) -> list[str]:
         application.impersonate_as_community_user_allowed
         and not application.impersonate_as_internal_user_allowed
     ):
-        return ["only community users can sign in to it, and they can call no API [TAP-10]"]
+        return [COMMUNITY_ONLY]
     return []
 
 
@@ -185,6 +187,8 @@ def _is_digest(text: str) -> bool:
 
 def _problems_of_urls(application: TrustedApplication) -> list[tuple[str, str]]:
     found = []
+    if len(application.system_user_login_url or "") > 254:
+        found.append(("SystemUserLoginUrl", "must have at most 254 characters"))
     for attribute, comma_list in (
         ("ImpersonateLoginUrl", application.impersonate_login_url),
         ("ImpersonateLogoutUrl", application.impersonate_logout_url),

@@ -43,6 +43,8 @@ MAY_CALL_APIS_AS_USER = frozenset({UserType.INTERNAL})
 MAY_BE_ADMIN = frozenset({UserType.INTERNAL, UserType.SYSTEM, UserType.APPLICATION})
 NEEDS_NO_PASSWORD = frozenset(UserType) - MAY_SIGN_IN
 
+MAX_PASSWORD_BYTES = 1024
+
 _CULTURE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -81,6 +83,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return self.locked_until is not None and now < self.locked_until
 
 
+ATTRIBUTES = {
+    "LockoutEndUtc" if field == "locked_until" else field.title().replace("_", ""): field
+    for field in User.__struct_fields__
+}
+"""From ERP.net's attribute name to ours [USR-1..10]."""
+
+
 def translated(texts: Mapping[str, str], language: str) -> str | None:
     """One translation: the exact language, its parent, English, then any [USR-26]."""
     for wanted in (language, language.partition("-")[0], "en"):
@@ -101,6 +110,8 @@ def problems_of(user: User) -> list[tuple[str, str]]:
         found.append(("Name", "must not be empty"))
     if user.email is not None and (len(user.email) > 254 or not _EMAIL.fullmatch(user.email)):
         found.append(("Email", "must be an address with an @, of at most 254 characters [USR-3]"))
+    if len(user.phone_number or "") > 64:
+        found.append(("PhoneNumber", "must have at most 64 characters"))
     if user.is_admin and user.user_type not in MAY_BE_ADMIN:
         found.append(("IsAdmin", f"{user.user_type} cannot be an administrator [USR-5]"))
     language = user.default_language

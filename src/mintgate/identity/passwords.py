@@ -10,10 +10,11 @@ from binascii import Error as Base64Error
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from mintgate.contract.users import MAX_PASSWORD_BYTES
+
 # RFC 9106 §4, second recommended option in memory terms that a server can pay for many times.
 _hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
 _PRF = {0: "sha1", 1: "sha256", 2: "sha512"}
-MAX_PASSWORD_BYTES = 1024
 
 
 def hash_password(password: str) -> str:

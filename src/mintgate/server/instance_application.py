@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import Mount, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mintgate.apis.domain import AUDIENCE, DomainApi
+from mintgate.apis.management.answers import refusal_parts
+from mintgate.apis.management.tables import ManagementApis
+from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import Refusal
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
+from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
@@ -52,19 +56,11 @@ class InstanceApplication:
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
-        self._verifier = Verifier(
-            instance.issuer,
-            instance.database,
-            self.directory,
-            keys=self.directory,
-            references=self.references,
-            # [EXT-6] Those of the living keys: each key vouches for its own algorithm only.
-            algorithms=ALGORITHMS,
-            clock=clock,
-        )
+        self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
             self._domain_api(),
+            *self._management(key_encryption_key),
             *identity_routes(self.directory, database, self._verifier, pages, clock),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
@@ -89,6 +85,33 @@ class InstanceApplication:
         # The token endpoint does not wait for a router to go through the other paths.
         app = self._token if scope["path"] == TOKEN_PATH else self._others
         await app(scope, receive, send)
+
+    def _verifier_of(self, user_types: frozenset[UserType]) -> Verifier:
+        return Verifier(
+            self.instance.issuer,
+            self.instance.database,
+            self.directory,
+            keys=self.directory,
+            references=self.references,
+            user_types=user_types,
+            # [EXT-6] Those of the living keys: each key vouches for its own algorithm only.
+            algorithms=ALGORITHMS,
+            clock=self._clock,
+        )
+
+    def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
+        people = self._verifier_of(MAY_SIGN_IN)
+        apis = ManagementApis(
+            self.instance, self._database, key_encryption_key, self._verifier, people
+        )
+
+        def answering(app: ASGIApp) -> Failures:
+            return Failures(app, lambda refusal: refusal_parts(refusal, "InstanceManager"))
+
+        return [
+            Mount(AUTOMATION_ROOT, answering(apis.automation())),
+            *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
+        ]
 
     def _domain_api(self) -> Mount:
         guarded = BearerMiddleware(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mintgate.store import (
     codes,
     feed,
+    idempotency,
     refresh,
     revocations,
     session_applications,
@@ -33,6 +34,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "refresh_families": refresh.purge(tx, instance_id, before),
         "userinfo_requests": userinfo_requests.purge(tx, instance_id, before),
         "revoked_tokens": revocations.purge(tx, instance_id, before),
+        "idempotency_keys": idempotency.purge(tx, instance_id, now),
         "sign_in_tries": sign_in_tries.purge(tx, instance_id, now),
         "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),
     }

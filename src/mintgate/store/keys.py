@@ -87,6 +87,14 @@ def times(connection: Connection, instance_id: str) -> list[KeyTimes]:
     return [KeyTimes(row.kid, row.active_from, row.ended_at, row.algorithm) for row in rows]
 
 
+def public_jwks(connection: Connection, instance_id: str) -> list[dict[str, Any]]:
+    """The public halves of the keys that have not ended; no private key is opened."""
+    statement = select(signing_keys.c.public_jwk).where(
+        signing_keys.c.instance_id == instance_id, signing_keys.c.ended_at.is_(None)
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def end(tx: Transaction, instance_id: str, kid: str) -> bool:
     """Declare a key compromised: what it signed is refused from now on. False when it was."""
     result = tx.connection.execute(

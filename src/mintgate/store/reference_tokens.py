@@ -97,6 +97,13 @@ def revoke(tx: Transaction, instance_id: str, token_id: str, by: str | None) -> 
     return _revoke(tx, instance_id, reference_tokens.c.id == token_id, by) == 1
 
 
+def by_jti(connection: Connection, instance_id: str, jti: str) -> ReferenceToken | None:
+    return _one(
+        connection,
+        (reference_tokens.c.instance_id == instance_id) & (reference_tokens.c.jti == jti),
+    )
+
+
 def revoke_of_application(
     tx: Transaction, instance_id: str, application_id: str, by: str | None
 ) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Row, Table, and_, select, update
 
 from mintgate.store import instances
 from mintgate.store.key_encryption import KeyEncryptionKey
-from mintgate.store.tables import audit_keys, signing_keys
+from mintgate.store.tables import audit_keys, idempotency_keys, signing_keys
 from mintgate.store.transaction import Transaction
 
 
@@ -31,6 +31,11 @@ def audit_key_name(instance_id: str, public_key: str) -> bytes:
     return f"audit/{instance_id}/{public_key}".encode()
 
 
+def idempotency_name(instance_id: str, key_hash: str) -> bytes:
+    """What an answer that may be given again is sealed under."""
+    return f"{instance_id}/idempotency/{key_hash}".encode()
+
+
 SEALED = (
     SealedColumn(
         signing_keys,
@@ -41,6 +46,11 @@ SEALED = (
         audit_keys,
         audit_keys.c.private_key,
         lambda row: audit_key_name(row.instance_id, row.public_key),
+    ),
+    SealedColumn(
+        idempotency_keys,
+        idempotency_keys.c.sealed_answer,
+        lambda row: idempotency_name(row.instance_id, row.key_hash),
     ),
 )
 """Every kind of sealed row of the database: whoever seals something adds its line here."""

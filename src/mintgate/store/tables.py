@@ -460,4 +460,14 @@ audit_heads = Table(
     Index("ix_audit_heads_writer", "instance_id", "writer_id", "sequence"),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _instance_id(),
+    Column("key_hash", String(64), primary_key=True),
+    Column("sealed_answer", LargeBinary, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("ix_idempotency_keys_expiry", "instance_id", "expires_at"),
+)
+
 # The data that the built-in APIs serve: see `records`.

@@ -65,6 +65,18 @@ def all_of(connection: Connection, instance_id: str) -> list[User]:
     return [from_row(User, row) for row in rows]
 
 
+def owners(
+    connection: Connection, instance_id: str, login: str, email: str | None
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of those who have this login, and of those who have this address."""
+    of_instance = select(users.c.id).where(users.c.instance_id == instance_id)
+    by_login = connection.execute(of_instance.where(users.c.login_key == _key(login))).scalars()
+    if email is None:
+        return frozenset(by_login), frozenset()
+    by_email = connection.execute(of_instance.where(users.c.email_key == _key(email))).scalars()
+    return frozenset(by_login), frozenset(by_email)
+
+
 def password_hash(connection: Connection, instance_id: str, user_id: str) -> str | None:
     statement = select(users.c.password_hash).where(_of(instance_id, user_id))
     return connection.execute(statement).scalar_one_or_none()

@@ -12,11 +12,11 @@ import pytest
 
 from mintgate.contract.applications import ReferenceTokenPolicy, TrustedApplication
 from mintgate.contract.identifiers import secret_hash
+from mintgate.contract.users import ATTRIBUTES as USER_FIELDS
 from mintgate.contract.users import User
 from mintgate.server.declaration import InvalidDeclaration, keys, read
 from mintgate.server.declaration.locate import Path as KeyPath
 from mintgate.server.declaration.locate import lines_of
-from mintgate.server.declaration.read import USER_FIELDS
 
 INSTANCE = '[instance]\nname = "i"\ndatabase = "d"\nbase_url = "http://127.0.0.1:8080"\n'
 """Four lines; the next one is line 5."""

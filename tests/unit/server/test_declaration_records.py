@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.identifiers import secret_hash
 from mintgate.identity import passwords
 from mintgate.identity.passwords import hash_password
@@ -103,8 +104,8 @@ def test_two_users_swap_logins_and_emails(database: Database) -> None:
 def test_prune_removes_what_is_not_named_but_nothing_built_in(database: Database) -> None:
     built_in = """
     [[applications]]
-    ApplicationUri = "internal.erp.net/profile"
-    Name = "Profile"
+    ApplicationUri = "internal.erp.net/webclient"
+    Name = "Web client"
     ClientType = "Public"
     SystemUser = "behind"
     [[users]]
@@ -129,6 +130,28 @@ def test_prune_removes_what_is_not_named_but_nothing_built_in(database: Database
     assert told(planned) == ["application removed old", "user removed jane", "api removed OLAP"]
     assert any("no administrator is left" in w and "'jane'" in w for w in planned.warnings)
     assert applied(database, EXAMPLE, prune=True).changes == ()
+
+
+def test_built_in_applications_are_there_and_belong_to_no_file(database: Database) -> None:
+    """[TOP-12]"""
+    instance = applied(database, EXAMPLE).instance
+
+    def built_in() -> dict[str, TrustedApplication]:
+        found = database.read_now(lambda c: applications.all_of(c, instance.id))
+        return {a.application_uri: a for a in found if a.application_uri.startswith("internal.")}
+
+    known = built_in()
+    assert set(known) == {"internal.erp.net/profile", "internal.erp.net/manage"}
+    for name, application in known.items():
+        site = name.rpartition("/")[2]
+        assert application.scope == "openid profile update offline_access"
+        assert application.impersonate_login_url == f"{instance.base_url}/{site}/signin-oidc"
+    assert "internal.erp.net" not in export(database, instance)
+    assert applied(database, EXAMPLE, prune=True).changes == ()
+    applied(database, EXAMPLE.replace(":8080", ":9000"))
+    moved = built_in()["internal.erp.net/profile"]
+    assert moved.id == known["internal.erp.net/profile"].id
+    assert moved.impersonate_login_url == "http://127.0.0.1:9000/profile/signin-oidc"
 
 
 def aspnet_v3(password: str) -> str:

@@ -116,3 +116,18 @@ def test_two_instances_need_two_addresses_and_one_key(database: Database) -> Non
     assert len(database.read_now(instances.all_of)) == 1
     applied(database, second)
     assert len(database.read_now(instances.all_of)) == 2
+
+
+def test_a_built_in_application_is_in_no_file(database: Database) -> None:
+    """[TOP-12]"""
+    text = (
+        EXAMPLE
+        + """
+    [[applications]]
+    ApplicationUri = "Internal.erp.net/profile"
+    Name = "Mine"
+    """
+    )
+    ((key, sentence),) = problems(database, text)
+    assert key == "ApplicationUri"
+    assert "is built in" in sentence

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from mintgate.contract.instance import Instance
+from mintgate.server.declaration.built_in import built_in_changes
 from mintgate.server.declaration.carry_out import carry_out
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.plan import Plan, plan_of
@@ -56,13 +57,14 @@ def apply(
         # checked that the plan was made from what is still there.
         before = _read(database, declaration)
         planned = plan_of(declaration, before, prune=prune)
-        if not planned.changes:
+        built_in = built_in_changes(planned.instance, before.applications)
+        if not planned.changes and not built_in:
             return planned
         kek = key_encryption_key() if planned.is_new_instance else None
         with database.begin() as tx:
             if stored(tx.connection, declaration) != before:
                 continue
-            actions = planned.changes
+            actions = (*planned.changes, *built_in)
             carry_out(tx, planned.instance.id, actions, actor=actor)
             if kek is not None:
                 _create_signing_key(tx, planned.instance, kek, actor)

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.feed import ChangedInstance
-from mintgate.contract.record_changes import BeforeAndAfter, before_and_after
+from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import User
+from mintgate.identity.administration.changes import change_event
 from mintgate.server.declaration.differences import (
     action_of,
-    attributes_of,
     kind_of,
     name_of,
 )
@@ -125,34 +125,23 @@ def _handed_over(names: Sequence[tuple[str | None, str | None]]) -> set[int]:
 
 
 def _event(instance_id: str, now: float, change: Change, actor: str | None) -> AuditEvent:
-    told = _told(change)
-    record = None if isinstance(change, ApiChange) else change.after or change.before
-    event = AuditEvent(
+    event = f"{kind_of(change)}.{action_of(change)}"
+    if not isinstance(change, ApiChange):
+        return change_event(
+            instance_id,
+            now,
+            event,
+            before=change.before,
+            after=change.after,
+            actor=actor,
+            new_password=isinstance(change, UserChange) and bool(change.password_hash),
+        )
+    after = {} if change.is_removed else {"SecretHash": change.secret_hash}
+    told = before_and_after(None if change.is_new else {}, after)
+    return AuditEvent(
         instance_id=instance_id,
         at=now,
-        event=f"{kind_of(change)}.{action_of(change)}",
+        event=event,
         actor=actor,
-    )
-    values = {"name": name_of(change), "before": told.before, "after": told.after}
-    if isinstance(record, User):
-        # A person's data must be erasable: its values are told apart from what stays.
-        return replace(
-            event,
-            subject_id=record.id,
-            details={"attributes": told.attributes},
-            personal=values,
-        )
-    if isinstance(record, TrustedApplication):
-        return replace(event, application=name_of(change), details={"id": record.id, **values})
-    return replace(event, details=values)
-
-
-def _told(change: Change) -> BeforeAndAfter:
-    if isinstance(change, ApiChange):
-        after = {} if change.is_removed else {"SecretHash": change.secret_hash}
-        return before_and_after(None if change.is_new else {}, after)
-    return before_and_after(
-        attributes_of(change.before) if change.before is not None else None,
-        attributes_of(change.after) if change.after is not None else None,
-        new_password=isinstance(change, UserChange) and bool(change.password_hash),
+        details={"name": name_of(change), "before": told.before, "after": told.after},
     )

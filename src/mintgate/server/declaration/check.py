@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mintgate.contract import applications as application_rules
 from mintgate.contract import instance as instance_rules
 from mintgate.contract import users as user_rules
+from mintgate.contract.first_party import is_built_in
 from mintgate.contract.instance import API_AUDIENCES
 from mintgate.contract.users import User
 from mintgate.server.declaration.model import Declaration
@@ -100,6 +101,9 @@ def _application_problems(resolved: Resolved) -> Iterator[Problem]:
     ids: dict[str, str] = {}
     for target in resolved.applications:
         application, source = target.after, target.declared.source
+        if is_built_in(application.application_uri):
+            yield source.problem("ApplicationUri", "is built in; leave it out of the file [TOP-12]")
+            continue
         yield from _system_user_problems(target, resolved)
         type_of_user = target.system_user.user_type if target.system_user else None
         for attribute, sentence in application_rules.problems_of(application, type_of_user):

@@ -13,11 +13,11 @@ from tomlkit import TOMLDocument
 from tomlkit.items import AoT, Table
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.first_party import is_built_in
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
+from mintgate.identity.administration.attributes import SECRET_TIMES, SECRETS
 from mintgate.server.declaration.differences import (
-    SECRET_TIMES,
-    SECRETS,
     attributes_of,
     defaults_of,
 )
@@ -82,7 +82,11 @@ def _content(connection: Connection, instance: Instance, *, secrets: bool) -> _C
     }
     return _Content(
         apis=apis if secrets else dict.fromkeys(apis),
-        applications=applications.all_of(connection, instance.id),
+        applications=[
+            application
+            for application in applications.all_of(connection, instance.id)
+            if not is_built_in(application.application_uri)
+        ],
         users=all_users,
         password_hashes=hashes,
     )

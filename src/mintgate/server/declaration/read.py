@@ -12,7 +12,7 @@ import msgspec
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.identifiers import secret_hash
 from mintgate.contract.instance import Instance
-from mintgate.contract.users import User, UserType
+from mintgate.contract.users import ATTRIBUTES, User, UserType
 from mintgate.server.declaration import keys
 from mintgate.server.declaration.locate import Path, lines_of
 from mintgate.server.declaration.model import (
@@ -133,20 +133,11 @@ def _user(values: dict[str, object], source: Source) -> DeclaredUser:
     password, hashed = values.pop("Password", None), values.pop("PasswordHash", None)
     attributes = {"Id": "", "Name": {"en": "?"}, "UserType": _STAND_IN_TYPE, **values}
     return DeclaredUser(
-        record=msgspec.convert(
-            {USER_FIELDS[key]: value for key, value in attributes.items()}, User
-        ),
+        record=msgspec.convert({ATTRIBUTES[key]: value for key, value in attributes.items()}, User),
         password=None if password is None else str(password),
         password_hash=None if hashed is None else str(hashed),
         source=source,
     )
-
-
-USER_FIELDS = {
-    "LockoutEndUtc" if field == "locked_until" else field.title().replace("_", ""): field
-    for field in User.__struct_fields__
-}
-"""From ERP.net's attribute name to ours."""
 
 
 def _secret_hash(values: dict[str, object], clear: str, hashed: str) -> str | None:

@@ -6,7 +6,8 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 
-from mintgate.identity.passwords import MAX_PASSWORD_BYTES, is_password_hash
+from mintgate.contract.users import MAX_PASSWORD_BYTES
+from mintgate.identity.passwords import is_password_hash
 from mintgate.server.declaration.kinds import Kind, Unfit, text
 
 MAX_SECRET = 1024

@@ -1,0 +1,269 @@
+"""Tokens, grants, sign-ins, keys and audit events, as the automation API shows and takes them.
+
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+T = TypeVar("T")
+MAX_PAGE = 200
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many items at most.")]
+
+
+Time = Annotated[float, Meta(ge=0, le=253_402_300_799, description="Unix seconds.")]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next` is the `cursor` of the part that follows, null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: Limit = 50
+    cursor: str | None = None
+
+
+class ApplicationQuery(PageQuery, frozen=True, kw_only=True):
+    uri: str | None = None
+
+
+class UserQuery(PageQuery, frozen=True, kw_only=True):
+    login: str | None = None
+
+
+class GrantQuery(PageQuery, frozen=True, kw_only=True):
+    user_id: str | None = None
+    application_id: str | None = None
+
+
+class SessionQuery(PageQuery, frozen=True, kw_only=True):
+    user_id: str | None = None
+
+
+class AuditQuery(PageQuery, frozen=True, kw_only=True):
+    """`since` is included, `until` is not."""
+
+    since: Time | None = None
+    until: Time | None = None
+    event: str | None = None
+    actor: str | None = None
+    application: str | None = None
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body without unknown members."""
+
+
+class Hidden:
+    """What must reach no log by way of a `repr`."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class NoBody(Strict, frozen=True, kw_only=True):
+    """Nothing to say; an empty body does as well."""
+
+
+class SecretChange(Hidden, Strict, frozen=True, kw_only=True):
+    """Without `secret` one of 256 bits is made, and returned once."""
+
+    secret: str | None = None
+
+
+class MadeSecret(Hidden, msgspec.Struct, frozen=True):
+    """`secret` is null when the caller gave it."""
+
+    secret: str | None
+
+
+class PasswordChange(Hidden, Strict, frozen=True, kw_only=True):
+    password: str
+
+
+class Lock(Strict, frozen=True, kw_only=True):
+    """`until` is null for a lock without end [SGN-10]."""
+
+    until: Time | None = None
+
+
+class NewServiceToken(Strict, frozen=True, kw_only=True):
+    scopes: tuple[str, ...]
+    expires_at: Time
+    description: str | None = None
+
+
+class NewPersonalToken(NewServiceToken, frozen=True, kw_only=True):
+    """`application_id` as `GET …/token-applications` lists it."""
+
+    application_id: str
+
+
+class ReferenceTokenRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A PAT or SAT; `principal` is whom it acts as, `Name <Login> [TypeCode]` [IMG-3]."""
+
+    id: str
+    kind: str
+    application_id: str
+    application: str | None
+    user_id: str | None
+    principal: str | None
+    scopes: tuple[str, ...]
+    description: str | None
+    jti: str
+    sid: str | None
+    created_by: str
+    created_at: float
+    expires_at: float
+    last_used_at: float | None
+    revoked_at: float | None
+    revoked_by: str | None
+    state: str
+
+
+class MadeToken(Hidden, msgspec.Struct, frozen=True, kw_only=True):
+    """`value` is shown this once and stored nowhere [REF-3]."""
+
+    value: str
+    token: ReferenceTokenRecord
+
+
+class GrantRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A family of refresh tokens: what a person granted an application."""
+
+    id: str
+    application_id: str
+    application: str | None
+    user_id: str
+    login: str | None
+    sid: str
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float
+    last_used_at: float | None
+    revoked_at: float | None
+    revoked_because: str | None
+    state: str
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser that is signed in."""
+
+    sid: str
+    user_id: str
+    login: str | None
+    auth_time: int
+    amr: tuple[str, ...]
+    idp: str
+    created_at: float
+    expires_at: float
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much ended by it."""
+
+    sessions: int = 0
+    grants: int = 0
+    reference_tokens: int = 0
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    kid: str
+    algorithm: str
+    state: str
+    active_from: float
+    removed_after: float | None
+
+
+class Rotation(Strict, frozen=True, kw_only=True):
+    """`at_once`: sign with it now instead of in 24 hours."""
+
+    at_once: bool = False
+
+
+class Compromised(msgspec.Struct, frozen=True, kw_only=True):
+    """`ended` is false when it had ended before; `successor` signs from now on."""
+
+    kid: str
+    ended: bool
+    successor: str | None = None
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    at: float
+    event: str
+    actor: str | None
+    application: str | None
+    session: str | None
+    jti: str | None
+    address: str | None
+    cause: str | None
+    details: dict[str, Any] | None
+
+
+class TokenText(Hidden, Strict, frozen=True, kw_only=True):
+    token: str
+
+
+class TokenToRevoke(Hidden, Strict, frozen=True, kw_only=True):
+    """Either the token itself, or the `jti` and `exp` of an access token."""
+
+    token: str | None = None
+    jti: str | None = None
+    exp: Annotated[int, Meta(ge=0, le=253_402_300_799)] | None = None
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+    """`was_live` is false when it had ended before."""
+
+    kind: str
+    was_live: bool
+
+
+class OwnGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a person's tokens page [PRF-3]."""
+
+    id: str
+    kind: str
+    application_id: str
+    application: str | None
+    application_name: str | None
+    scopes: tuple[str, ...]
+    description: str | None
+    created_at: float
+    expires_at: float
+    last_used_at: float | None
+    state: str
+
+
+class TokenApplication(msgspec.Struct, frozen=True, kw_only=True):
+    """An application for which the caller may make a personal token [PRF-4]."""
+
+    id: str
+    application: str
+    name: str
+    scopes: tuple[str, ...]
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    application_id: str
+    application: str | None
+    application_name: str | None
+    scopes: tuple[str, ...]
+    given_at: float
+
+
+class Reminder(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that ends soon."""
+
+    id: str
+    application: str | None
+    description: str | None
+    expires_at: float

@@ -1,0 +1,34 @@
+"""The audit log, as administrators read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mintgate.contract.automation import credentials
+from mintgate.contract.automation.credentials import AuditRecord, Page
+from mintgate.identity.administration.call import Call, page_of, place_of
+from mintgate.store import listings
+
+
+def list_all(call: Call) -> Page[AuditRecord]:
+    """Newest first."""
+    query = call.given(credentials.AuditQuery)
+    after = place_of(query.cursor)
+    return page_of(
+        lambda: listings.audit_part(
+            call.connection,
+            call.instance.id,
+            after,
+            query.limit,
+            since=query.since,
+            until=query.until,
+            event=query.event,
+            actor=query.actor,
+            application=query.application,
+        ),
+        _shown,
+    )
+
+
+def _shown(row: Any) -> AuditRecord:
+    return AuditRecord(**{name: row[name] for name in AuditRecord.__struct_fields__})

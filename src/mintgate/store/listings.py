@@ -1,0 +1,246 @@
+"""Lists in parts: each part starts after the last row of the one before (keyset paging)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+)
+
+from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.users import User
+from mintgate.store.reference_tokens import ReferenceToken
+from mintgate.store.refresh import Family
+from mintgate.store.rows import from_row
+from mintgate.store.sessions import IdentitySession
+from mintgate.store.tables import (
+    applications,
+    audit_events,
+    consents,
+    identity_sessions,
+    reference_tokens,
+    refresh_families,
+    refresh_tokens,
+    users,
+)
+
+Place = Sequence[str | int | float]
+"""The values of the order columns of the last row that was seen."""
+Order = Sequence[tuple[Column[Any], bool]]
+"""Columns, and whether each descends."""
+
+
+class BadPlace(ValueError):
+    """This is no place in that list."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Rows, and where the next part starts; None at the end."""
+
+    rows: list[Any]
+    following: Place | None
+
+
+class ListedFamily(msgspec.Struct, frozen=True):
+    family: Family
+    revoked_because: str | None
+    last_used_at: float | None
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    user_id: str
+    application_id: str
+    scopes: tuple[str, ...]
+    given_at: float
+
+
+def applications_part(
+    connection: Connection, instance_id: str, after: Place | None, limit: int, uri: str | None
+) -> Part:
+    conditions = [applications.c.application_uri == uri] if uri is not None else []
+    order = [(applications.c.application_uri_key, False)]
+    part = _part(connection, applications, instance_id, conditions, order, after, limit)
+    return Part([from_row(TrustedApplication, row) for row in part.rows], part.following)
+
+
+def users_part(
+    connection: Connection, instance_id: str, after: Place | None, limit: int, login: str | None
+) -> Part:
+    conditions = [users.c.login_key == login.casefold()] if login is not None else []
+    order = [(users.c.login_key, False)]
+    part = _part(connection, users, instance_id, conditions, order, after, limit)
+    return Part([from_row(User, row) for row in part.rows], part.following)
+
+
+def reference_tokens_part(
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    *,
+    application_id: str | None = None,
+    user_id: str | None = None,
+) -> Part:
+    """Newest first; of an application, or the personal ones of a user."""
+    table = reference_tokens
+    conditions = _equal(table, application_id=application_id, user_id=user_id)
+    order = [(table.c.created_at, True), (table.c.id, False)]
+    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    return Part([from_row(ReferenceToken, row) for row in part.rows], part.following)
+
+
+def families_part(
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    *,
+    application_id: str | None = None,
+    user_id: str | None = None,
+) -> Part:
+    """Newest first."""
+    table = refresh_families
+    conditions = _equal(table, application_id=application_id, user_id=user_id)
+    order = [(table.c.created_at, True), (table.c.id, False)]
+    last_used = (
+        select(func.max(refresh_tokens.c.consumed_at))
+        .where(
+            refresh_tokens.c.instance_id == table.c.instance_id,
+            refresh_tokens.c.family_id == table.c.id,
+        )
+        .scalar_subquery()
+        .label("last_used_at")
+    )
+    statement = select(table, last_used)
+    part = _part(connection, table, instance_id, conditions, order, after, limit, statement)
+    return Part([_family(row) for row in part.rows], part.following)
+
+
+def family(connection: Connection, instance_id: str, family_id: str) -> Family | None:
+    statement = select(refresh_families).where(
+        refresh_families.c.instance_id == instance_id, refresh_families.c.id == family_id
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(Family, row) if row else None
+
+
+def sessions_part(
+    connection: Connection,
+    instance_id: str,
+    now: float,
+    after: Place | None,
+    limit: int,
+    *,
+    user_id: str | None = None,
+) -> Part:
+    """Sign-ins that have not ended, newest first."""
+    table = identity_sessions
+    conditions = [*_equal(table, user_id=user_id), table.c.expires_at > now]
+    order = [(table.c.created_at, True), (table.c.sid, False)]
+    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    return Part([from_row(IdentitySession, row) for row in part.rows], part.following)
+
+
+def session(connection: Connection, instance_id: str, sid: str) -> IdentitySession | None:
+    statement = select(identity_sessions).where(
+        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(IdentitySession, row) if row else None
+
+
+def audit_part(
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    **equal: str | None,
+) -> Part:
+    """Audit rows as mappings, newest first.
+
+    Args:
+        since, until: Unix seconds; the first is included, the second not.
+        equal: `event`, `actor`, `application`.
+    """
+    table = audit_events
+    conditions = _equal(table, **equal)
+    if since is not None:
+        conditions.append(table.c.at >= since)
+    if until is not None:
+        conditions.append(table.c.at < until)
+    order = [(table.c.at, True), (table.c.writer_id, True), (table.c.sequence, True)]
+    return _part(connection, table, instance_id, conditions, order, after, limit)
+
+
+def consents_of(connection: Connection, instance_id: str, user_id: str) -> list[Consent]:
+    """What a person allowed, newest first [EXT-2]."""
+    statement = (
+        select(consents)
+        .where(consents.c.instance_id == instance_id, consents.c.user_id == user_id)
+        .order_by(consents.c.given_at.desc(), consents.c.application_id)
+    )
+    return [from_row(Consent, row) for row in connection.execute(statement).mappings()]
+
+
+def _family(row: RowMapping) -> ListedFamily:
+    return ListedFamily(from_row(Family, row), row["revoked_because"], row["last_used_at"])
+
+
+def _equal(table: Table, **values: str | None) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in values.items() if value is not None]
+
+
+def _part(
+    connection: Connection,
+    table: Table,
+    instance_id: str,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Order,
+    after: Place | None,
+    limit: int,
+    statement: Select[Any] | None = None,
+) -> Part:
+    wanted = select(table) if statement is None else statement
+    wanted = wanted.where(table.c.instance_id == instance_id, *conditions)
+    if after is not None:
+        wanted = wanted.where(_is_after(order, after))
+    wanted = wanted.order_by(*(c.desc() if descends else c.asc() for c, descends in order))
+    rows = list(connection.execute(wanted.limit(limit + 1)).mappings())
+    if len(rows) <= limit:
+        return Part(rows, None)
+    rows = rows[:limit]
+    return Part(rows, [rows[-1][column.name] for column, _ in order])
+
+
+def _is_after(order: Order, place: Place) -> ColumnElement[bool]:
+    _require_fitting(order, place)
+    alternatives = []
+    for index, (column, descends) in enumerate(order):
+        equal = [earlier == place[i] for i, (earlier, _) in enumerate(order[:index])]
+        beyond = column < place[index] if descends else column > place[index]
+        alternatives.append(and_(*equal, beyond))
+    return or_(*alternatives)
+
+
+def _require_fitting(order: Order, place: Place) -> None:
+    numbers = (int, float)
+    if len(place) != len(order) or not all(
+        isinstance(value, str if column.type.python_type is str else numbers)
+        for (column, _), value in zip(order, place, strict=True)
+    ):
+        raise BadPlace
