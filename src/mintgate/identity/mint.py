@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,7 +26,12 @@ from mintgate.contract.scopes import OPENID, token_order
 from mintgate.identity.grants import FrontChannelGrant, ServiceGrant, UserGrant
 from mintgate.jose import SigningKey
 from mintgate.jose.encoding import base64url_encode
-from mintgate.jose.keys import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, LOGOUT_TOKEN_TYPE
+from mintgate.jose.keys import (
+    ACCESS_TOKEN_TYPE,
+    ID_TOKEN_TYPE,
+    INTROSPECTION_TYPE,
+    LOGOUT_TOKEN_TYPE,
+)
 
 
 class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -190,6 +197,22 @@ def mint_logout_token(
         sid=sid,
     )
     return key.sign(encode(claims), LOGOUT_TOKEN_TYPE)
+
+
+def mint_introspection(
+    answer: Mapping[str, Any], api: str, issued_at: int, instance: Instance, key: SigningKey
+) -> str:
+    """An introspection answer signed for one API (RFC 9701 §5) [EXT-16].
+
+    It is no token itself: without `sub` and `exp`, and of a type that no API takes.
+    """
+    claims = {
+        "iss": instance.issuer,
+        "aud": api,
+        "iat": issued_at,
+        "token_introspection": answer,
+    }
+    return key.sign(msgspec.json.encode(claims), INTROSPECTION_TYPE)
 
 
 def _array(audience: tuple[str, ...] | str) -> tuple[str, ...]:

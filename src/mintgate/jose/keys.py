@@ -22,6 +22,8 @@ from mintgate.jose.key_types import KEY_TYPES
 
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1 [TOK-4]
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - [IDT-1]
+INTROSPECTION_TYPE: Final = "token-introspection+jwt"
+"""RFC 9701 §5 [EXT-16]"""
 RS256: Final = "RS256"
 LOGOUT_TOKEN_TYPE: Final = "logout+jwt"  # noqa: S105 - OpenID Connect Back-Channel Logout §2.4
 
@@ -99,7 +101,12 @@ class SigningKey:
         self._headers = {
             typ: base64url_encode(f'{{"alg":"{algorithm}","kid":"{kid}","typ":"{typ}"}}'.encode())
             + b"."
-            for typ in (ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, LOGOUT_TOKEN_TYPE)
+            for typ in (
+                ACCESS_TOKEN_TYPE,
+                ID_TOKEN_TYPE,
+                LOGOUT_TOKEN_TYPE,
+                INTROSPECTION_TYPE,
+            )
         }
 
     @classmethod
@@ -133,7 +140,7 @@ class SigningKey:
         """A compact JWS with the header members `alg`, `kid`, `typ`, in this order [TOK-1].
 
         Args:
-            typ: `at+jwt`, `JWT` or `logout+jwt`.
+            typ: `at+jwt`, `JWT`, `logout+jwt` or `token-introspection+jwt`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
         signature: bytes = self._key.sign(signing_input, *self._parameters)

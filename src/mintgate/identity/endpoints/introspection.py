@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -19,12 +20,32 @@ from mintgate.identity.auditing import record_refusal
 from mintgate.identity.client_authentication import presented_client
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
+from mintgate.identity.mint import mint_introspection
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
+from mintgate.jose.keys import INTROSPECTION_TYPE
 from mintgate.store import AuditEvent, Database
 from mintgate.verify import StateUnavailable, Verifier
 
 INACTIVE = {"active": False}
 """[ITR-3] And nothing else, whatever the reason."""
+
+
+JWT_MEDIA_TYPE = f"application/{INTROSPECTION_TYPE}"
+_QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+
+
+def wants_jwt(accept: str) -> bool:
+    """Whether the caller asks for a signed answer by `Accept` (RFC 9701 §4) [EXT-16].
+
+    It must be named, and JSON not be preferred to it (RFC 9110 §12.5.1).
+    """
+    qualities: dict[str, float] = {}
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        found = [match for text in parameters if (match := _QUALITY.fullmatch(text))]
+        qualities[media_type] = float(found[0][1]) if found else 1.0
+    wanted = qualities.get(JWT_MEDIA_TYPE, 0.0)
+    return wanted > 0 and wanted >= qualities.get("application/json", 0.0)
 
 
 class IntrospectionEndpoint:
@@ -51,9 +72,21 @@ class IntrospectionEndpoint:
             await self._audit(request, refusal)
             return oauth_error(refusal)
         try:
-            return RawJson(await self._describe(token, audience), headers=NO_STORE)
+            described = await self._describe(token, audience)
+            if not wants_jwt(request.headers.get("accept", "")):
+                return RawJson(described, headers=NO_STORE)
+            signed = mint_introspection(
+                described,
+                audience,
+                int(self._clock()),
+                self._directory.instance,
+                await self._directory.signing_key(),
+            )
+        except TemporarilyUnavailable as refusal:
+            return oauth_error(refusal)
         except StateUnavailable as error:
             return oauth_error(TemporarilyUnavailable(cause=str(error)))
+        return Response(signed, media_type=JWT_MEDIA_TYPE, headers=NO_STORE)
 
     async def _describe(self, token: str, audience: str) -> dict[str, Any]:
         try:

@@ -97,6 +97,7 @@ class MetadataEndpoint:
         logout = await self._directory.logout_channels()
         document = metadata_of(self._directory.instance, logout)
         document["id_token_signing_alg_values_supported"] = algorithms
+        document["introspection_signing_alg_values_supported"] = algorithms  # RFC 9701 §7
         if await self._asks_for_consent():
             document["prompt_values_supported"] = [*PROMPTS, "consent"]
         return _published(request, document)
