@@ -220,3 +220,21 @@ def test_here_the_operator_is_the_actor(remote: Remote) -> None:
     ((actor, application),) = rows
     assert actor.startswith("cli:")
     assert application == STOCK
+
+
+def test_the_audit_log(remote: Remote) -> None:
+    remote.world.clock.advance(1)
+    remote("app", "disable", STOCK)
+    listed = json.loads(remote("audit", "list", "--event", "application.", "--json").stdout)
+    assert listed[0]["event"] == "application.changed"
+    assert listed[0]["details"]["after"] == {"IsEnabled": False}
+    assert "application.changed" in remote("audit", "list", "--actor", "svc.admin").stdout
+    assert "no such events" in remote("audit", "list", "--event", "none").stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["audit verify", "audit export", "user export mira.k", f"app secret list {STOCK}"],
+)
+def test_what_needs_the_database_says_so(command: str, remote: Remote) -> None:
+    assert "run it where the database is" in remote(*command.split(), code=REFUSED).stderr

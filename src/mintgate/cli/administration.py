@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -74,13 +74,24 @@ def administration(
 
 def everything(admin: Administration, name: str, **path: str) -> list[Any]:
     """Every part of a list."""
-    route, found, cursor = BY_NAME[name], [], None
+    return list(_items(admin, name, {}, path))
+
+
+def parts_of(admin: Administration, name: str, **query: str | None) -> Iterator[Any]:
+    """The items of a list that a query selects, asked for part by part as they are needed."""
+    return _items(admin, name, query, {})
+
+
+def _items(
+    admin: Administration, name: str, selected: Mapping[str, str | None], path: Mapping[str, str]
+) -> Iterator[Any]:
+    route, cursor = BY_NAME[name], None
     while True:
-        query = route.query(limit=MAX_PAGE, cursor=cursor) if route.query else None
+        query = route.query(limit=MAX_PAGE, cursor=cursor, **selected) if route.query else None
         page = admin.call(name, None, query, **path)
-        found += page.items
+        yield from page.items
         if page.next is None:
-            return found
+            return
         cursor = page.next
 
 
@@ -106,8 +117,7 @@ class _Here:
     """An instance in the database that this machine can write."""
 
     def __init__(self, database_url: str, instance_name: str | None, key_file: Path | None) -> None:
-        self._database = common.open_database(database_url, must_exist=True)
-        self._instance = common.the_instance(self._database, instance_name)
+        self._database, self._instance = common.open_instance(database_url, instance_name)
         self._place = (database_url, key_file)
         self.longest_token_days = self._instance.max_reference_token_days
         # Whoever can write the database is its administrator.

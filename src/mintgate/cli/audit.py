@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import sys
 import time
@@ -10,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from mintgate.cli import common, records
+from mintgate.cli.administration import administration, parts_of
 from mintgate.cli.audit_text import (
     checkpoint_line,
     event_line,
@@ -64,18 +65,11 @@ def list_events(
     instance_name: InstanceName = None,
 ) -> None:
     """List the newest events, newest first. `export` gives all of them."""
-    from mintgate.store import audit
-
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
-    with common.refusals():
-        found = database.read_now(
-            lambda c: audit.latest(
-                c, instance.id, limit, event=event, actor=actor, application=application
-            )
-        )
+    query = {"event": event, "actor": actor, "application": application}
+    with administration(database_url, instance_name) as admin:
+        found = list(itertools.islice(parts_of(admin, "audit.list", **query), limit))
     if as_json:
-        records.print_json([msgspec.structs.asdict(entry) for entry in found])
+        records.print_json(found)
         return
     records.print_table(
         ("Time", "Event", "Actor", "Application", "Address", "Cause or details"),
@@ -115,8 +109,7 @@ def export(
     from mintgate.store.audit.export import Export
 
     begin = _seconds(since) if since is not None else 0.0
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     try:
         with common.refusals():
             signed = None
@@ -172,8 +165,7 @@ def verify(
 
     expected = _expected(expect) if expect is not None else None
     begin = _seconds(since) if since is not None else None
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     with common.refusals():
         trusted, problems = _trusted(database, instance.id, public_key, database_url, key_file)
         report = verify_log(

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 if TYPE_CHECKING:
+    from mintgate.contract.automation.credentials import AuditRecord
     from mintgate.store import AuditEvent
     from mintgate.store.audit.checkpoint import Checkpoint
     from mintgate.store.audit.findings import Report
@@ -68,7 +69,7 @@ def print_report(report: Report) -> None:
     typer.echo("The audit log is whole." if not count else f"NOT WHOLE: {count} findings.")
 
 
-def short_details(event: AuditEvent) -> str:
+def short_details(event: AuditEvent | AuditRecord) -> str:
     details = event.details or {}
     if "after" in details:  # values are in the JSON
         details = {"changed": sorted(details["before"] | details["after"])}

@@ -110,6 +110,17 @@ def open_database(url: str, *, must_exist: bool = False) -> Database:
     return database
 
 
+def open_instance(url: str, name: str | None) -> tuple[Database, Instance]:
+    """The database here and the instance in it that a command works on, or exit code 1."""
+    if is_url(name):
+        fail(
+            "this command works on the database itself: run it where the database is, with the "
+            "instance's name, or without --instance"
+        )
+    database = open_database(url, must_exist=True)
+    return database, the_instance(database, name)
+
+
 def the_instance(database: Database, name: str | None) -> Instance:
     """The instance of that name, or the only one; else end with exit code 1."""
     from mintgate.store import instances

@@ -35,8 +35,7 @@ class Writing(msgspec.Struct, frozen=True):
 @contextlib.contextmanager
 def writing(database_url: str, instance_name: str | None) -> Iterator[Writing]:
     """Open a transaction; what the database refuses ends with exit code 1."""
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     with common.refusals(), database.begin() as tx:
         yield Writing(tx, instance)
 

@@ -47,8 +47,7 @@ def show_tries(
     """
     from mintgate.store import sign_in_tries
 
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     names = _Names(database_url, key_file, instance.id)
     with common.refusals():
         found = database.read_now(

@@ -30,8 +30,7 @@ def export(
     """Print all that is stored of a user as JSON, without password hash and keys."""
     from mintgate.store import person
 
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     with common.refusals():
         user = _stored(database, instance, login)
         found = database.read_now(lambda c: person.everything_of(c, instance.id, user))
@@ -58,8 +57,7 @@ def erase(
     The audit log keeps what happened, without login, name, e-mail and address. When it is
     interrupted, run it again.
     """
-    database = common.open_database(database_url, must_exist=True)
-    instance = common.the_instance(database, instance_name)
+    database, instance = common.open_instance(database_url, instance_name)
     with common.refusals():
         user = _stored(database, instance, login)
         if not yes:

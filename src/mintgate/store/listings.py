@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
+from mintgate.store.audit.rows import matching
 from mintgate.store.reference_tokens import ReferenceToken
 from mintgate.store.refresh import Family
 from mintgate.store.rows import from_row
@@ -169,16 +170,18 @@ def audit_part(
     *,
     since: float | None = None,
     until: float | None = None,
-    **equal: str | None,
+    event: str | None = None,
+    actor: str | None = None,
+    application: str | None = None,
 ) -> Part:
     """Audit rows as mappings, newest first.
 
     Args:
         since, until: Unix seconds; the first is included, the second not.
-        equal: `event`, `actor`, `application`.
+        event, actor, application: see `audit.rows.latest`.
     """
     table = audit_events
-    conditions = _equal(table, **equal)
+    conditions = matching(event, actor, application)
     if since is not None:
         conditions.append(table.c.at >= since)
     if until is not None:

@@ -48,7 +48,7 @@ class SessionQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
-    """`since` is included, `until` is not."""
+    """`since` is included, `until` is not; an `event` that ends with a dot is a group."""
 
     since: Time | None = None
     until: Time | None = None
@@ -200,12 +200,15 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     event: str
     actor: str | None
+    actor_id: str | None
+    subject_id: str | None
     application: str | None
     session: str | None
     jti: str | None
     address: str | None
     cause: str | None
     details: dict[str, Any] | None
+    personal: dict[str, Any] | None
 
 
 class TokenText(Hidden, Strict, frozen=True, kw_only=True):

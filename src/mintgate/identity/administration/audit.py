@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from mintgate.contract.automation import credentials
 from mintgate.contract.automation.credentials import AuditRecord, Page
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.store import listings
+from mintgate.store.audit.rows import told_by
 
 
 def list_all(call: Call) -> Page[AuditRecord]:
@@ -31,4 +34,5 @@ def list_all(call: Call) -> Page[AuditRecord]:
 
 
 def _shown(row: Any) -> AuditRecord:
-    return AuditRecord(**{name: row[name] for name in AuditRecord.__struct_fields__})
+    told = msgspec.structs.asdict(told_by(row))
+    return AuditRecord(**{name: told[name] for name in AuditRecord.__struct_fields__})

@@ -122,7 +122,21 @@ def latest(
         application: only those of this `client_id`.
     """
     table = audit_events.c
-    conditions: list[ColumnElement[bool]] = [table.instance_id == instance_id]
+    found = (
+        select(audit_events)
+        .where(table.instance_id == instance_id, *matching(event, actor, application))
+        .order_by(table.at.desc(), table.sequence.desc())
+        .limit(limit)
+    )
+    return [told_by(row) for row in connection.execute(found).mappings()]
+
+
+def matching(
+    event: str | None, actor: str | None, application: str | None
+) -> list[ColumnElement[bool]]:
+    """The conditions of `latest`."""
+    table = audit_events.c
+    conditions: list[ColumnElement[bool]] = []
     if event is not None:
         conditions.append(
             table.event.startswith(event, autoescape=True)
@@ -133,13 +147,12 @@ def latest(
         conditions.append(func.lower(table.actor) == actor.lower())
     if application is not None:
         conditions.append(table.application == application)
-    found = (
-        select(audit_events)
-        .where(*conditions)
-        .order_by(table.at.desc(), table.sequence.desc())
-        .limit(limit)
-    )
-    return [_stored(row).told for row in connection.execute(found).mappings()]
+    return conditions
+
+
+def told_by(row: RowMapping) -> AuditEvent:
+    """The event that a row of the table tells."""
+    return _stored(row).told
 
 
 def known_writers(instance_id: str) -> CTE:
