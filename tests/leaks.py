@@ -97,11 +97,27 @@ class Leaks(logging.Handler):
         if database_url is not None:
             places["the database"] = dump_of(database_url)
         for place, text in places.items():
+            require_no_token(place, text)
             for secret, kind in self.secrets.items():
                 if secret in text and secret not in self.public:
                     at = text.index(secret)
                     around = text[max(0, at - 200) : at].replace(secret, "…")
                     raise Leak(f"a {kind} was found in {place}, after: {around!r}")
+
+
+def require_no_token(place: str, text: str) -> None:
+    """Raises Leak for whatever looks like a JWT or a reference token, known or not."""
+    found = TOKEN.search(text)
+    if found is not None:
+        around = text[max(0, found.start() - 200) : found.start()]
+        raise Leak(f"a token was found in {place}, after: {around!r}")
+
+
+def require_clean_folder(folder: Path) -> None:
+    """The same for what a server process has left: its output and its database files."""
+    for file in folder.iterdir():
+        if file.is_file() and file.suffix in {".txt", ".db", ".db-wal", ".log"}:
+            require_no_token(f"the file {file.name}", file.read_bytes().decode("latin-1"))
 
 
 def dump_of(database_url: str) -> str:

@@ -23,7 +23,7 @@ from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.tables import audit_events
 from tests.chaos.journal import Journal
 from tests.chaos.load import AUTH, Load
-from tests.leaks import Leaks
+from tests.leaks import Leaks, require_clean_folder
 from tests.wire.test_serve import PROGRAM, free_port, run
 from tests.world import PASSWORD_HASH, REDIRECT, TOML, Browser, sqlite_url
 
@@ -62,6 +62,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
         survivors = journal
     with serving_until_killed(tmp_path, port):
         check(base, survivors, tmp_path, chance)
+    require_clean_folder(tmp_path)
     print(f"seed {SEED}, {KILLS} kills: {dict(totals)}")  # noqa: T201 - shown by `make chaos`
     assert min(totals[name] for name in ("codes", "refreshes", "revocations")) > 0, totals
 

@@ -20,6 +20,7 @@ import pytest
 
 from mintgate.store import Database, instances, keys
 from mintgate.store.keys import KeyEncryptionKey
+from tests.leaks import require_clean_folder
 from tests.world import payload_of
 
 PROGRAM = [sys.executable, "-m", "mintgate.cli"]
@@ -75,6 +76,7 @@ def serving(
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in {0, -signal.SIGTERM}
+    require_clean_folder(folder)
 
 
 def test_the_printed_command_returns_five_customers(tmp_path: Path) -> None:
