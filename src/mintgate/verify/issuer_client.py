@@ -11,9 +11,9 @@ import msgspec
 from mintgate.contract.feed import STATE_FEED_MEMBER, FeedGap, FeedPage
 from mintgate.jose.encoding import decode_object
 from mintgate.verify.keys import MAX_DOCUMENT_BYTES, fetch, require_safe
+from mintgate.verify.own_client import OwnClient
 from mintgate.verify.state import StateUnavailable
 
-TIMEOUT_SECONDS = 5.0
 _page = msgspec.json.Decoder(FeedPage)
 
 
@@ -35,7 +35,7 @@ class IssuerClient:
     ) -> None:
         require_safe(issuer)
         self.issuer = issuer
-        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self._http = OwnClient(http)
         # RFC 6749 §2.3.1: both halves are form-url-encoded before they go into HTTP Basic.
         self._auth = httpx.BasicAuth(quote_plus(api), quote_plus(secret))
         self._endpoints: dict[str, str] = {}
@@ -76,7 +76,7 @@ class IssuerClient:
         if known is not None:
             return known
         try:
-            body = fetch(self._http, f"{self.issuer}/.well-known/openid-configuration")
+            body = fetch(self._http.get(), f"{self.issuer}/.well-known/openid-configuration")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise StateUnavailable(f"cannot read the metadata of {self.issuer}: {error}") from error
         metadata = _object(body)
@@ -92,7 +92,7 @@ class IssuerClient:
 
     def _ask(self, method: str, url: str, **content: Any) -> bytes:
         try:
-            with self._http.stream(
+            with self._http.get().stream(
                 method, url, auth=self._auth, follow_redirects=False, **content
             ) as response:
                 if response.status_code == 410:

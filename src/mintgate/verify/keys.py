@@ -14,6 +14,7 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.redirects import LOOPBACK_HOSTS
 from mintgate.jose import KeySet, MalformedKeySet, PublicKey
 from mintgate.jose.encoding import decode_object
+from mintgate.verify.own_client import OwnClient
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 
@@ -86,7 +87,7 @@ class RemoteKeys:
         require_safe(issuer)
         self._issuer = issuer
         self._cooldown, self._max_age, self._max_stale = cooldown, max_age, max_stale
-        self._http = http or httpx.Client(timeout=5.0, follow_redirects=False)
+        self._http = OwnClient(http)
         self._clock = clock
         self._keys: KeySet | None = None
         self._ended: set[str] = set()
@@ -164,7 +165,7 @@ class RemoteKeys:
 
     def _fetch(self) -> KeySet:
         metadata = decode_object(
-            fetch(self._http, f"{self._issuer}/.well-known/openid-configuration")
+            fetch(self._http.get(), f"{self._issuer}/.well-known/openid-configuration")
         )
         # OpenID Connect Discovery §4.3: the document must be the issuer's own.
         if metadata.get("issuer") != self._issuer:
@@ -173,7 +174,7 @@ class RemoteKeys:
         if not isinstance(jwks_uri, str):
             raise MalformedKeySet("its metadata has no jwks_uri")
         require_safe(jwks_uri)
-        return KeySet.from_json(fetch(self._http, jwks_uri))
+        return KeySet.from_json(fetch(self._http.get(), jwks_uri))
 
 
 def fetch(http: httpx.Client, url: str) -> bytes:
