@@ -24,9 +24,9 @@ async def broken(*_: Any) -> Any:
 
 def without_copies(world: World) -> None:
     """Nothing that is known already may help."""
-    directory = world.server_directory()
-    directory._applications._entries.clear()
-    directory._users._entries.clear()
+    records = world.server_directory()._records
+    records.applications._entries.clear()
+    records.users._entries.clear()
 
 
 CALLS: list[tuple[str, Callable[[World, str], Any]]] = [
@@ -127,22 +127,23 @@ def test_a_revocation_during_a_reload_is_kept(world: World) -> None:
     from mintgate.store import revocations
 
     directory = world.server_directory()
-    rows = directory._rows
+    keys = directory._keys
+    rows = keys._rows
 
     def rows_then_revoked(connection: Any) -> Any:
         found = rows(connection)
-        directory._rows = rows  # type: ignore[method-assign]
+        keys._rows = rows  # type: ignore[method-assign]
         with world.database.begin() as tx:
             revocations.add(tx, world.instance.id, "A" * 32, 2e9)
         world.sync()
         return found
 
-    directory._rows = rows_then_revoked  # type: ignore[method-assign]
-    while directory._rows is rows_then_revoked:
-        directory._must_reload = True  # the housekeeping at the start may have reloaded already
+    keys._rows = rows_then_revoked  # type: ignore[method-assign]
+    while keys._rows is rows_then_revoked:
+        keys.must_reload = True  # the housekeeping at the start may have reloaded already
         world.service_token()
     world.sync()
-    assert "A" * 32 in directory._revoked
+    assert "A" * 32 in directory._revoked._tokens
 
 
 def test_an_instance_change_whose_reload_fails_once(world: World) -> None:

@@ -15,7 +15,7 @@ def test_an_ended_key_is_refused_without_the_feed(world: World) -> None:
     token = world.service_token()
     assert world.api(CUSTOMERS, token).status_code == 200
     directory = world.server_directory()
-    directory._is_fresh = lambda: False
+    directory._source.is_fresh = lambda: False
     assert world.application is not None
     world.application.follower._on_change = lambda changes: None
     time.sleep(1.1)  # the keys that it has are too old then

@@ -14,7 +14,8 @@ from mintgate.contract.claims import PROFILE_CLAIMS
 from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
-from mintgate.identity.directory import Directory, LogoutChannels
+from mintgate.identity.application_facts import LogoutChannels
+from mintgate.identity.directory import Directory
 from mintgate.identity.rendering import RawJson
 from mintgate.store import DatabaseUnavailable
 

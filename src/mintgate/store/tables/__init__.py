@@ -1,0 +1,66 @@
+"""Every table, as SQLAlchemy Core. Each key starts with the instance, so that rows can be sharded.
+
+Times are Unix seconds. Texts that a person typed are kept as typed; `…_key` columns hold the
+form that is compared (case folded).
+
+The tables of the data that the built-in APIs serve are in `records`.
+"""
+
+from __future__ import annotations
+
+from mintgate.store.tables.audit import audit_checkpoints, audit_events, audit_heads, audit_keys
+from mintgate.store.tables.common import metadata
+from mintgate.store.tables.instance import (
+    apis,
+    idempotency_keys,
+    instances,
+    signing_keys,
+    state_feed,
+)
+from mintgate.store.tables.security_records import application_authorizations, applications, users
+from mintgate.store.tables.signing_in import (
+    authorization_codes,
+    consents,
+    identity_sessions,
+    interactions,
+    logout_notices,
+    session_applications,
+    sign_in_tries,
+)
+from mintgate.store.tables.tokens import (
+    reference_tokens,
+    refresh_families,
+    refresh_tokens,
+    revoked_before,
+    revoked_tokens,
+    userinfo_requests,
+)
+
+__all__ = [
+    "apis",
+    "application_authorizations",
+    "applications",
+    "audit_checkpoints",
+    "audit_events",
+    "audit_heads",
+    "audit_keys",
+    "authorization_codes",
+    "consents",
+    "idempotency_keys",
+    "identity_sessions",
+    "instances",
+    "interactions",
+    "logout_notices",
+    "metadata",
+    "reference_tokens",
+    "refresh_families",
+    "refresh_tokens",
+    "revoked_before",
+    "revoked_tokens",
+    "session_applications",
+    "sign_in_tries",
+    "signing_keys",
+    "state_feed",
+    "userinfo_requests",
+    "users",
+]
