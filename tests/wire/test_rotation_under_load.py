@@ -240,7 +240,7 @@ def test_changing_the_key_encryption_key_while_servers_run(tmp_path: Path) -> No
             servers = Servers(tmp_path, f"sqlite:///{tmp_path}/mintgate.db", (port, port))
             token = servers.service_token(http)
             printed = servers.command("key", "re-encrypt", "--new-key-file", str(new))
-            assert "Sealed 1 with the new key" in printed
+            assert "Sealed 2 with the new key" in printed  # and the key of the audit log
             assert new.stat().st_mode & 0o777 == 0o600
             assert "Nothing to do" in servers.command(
                 "key", "re-encrypt", "--new-key-file", str(new)
@@ -264,6 +264,6 @@ def test_changing_the_key_encryption_key_while_servers_run(tmp_path: Path) -> No
         cwd=tmp_path,
         MINTGATE_KEY_FILE_PREVIOUS=str(new),
     )
-    assert "Sealed 2" in done.stdout, done.stderr
+    assert "Sealed 3" in done.stdout, done.stderr
     rows = json.loads(run("key", "list", "--json", cwd=tmp_path).stdout)
     assert [row["algorithm"] for row in rows] == ["RS256", "RS256"]

@@ -64,28 +64,33 @@ class LiveKeys:
 
     async def public_key(self, kid: str) -> PublicKey | None:
         """The key that has this name now; None when there is none or it has ended."""
-        await self._look_for(kid)
-        return self.get(kid)
+        return await self._look_for(kid)
 
     def get(self, kid: str) -> PublicKey | None:
         if self.must_reload or not (self._source.is_fresh() or self._keys_are_new()):
             return None  # a key may have ended: `refresh_async` is asked first [TOP-13]
-        return next((stored.public for stored in self._keys if stored.times.kid == kid), None)
+        return self._as_read(kid)
 
-    def refresh(self, kid: str) -> None:
+    def refresh(self, kid: str) -> PublicKey | None:
         raise NotImplementedError("inside the server tokens are checked in the event loop")
 
-    async def refresh_async(self, kid: str) -> None:
+    async def refresh_async(self, kid: str) -> PublicKey | None:
         try:
-            await self._look_for(kid)
+            return await self._look_for(kid)
         except DatabaseUnavailable as error:
             raise StateUnavailable(str(error)) from error
 
-    async def _look_for(self, kid: str) -> None:
+    async def _look_for(self, kid: str) -> PublicKey | None:
         if self.must_reload:
             await self.reload()
         elif self.get(kid) is None:
             await self._look_again.run()
+        # As it was read for this call: another change may have come since, and `get` would know
+        # nothing until that one is read, too. A good token must not be refused for it.
+        return self._as_read(kid)
+
+    def _as_read(self, kid: str) -> PublicKey | None:
+        return next((stored.public for stored in self._keys if stored.times.kid == kid), None)
 
     def _keys_are_new(self) -> bool:
         return self._source.monotonic() - self._keys_read_at <= FRESH_SECONDS

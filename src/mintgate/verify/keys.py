@@ -30,11 +30,15 @@ class KeySource(Protocol):
         """The key if it is known, without waiting."""
         ...
 
-    def refresh(self, kid: str) -> None:
-        """Fetch again because `kid` is unknown, if that was not done a moment ago."""
+    def refresh(self, kid: str) -> PublicKey | None:
+        """Fetch again because `kid` is unknown, if that was not done a moment ago.
+
+        Returns:
+            The key, when it is known now.
+        """
         ...
 
-    async def refresh_async(self, kid: str) -> None: ...
+    async def refresh_async(self, kid: str) -> PublicKey | None: ...
 
 
 class StaticKeys:
@@ -46,11 +50,11 @@ class StaticKeys:
     def get(self, kid: str) -> PublicKey | None:
         return self._keys.get(kid)
 
-    def refresh(self, kid: str) -> None:
-        return None
+    def refresh(self, kid: str) -> PublicKey | None:
+        return self.get(kid)
 
-    async def refresh_async(self, kid: str) -> None:
-        return None
+    async def refresh_async(self, kid: str) -> PublicKey | None:
+        return self.get(kid)
 
 
 class RemoteKeys:
@@ -111,12 +115,16 @@ class RemoteKeys:
             return None
         return keys.get(kid)
 
-    def refresh(self, kid: str) -> None:
+    def refresh(self, kid: str) -> PublicKey | None:
         """Fetch the key set unless another call just did.
 
         Raises:
             KeysUnavailable: it failed and no keys are known.
         """
+        self._fetch_unless_known(kid)
+        return self.get(kid)
+
+    def _fetch_unless_known(self, kid: str) -> None:
         with self._lock:
             now = self._clock()
             if self._max_stale is not None and now - self._fetched_at > self._max_stale:
@@ -137,7 +145,7 @@ class RemoteKeys:
                 self._error = error
                 self._require_keys()
 
-    async def refresh_async(self, kid: str) -> None:
+    async def refresh_async(self, kid: str) -> PublicKey | None:
         """The same for an event loop: one thread fetches, every task waits for it."""
         loop = asyncio.get_running_loop()
         # A fetch that had begun already may be older than the key: then once more.
@@ -145,12 +153,13 @@ class RemoteKeys:
             task = self._fetching.get(loop)
             is_own = task is None
             if task is None:
-                task = loop.create_task(asyncio.to_thread(self.refresh, kid))
+                task = loop.create_task(asyncio.to_thread(self._fetch_unless_known, kid))
                 self._fetching[loop] = task
                 task.add_done_callback(lambda _: self._fetching.pop(loop, None))
             await asyncio.shield(task)
             if is_own or (self._keys is not None and self._keys.get(kid) is not None):
-                return
+                break
+        return self.get(kid)
 
     def _require_keys(self) -> None:
         if self._keys is None and self._error is not None:
@@ -161,7 +170,7 @@ class RemoteKeys:
     def _refresh_in_background(self) -> None:
         if self._lock.locked() or self._clock() - self._tried_at < self._cooldown:
             return
-        threading.Thread(target=self.refresh, args=("",), daemon=True).start()
+        threading.Thread(target=self._fetch_unless_known, args=("",), daemon=True).start()
 
     def _fetch(self) -> KeySet:
         metadata = decode_object(

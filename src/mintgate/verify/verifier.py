@@ -113,8 +113,9 @@ class Verifier:
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
-            self._keys.refresh(kid)
+            key = self._keys.refresh(kid)
             examined = self._examine(token)
+            examined.key = examined.key or key
         if examined.is_reference and self._references is not None:
             examined.reference = self._references.load(token)
         expected = self._expect(audience, scopes)
@@ -131,8 +132,9 @@ class Verifier:
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
-            await self._keys.refresh_async(kid)
+            key = await self._keys.refresh_async(kid)
             examined = self._examine(token)
+            examined.key = examined.key or key
         if examined.is_reference and self._references is not None:
             examined.reference = await self._references.load_async(token)
         expected = self._expect(audience, scopes)
@@ -151,8 +153,9 @@ class Verifier:
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
-            self._keys.refresh(kid)
+            key = self._keys.refresh(kid)
             examined = self._examine(token)
+            examined.key = examined.key or key
         if examined.is_reference and self._references is not None:
             examined.reference = self._references.load(token)
         if self._state is not None and checks.has_required_claims(examined):
