@@ -83,16 +83,17 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
         gone = ChangedApplication(client_id=stored.application_uri, enabled=None)
         tx.changed(instance_id, application.id, gone)
     if not application.is_enabled:
-        refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
+        # Codes first, here and below: see `withdraw_consent`.
         codes.end_of_application(tx, instance_id, application.id)
+        refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
     _tell(tx, instance_id, application.id)
 
 
 def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     """Delete the record; its refresh tokens die with it [TAP-33]."""
     removed = by_id(tx.connection, instance_id, application_id)
-    refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     codes.end_of_application(tx, instance_id, application_id)
+    refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
     for table in (application_authorizations, consents, session_applications):
         tx.connection.execute(
@@ -111,8 +112,8 @@ def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by
     if by_id(tx.connection, instance_id, application_id) is None:
         return False
     revocations.add_before(tx, instance_id, application_id)
-    refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     codes.end_of_application(tx, instance_id, application_id)
+    refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, by)
     _tell(tx, instance_id, application_id)
     return True
