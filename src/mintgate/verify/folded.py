@@ -21,6 +21,8 @@ from mintgate.contract.users import UserType
 from mintgate.verify.state import TokenState, UserState
 
 _decode = msgspec.json.Decoder(Entry).decode
+PRUNED_AFTER = 65.0
+"""Seconds after a token's `exp`: the longest leeway of a verifier, and what clocks differ by."""
 Kept = ChangedApplication | ChangedUser | RevokedToken
 
 
@@ -74,7 +76,7 @@ class Folded:
         """
         for key, (entry, at) in list(self._kept.items()):
             end = entry.exp if isinstance(entry, RevokedToken) else at + LONGEST_TOKEN
-            if end < now:
+            if end + PRUNED_AFTER < now:
                 del self._kept[key]
 
     def state_of(self, claims: dict[str, Any], now: float) -> TokenState | None:
