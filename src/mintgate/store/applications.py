@@ -150,6 +150,22 @@ def consented_scopes(
     return frozenset(connection.execute(statement).scalar_one_or_none() or ())
 
 
+def hold_consent(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str
+) -> frozenset[str]:
+    """The same; who withdraws it waits until this is committed, as with `sessions.hold`."""
+    statement = select(consents.c.scopes).where(
+        consents.c.instance_id == instance_id,
+        consents.c.user_id == user_id,
+        consents.c.application_id == application_id,
+    )
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        statement = statement.with_for_update(read=True)
+    # A second look: to remember more in another window replaces the row.
+    found = (tx.connection.execute(statement).scalar_one_or_none() for _ in range(2))
+    return frozenset(next((scopes for scopes in found if scopes is not None), ()))
+
+
 def remember_consent(
     tx: Transaction, instance_id: str, user_id: str, application_id: str, scopes: frozenset[str]
 ) -> None:

@@ -110,3 +110,21 @@ def test_no_code_that_is_just_issued_lives_on(database: Database) -> None:
         if database.read_now(lambda c, here=here: codes.find(c, here, CODE.code_hash)) is not None:
             lives_on.append(name)
     assert lives_on == []
+
+
+def test_no_code_that_is_just_issued_outlives_its_consent(database: Database) -> None:
+    """[EXT-2]"""
+    here = new_instance(database, "consent")
+    given = frozenset(CODE.scopes)
+    write(database, lambda tx: applications.remember_consent(tx, here, USER.id, "app1", given))
+
+    def issue(tx: Transaction) -> None:
+        assert applications.hold_consent(tx, here, USER.id, "app1") == given
+        codes.add(tx, here, CODE)
+
+    def withdraw(tx: Transaction) -> None:
+        applications.withdraw_consent(tx, here, USER, APPLICATION, actor="mira.k", address=None)
+
+    while_it_is_written(database, issue, withdraw)
+    assert database.read_now(lambda c: codes.find(c, here, CODE.code_hash)) is None
+    assert not write(database, lambda tx: applications.hold_consent(tx, here, USER.id, "app1"))
