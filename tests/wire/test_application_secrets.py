@@ -161,6 +161,16 @@ class TestDeclared:
         assert told(rotated).second_secret_hash is None
         assert told(rotated).second_secret_end_utc is None
 
+    def test_the_audit_log_tells_no_hash(self, world: World) -> None:
+        """Two live secrets, then one: what was set and changed, never its hash."""
+        hashes = [secret_hash(text) for text in ("b", SECRET)]
+        more = 'SecondSecret = "b"\nSecondSecretEndUtc = 2031-01-31T12:00:00Z\n'
+        self.apply(world, self.text(world, more))
+        world.change_application(STOCK, second_secret_hash=None, second_secret_end_utc=None)
+        told = [event.details for event in world.events("application.changed")]
+        assert "SecondSecretHash" in json.dumps(told)
+        assert not [h for h in hashes if h in json.dumps(told)]
+
     def test_the_plan_tells_no_secret(self, rotated: World) -> None:
         text = self.text(rotated, "").replace(secret_hash(SECRET), secret_hash("other"))
         plan = declaration.plan(rotated.database, declaration.read(text, {}))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from mintgate.identity.admission import Admission
+from mintgate.store import applications
 from tests.world import (
     BACKOFFICE,
     PASSWORD,
@@ -273,6 +276,29 @@ def test_consent_withdrawn_while_the_page_is_open(world: World) -> None:
     assert allowed.status_code == 303
     world.withdraw_consent(user, application)
     assert "Allow Back office?" in browser.follow(allowed).text
+
+
+def test_consent_withdrawn_just_before_the_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[EXT-2] between the look at the consent and the code"""
+    application = world.change_application(BACKOFFICE, require_consent=True)
+    user = world.change_user("mira.k")
+    browser = world.browser()
+    assert "code" in answer_of(browser.submit(browser.sign_in(), action="allow"))
+    must_consent = Admission.must_consent
+
+    async def then_withdrawn(*arguments: Any) -> bool:
+        must = await must_consent(*arguments)
+        with world.database.begin() as tx:
+            here, by = world.instance.id, user.login
+            applications.withdraw_consent(tx, here, user, application, actor=by, address=None)
+        return must
+
+    monkeypatch.setattr(Admission, "must_consent", then_withdrawn)
+    page = browser.authorize()
+    assert page.status_code == 400
+    assert "start again" in page.text
 
 
 def test_withdrawn_consent_ends_what_it_gave(world: World) -> None:

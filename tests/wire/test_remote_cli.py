@@ -6,7 +6,9 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,29 @@ def test_introspection(remote: Remote, tmp_path: Path) -> None:
     remote.credential["MINTGATE_API_SECRET"] = "wrong"
     assert "invalid_client" in remote("token", "introspect", text=token, code=REFUSED).stderr
     assert "no token" in remote("token", "introspect", text="\n", code=REFUSED).stderr
+
+
+def test_nobody_in_between_chooses_the_issuer(remote: Remote) -> None:
+    """[TOP-8] The API's secret and the token would go to whom a plain answer names."""
+    asked: list[str] = []
+
+    class Between(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.2", 0), Between) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        remote.credential |= {
+            "MINTGATE_API_NAME": "DomainAPI",
+            "MINTGATE_API_SECRET": API_SECRET,
+            "MINTGATE_INSTANCE": f"http://127.0.0.2:{server.server_port}",
+        }
+        assert "https" in remote("token", "introspect", text="x", code=REFUSED).stderr
+        server.shutdown()
+    assert asked == []
 
 
 def test_credentials(remote: Remote) -> None:

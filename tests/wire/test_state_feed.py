@@ -363,6 +363,29 @@ def test_reference_tokens_follow_their_user(
     assert one.verifier.verify(token, "DomainAPI").login == "mira.new"
 
 
+def test_an_end_that_is_told_while_an_answer_is_kept(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[REF-39] the follower is another thread: it may come between two steps"""
+    one = elsewhere()
+    token = create(feed_world)
+    one.state.poll()
+    one.monotonic.advance(2.1)
+    one.state.poll()
+    looks: list[float] = []
+
+    def now() -> float:
+        looks.append(one.monotonic())
+        if len(looks) == 2:  # the answer is here, and is about to be kept
+            revoke(feed_world, token)
+            one.state.poll()
+        return looks[-1]
+
+    one.references._monotonic = now
+    assert one.cause(token) == ""
+    assert "no live reference token" in one.cause(token)
+
+
 def test_nothing_kept_is_used_when_the_feed_is_late(
     elsewhere: Callable[..., Elsewhere], feed_world: World
 ) -> None:

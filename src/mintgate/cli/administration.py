@@ -272,6 +272,12 @@ def _credential(base: str) -> dict[str, Any]:
 
 def issuer_of(base: str) -> str:
     """The issuer of the instance at a base URL, by auto-discovery [TOP-20, TOP-22]."""
+    from mintgate.client.addresses import safe_url
+
+    try:
+        safe_url(base, "--instance")  # whoever sits in between would choose who gets the secret
+    except ValueError as error:
+        common.fail(str(error))
     try:
         answer = httpx.get(f"{base}/sys/auto-discovery", timeout=10)
         answer.raise_for_status()

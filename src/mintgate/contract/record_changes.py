@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 SET, CHANGED = "(set)", "(changed)"
-SECRETS = frozenset({"ApplicationSecretHash", "SecretHash", "Password"})
+SECRETS = frozenset({"ApplicationSecretHash", "SecondSecretHash", "SecretHash", "Password"})
 UNTOLD = frozenset({"Id", "id", "CreationTimeUtc"})
 
 

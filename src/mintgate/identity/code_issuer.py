@@ -12,7 +12,7 @@ from mintgate.identity.grants import FrontChannelGrant
 from mintgate.identity.interactions import OpenInteraction
 from mintgate.identity.mint import half_hash, mint_front_channel
 from mintgate.identity.sessions import SignedIn
-from mintgate.store import AuditEvent, Database, Transaction, codes, sessions
+from mintgate.store import AuditEvent, Database, Transaction, applications, codes, sessions
 from mintgate.store.codes import StoredCode
 
 
@@ -33,7 +33,7 @@ class CodeIssuer:
         address: str | None,
     ) -> dict[str, str] | None:
         """The parameters of the answer; None when this interaction has given one, or the
-        session has ended meanwhile.
+        session has ended meanwhile, or the consent.
 
         Args:
             granted: the scopes that this user gives.
@@ -60,6 +60,10 @@ class CodeIssuer:
                 return False
             if not sessions.hold(tx, instance_id, stored.sid):
                 return False  # signed out meanwhile
+            if valid.application.require_consent and not applications.hold_consent(
+                tx, instance_id, stored.user_id, stored.application_id
+            ).issuperset(granted):
+                return False  # withdrawn meanwhile [EXT-2]
             codes.add(tx, instance_id, stored)
             tx.record(event)
             return True

@@ -83,16 +83,17 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
         gone = ChangedApplication(client_id=stored.application_uri, enabled=None)
         tx.changed(instance_id, application.id, gone)
     if not application.is_enabled:
-        refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
+        # Codes first, here and below: see `withdraw_consent`.
         codes.end_of_application(tx, instance_id, application.id)
+        refresh.revoke_of_application(tx, instance_id, application.id, "application_disabled")
     _tell(tx, instance_id, application.id)
 
 
 def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     """Delete the record; its refresh tokens die with it [TAP-33]."""
     removed = by_id(tx.connection, instance_id, application_id)
-    refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     codes.end_of_application(tx, instance_id, application_id)
+    refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
     for table in (application_authorizations, consents, session_applications):
         tx.connection.execute(
@@ -111,8 +112,8 @@ def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by
     if by_id(tx.connection, instance_id, application_id) is None:
         return False
     revocations.add_before(tx, instance_id, application_id)
-    refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     codes.end_of_application(tx, instance_id, application_id)
+    refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, by)
     _tell(tx, instance_id, application_id)
     return True
@@ -147,6 +148,22 @@ def consented_scopes(
         consents.c.application_id == application_id,
     )
     return frozenset(connection.execute(statement).scalar_one_or_none() or ())
+
+
+def hold_consent(
+    tx: Transaction, instance_id: str, user_id: str, application_id: str
+) -> frozenset[str]:
+    """The same; who withdraws it waits until this is committed, as with `sessions.hold`."""
+    statement = select(consents.c.scopes).where(
+        consents.c.instance_id == instance_id,
+        consents.c.user_id == user_id,
+        consents.c.application_id == application_id,
+    )
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        statement = statement.with_for_update(read=True)
+    # A second look: to remember more in another window replaces the row.
+    found = (tx.connection.execute(statement).scalar_one_or_none() for _ in range(2))
+    return frozenset(next((scopes for scopes in found if scopes is not None), ()))
 
 
 def remember_consent(

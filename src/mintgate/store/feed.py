@@ -97,13 +97,15 @@ def entries_after(
         FeedGap: entries after it were purged, or it was never reached (a restored backup).
     """
     mine = state_feed.c.instance_id == instance_id
+    # First, for on PostgreSQL each statement sees what was committed before it: an entry that
+    # comes between the two is no gap.
+    newest = positions(connection).get(instance_id, 0)
     rows = connection.execute(
         select(state_feed)
         .where(mine, state_feed.c.position > position)
         .order_by(state_feed.c.position)
         .limit(limit)
     ).all()
-    newest = positions(connection).get(instance_id, 0)
     missing = not rows and newest > position
     if position > newest or missing or (rows and rows[0].position != position + 1):
         raise FeedGap

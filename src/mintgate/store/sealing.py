@@ -8,17 +8,21 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Row, Table, and_, select, update
 
 from mintgate.store import instances
-from mintgate.store.key_encryption import KeyEncryptionKey
+from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.tables import audit_keys, idempotency_keys, signing_keys
 from mintgate.store.transaction import Transaction
 
 
 class SealedColumn(NamedTuple):
-    """A column of sealed values; `name_of` says what a row's value is bound to."""
+    """A column of sealed values; `name_of` says what a row's value is bound to.
+
+    What `is_passing` is gone in a day: a value of it that opens no more stands in nobody's way.
+    """
 
     table: Table
     column: Column[bytes]
     name_of: Callable[[Row[Any]], bytes]
+    is_passing: bool = False
 
 
 def signing_key_name(instance_id: str, kid: str) -> bytes:
@@ -51,13 +55,14 @@ SEALED = (
         idempotency_keys,
         idempotency_keys.c.sealed_answer,
         lambda row: idempotency_name(row.instance_id, row.key_hash),
+        is_passing=True,  # by a server that has the key of before until its next start
     ),
 )
 """Every kind of sealed row of the database: whoever seals something adds its line here."""
 
 
 def require_opens(connection: Connection, kek: KeyEncryptionKey) -> None:
-    """Check that a key opens everything sealed, of all instances.
+    """Check that a key opens everything sealed that lasts, of all instances.
 
     Before something is sealed: one database has one key-encryption key, and what a process seals
     that was left behind when it was changed, nobody could open after the next restart.
@@ -65,8 +70,10 @@ def require_opens(connection: Connection, kek: KeyEncryptionKey) -> None:
     Raises:
         KeyEncryptionProblem: it does not.
     """
-    for _sealed, _row, _data in _opened(connection, kek):
-        pass
+    for sealed in SEALED:
+        if not sealed.is_passing:
+            for _row, _data in _opened(connection, kek, sealed):
+                pass
 
 
 def reseal(tx: Transaction, kek: KeyEncryptionKey) -> int:
@@ -81,7 +88,8 @@ def reseal(tx: Transaction, kek: KeyEncryptionKey) -> int:
     for instance in instances.all_of(tx.connection):
         instances.lock(tx, instance.id)  # whoever adds a signing key takes it, too
     count = 0
-    for sealed, row, data in list(_opened(tx.connection, kek)):
+    every = [(s, *found) for s in SEALED for found in _opened(tx.connection, kek, s)]
+    for sealed, row, data in every:
         if kek.has_sealed(getattr(row, sealed.column.name)):
             continue
         key = and_(*(c == getattr(row, c.name) for c in sealed.table.primary_key.columns))
@@ -92,9 +100,12 @@ def reseal(tx: Transaction, kek: KeyEncryptionKey) -> int:
 
 
 def _opened(
-    connection: Connection, kek: KeyEncryptionKey
-) -> Iterator[tuple[SealedColumn, Row[Any], bytes]]:
-    for sealed in SEALED:
-        rows = connection.execute(select(sealed.table).where(sealed.column.is_not(None))).all()
-        for row in rows:
-            yield sealed, row, kek.open(getattr(row, sealed.column.name), sealed.name_of(row))
+    connection: Connection, kek: KeyEncryptionKey, sealed: SealedColumn
+) -> Iterator[tuple[Row[Any], bytes]]:
+    rows = connection.execute(select(sealed.table).where(sealed.column.is_not(None))).all()
+    for row in rows:
+        try:
+            yield row, kek.open(getattr(row, sealed.column.name), sealed.name_of(row))
+        except KeyEncryptionProblem:
+            if not sealed.is_passing:
+                raise

@@ -75,6 +75,20 @@ def hold(tx: Transaction, instance_id: str, sid: str) -> bool:
     return any(tx.connection.execute(statement).first() is not None for _ in range(2))
 
 
+def wait_for_codes(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Wait for codes that are just written in a user's sessions, and let no others begin."""
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        tx.connection.execute(
+            select(identity_sessions.c.sid)
+            .where(
+                identity_sessions.c.instance_id == instance_id,
+                identity_sessions.c.user_id == user_id,
+            )
+            .order_by(identity_sessions.c.sid)
+            .with_for_update()
+        )
+
+
 def forget(tx: Transaction, instance_id: str, sid: str) -> None:
     """Remove a browser's sign-in and nothing that applications got by it [SES-53]."""
     tx.connection.execute(
@@ -98,8 +112,9 @@ def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
         The `FrontChannelLogoutUrl`s that a page can load, when there is a browser.
     """
     forget(tx, instance_id, sid)  # first, for it waits for codes that are just written
-    refresh.revoke_of_session(tx, instance_id, sid, because)
     codes.end_of_session(tx, instance_id, sid)
+    # Last, for the codes wait for those that are just redeemed for a family.
+    refresh.revoke_of_session(tx, instance_id, sid, because)
     return _tell(tx, instance_id, sid)
 
 

@@ -144,8 +144,11 @@ def forget_failed_sign_ins(tx: Transaction, instance_id: str, user_id: str) -> N
 
 
 def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: str) -> None:
-    refresh.revoke_of_user(tx, instance_id, user_id, because)
+    # In this order, as each waits for those who make the next: a session is held by whoever issues
+    # a code in it, a code by whoever redeems it for a refresh family.
+    sessions.wait_for_codes(tx, instance_id, user_id)
     codes.end_of_user(tx, instance_id, user_id)
+    refresh.revoke_of_user(tx, instance_id, user_id, because)
     sessions.end_of_user(tx, instance_id, user_id)
 
 

@@ -54,8 +54,10 @@ class RemoteReferences:
             self._copies.pop(digest, None)
         elif asked_at > self._changed_at + SETTLING_SECONDS:
             if len(self._copies) >= MAX_COPIES:
-                self._copies.pop(next(iter(self._copies)), None)
+                self._copies.pop(next(iter(list(self._copies)), ""), None)
             self._copies[digest] = (claims, self._monotonic())
+            if asked_at <= self._changed_at + SETTLING_SECONDS:
+                self._copies.pop(digest, None)  # the follower came between the question and here
         return claims
 
     async def load_async(self, token: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mintgate.jose import ALGORITHMS
-from mintgate.store import Database, instances, keys, schema, sealing
+from mintgate.store import Database, idempotency, instances, keys, schema, sealing
 from mintgate.store.key_encryption import (
     FINGERPRINT_BYTES,
     KeyEncryptionKey,
@@ -81,6 +81,18 @@ def test_nothing_is_sealed_beside_what_another_key_sealed(database: Database) ->
     assert len(opened(database, NEW)) == len(ALGORITHMS) + 1
 
 
+def test_an_answer_of_a_server_with_the_old_key_is_in_nobodys_way(database: Database) -> None:
+    """It may be given again for a day; a compromised key must get its successor meanwhile."""
+    name = sealing.idempotency_name(HERE, "K")
+    with database.begin() as tx:
+        sealing.reseal(tx, BOTH)
+        idempotency.put(tx, HERE, "K", OLD.seal(b"an answer", name), tx.now + 86_400)
+    with database.begin() as tx:
+        keys.create(tx, HERE, NEW)
+        assert sealing.reseal(tx, OTHER.opening_also(NEW)) == 2 * len(ALGORITHMS) + 1
+        assert sealing.reseal(tx, NEW.opening_also(OTHER, OLD)) == 2 * len(ALGORITHMS) + 2
+
+
 def test_a_running_server_goes_on_with_the_keys_that_it_has(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,7 +131,7 @@ def test_every_column_of_bytes_is_known_to_be_sealed() -> None:
         column
         for table in metadata.tables.values()
         for column in table.columns
-        if column.name == "private_key" or column.name.startswith("sealed_")
+        if column.name.startswith(("private_", "sealed_"))
     }
     assert columns == {sealed.column for sealed in sealing.SEALED}
 

@@ -1,0 +1,130 @@
+"""What ends together ends also when a part of it is just being written [LIF-18, END-4, USR-22]."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+
+from mintgate.store import (
+    Database,
+    Transaction,
+    applications,
+    codes,
+    instances,
+    refresh,
+    schema,
+    sessions,
+    users,
+)
+from tests.unit.store.test_conformance import APPLICATION, CODE, FAMILY, ORION, USER, write
+from tests.unit.store.test_logout_notices import SESSION
+
+DISABLED = msgspec.structs.replace(APPLICATION, is_enabled=False)
+Ending = Callable[[Transaction, str], Any]
+BY_ITS_USER: dict[str, Ending] = {
+    "new password": lambda tx, here: users.set_password(tx, here, USER.id, "hash"),
+    "all of the user": lambda tx, here: users.revoke_everything(tx, here, USER.id, "root"),
+    "removed user": lambda tx, here: users.remove(tx, here, USER.id),
+    "ended session": lambda tx, here: sessions.end(tx, here, CODE.sid, "signed_out"),
+}
+BY_ITS_APPLICATION: dict[str, Ending] = {
+    "all of it": lambda tx, here: applications.revoke_everything(tx, here, "app1", "root"),
+    "disabled": lambda tx, here: applications.change(tx, here, DISABLED),
+    "removed": lambda tx, here: applications.remove(tx, here, "app1"),
+}
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, lambda: 1000.0)
+    schema.upgrade(database)
+    yield database
+    database.close()
+
+
+def new_instance(database: Database, name: str) -> str:
+    """One with a user who is signed in."""
+    instance = msgspec.structs.replace(ORION, id=name, name=name, base_url=f"https://{name}")
+    with database.begin() as tx:
+        instances.add(tx, instance)
+        users.add(tx, name, USER)
+        applications.add(tx, name, APPLICATION)
+        sessions.put(tx, name, SESSION)
+    return name
+
+
+def while_it_is_written(
+    database: Database, begin: Callable[[Transaction], Any], ending: Callable[[Transaction], Any]
+) -> None:
+    """Run `ending` while a transaction with `begin` is open; that commits a moment later."""
+    has_begun = threading.Event()
+
+    def held(tx: Transaction) -> None:
+        begin(tx)
+        has_begun.set()
+        time.sleep(0.1)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(write, database, held)
+        assert has_begun.wait(10)
+        second = threads.submit(write, database, ending)
+        first.result()
+        second.result()
+
+
+def test_no_family_of_a_code_that_is_just_redeemed_lives_on(database: Database) -> None:
+    lives_on = []
+    for name, ending in (BY_ITS_USER | BY_ITS_APPLICATION).items():
+        here = new_instance(database, name)
+        write(database, lambda tx, here=here: codes.add(tx, here, CODE))
+
+        def redeem(tx: Transaction, here: str = here) -> None:
+            given: dict[str, Any] = {"jti": "J", "token_expires_at": 1.0, "family_id": FAMILY.id}
+            assert codes.consume(tx, here, CODE.code_hash, **given)
+            refresh.start_family(tx, here, FAMILY, "T1")
+
+        while_it_is_written(database, redeem, lambda tx, e=ending, here=here: e(tx, here))
+        found = database.read_now(lambda c, here=here: refresh.find(c, here, "T1"))
+        assert found is not None
+        if found.family.revoked_at is None:
+            lives_on.append(name)
+    assert lives_on == []
+
+
+def test_no_code_that_is_just_issued_lives_on(database: Database) -> None:
+    lives_on = []
+    for name, ending in BY_ITS_USER.items():
+        here = new_instance(database, name)
+
+        def issue(tx: Transaction, here: str = here) -> None:
+            assert sessions.hold(tx, here, CODE.sid)
+            codes.add(tx, here, CODE)
+
+        while_it_is_written(database, issue, lambda tx, e=ending, here=here: e(tx, here))
+        if database.read_now(lambda c, here=here: codes.find(c, here, CODE.code_hash)) is not None:
+            lives_on.append(name)
+    assert lives_on == []
+
+
+def test_no_code_that_is_just_issued_outlives_its_consent(database: Database) -> None:
+    """[EXT-2]"""
+    here = new_instance(database, "consent")
+    given = frozenset(CODE.scopes)
+    write(database, lambda tx: applications.remember_consent(tx, here, USER.id, "app1", given))
+
+    def issue(tx: Transaction) -> None:
+        assert applications.hold_consent(tx, here, USER.id, "app1") == given
+        codes.add(tx, here, CODE)
+
+    def withdraw(tx: Transaction) -> None:
+        applications.withdraw_consent(tx, here, USER, APPLICATION, actor="mira.k", address=None)
+
+    while_it_is_written(database, issue, withdraw)
+    assert database.read_now(lambda c: codes.find(c, here, CODE.code_hash)) is None
+    assert not write(database, lambda tx: applications.hold_consent(tx, here, USER.id, "app1"))

@@ -1,0 +1,38 @@
+"""What the folded state feed remembers, and for how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from mintgate.contract.feed import ChangedApplication, ChangedUser, Entry, RevokedToken
+from mintgate.contract.key_life import LONGEST_TOKEN
+from mintgate.verify.folded import Folded
+from mintgate.verify.verifier import MAX_LEEWAY
+
+NOW = 1_000_000.0
+
+
+def raw(entry: Entry, at: float) -> bytes:
+    return msgspec.json.encode({"at": at, **msgspec.to_builtins(entry)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "at"),
+    [
+        (RevokedToken(jti="J", exp=int(NOW)), NOW - 3600),
+        (ChangedApplication(client_id="A", enabled=False), NOW - LONGEST_TOKEN),
+        (ChangedUser(sub_id="U", active=False), NOW - LONGEST_TOKEN),
+    ],
+    ids=["jti", "application", "user"],
+)
+def test_nothing_is_forgotten_that_a_token_within_its_leeway_meets(entry: Any, at: float) -> None:
+    """[API-9] a verifier may take a token for a minute after its `exp`"""
+    folded = Folded()
+    folded.add(raw(entry, at))
+    folded.prune(NOW + MAX_LEEWAY - 1)
+    assert len(folded) == 1
+    folded.prune(NOW + MAX_LEEWAY + 60)
+    assert len(folded) == 0
