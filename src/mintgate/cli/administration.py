@@ -18,7 +18,8 @@ import typer
 
 from mintgate.cli import common, records
 from mintgate.contract.automation.credentials import MAX_PAGE
-from mintgate.contract.automation.routes import AUTOMATION_ROOT, BY_NAME, Route
+from mintgate.contract.automation.route import Route
+from mintgate.contract.automation.routes import AUTOMATION_ROOT, BY_NAME
 from mintgate.contract.errors import Refusal
 from mintgate.contract.scopes import SEC
 from mintgate.contract.users import User, UserType

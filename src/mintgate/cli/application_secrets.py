@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -78,7 +77,7 @@ def rotate(
             )
         _write(writing, before, after)
     if after.second_secret_end_utc is not None:
-        told = _time(after.second_secret_end_utc)
+        told = records.minute(after.second_secret_end_utc)
         typer.echo(f"{uri} has a new secret; the one before is accepted until {told}.", err=True)
     else:
         typer.echo(f"{uri} has a new secret; no other one is accepted.", err=True)
@@ -125,8 +124,8 @@ def list_secrets(
         [
             (
                 which,
-                _time(made) if made else "unknown",
-                _time(end) if end else "never",
+                records.minute(made) if made else "unknown",
+                records.minute(end) if end else "never",
                 "live" if is_live else "ended",
             )
             for which, made, end, is_live in rows
@@ -177,7 +176,3 @@ def _write(writing: records.Writing, before: TrustedApplication, after: TrustedA
     problems = problems_of(after, user.user_type if user else None)
     records.refuse_if(problems, f"{before.application_uri} was not changed")
     writing.carry_out(ApplicationChange(before, after))
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}Z"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +37,8 @@ def list_keys(
                 key.kid,
                 key.algorithm,
                 key.state,
-                _time(key.active_from),
-                _time(key.removed_after) if key.removed_after else "",
+                records.minute(key.active_from),
+                records.minute(key.removed_after) if key.removed_after else "",
             )
             for key in found
         ],
@@ -67,7 +66,7 @@ def rotate(
     """
     with administration(database_url, instance_name, key_file) as admin:
         key = admin.call("keys.rotate", Rotation(at_once=at_once))
-    typer.echo(f"Key {key.kid} is published now and signs from {_time(key.active_from)}.")
+    typer.echo(f"Key {key.kid} is published now and signs from {records.minute(key.active_from)}.")
 
 
 @key_commands.command("compromised")
@@ -144,7 +143,3 @@ def re_encrypt(
     typer.echo(f"Sealed {count} with the new key. Keep the old one with backups made until now.")
     if new is not None:
         typer.echo("Start servers and commands with the new key from now on (--key-file).")
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}Z"

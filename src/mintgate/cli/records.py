@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
@@ -87,3 +88,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: st
     if not console.is_terminal:
         console.width = 200  # nobody wants lines of a file folded at 80
     console.print(table)
+
+
+def minute(seconds: float) -> str:
+    """A time (Unix seconds) as lists show it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}Z"

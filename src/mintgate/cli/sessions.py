@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -45,9 +44,9 @@ def list_sessions(
             (
                 session.sid,
                 session.login or "",
-                _time(session.auth_time),
+                records.minute(session.auth_time),
                 " ".join(session.amr),
-                _time(session.expires_at),
+                records.minute(session.expires_at),
             )
             for session in found
         ],
@@ -82,7 +81,3 @@ def end_all(
     with administration(database_url, instance_name) as admin:
         ended = admin.call("users.end_sessions", user_id=user(admin, login).id)
     typer.echo(f"Ended {ended.sessions} sign-ins, with {ended.grants} refresh tokens.")
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}Z"

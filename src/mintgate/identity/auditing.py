@@ -10,14 +10,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 from weakref import WeakKeyDictionary
 
+from starlette.types import Scope
+
+from mintgate.contract.errors import Refusal
+from mintgate.identity.forms import client_address
 from mintgate.identity.refusal_counts import RefusalCounts, Sum
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
 # One for each database of the process, as each has its own audit log.
 _counts: WeakKeyDictionary[Database, RefusalCounts] = WeakKeyDictionary()
+
+
+def refusal_event(
+    event: str,
+    refusal: Refusal,
+    scope: Scope,
+    *,
+    instance_id: str,
+    at: float,
+    application: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """The event of a refused request, with the full cause.
+
+    Args:
+        at: Unix seconds.
+    """
+    return AuditEvent(
+        instance_id=instance_id,
+        at=at,
+        event=event,
+        application=application,
+        address=client_address(scope),
+        cause=f"{refusal.error}: {refusal.cause}",
+        details=details,
+    )
 
 
 async def record_refusal(database: Database, event: AuditEvent) -> None:

@@ -16,9 +16,8 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.errors import Refusal
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import client_address
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
@@ -28,7 +27,7 @@ from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
-from mintgate.store import AuditEvent, Change, Database
+from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import BearerMiddleware, Guard, Verifier
 from mintgate.verify.refusals import refusal_response
@@ -123,12 +122,12 @@ class InstanceApplication:
         return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))
 
     async def _audit_refusal(self, scope: Scope, refusal: Refusal) -> None:
-        event = AuditEvent(
+        event = refusal_event(
+            "api.refused",
+            refusal,
+            scope,
             instance_id=self.instance.id,
             at=self._clock(),
-            event="api.refused",
-            address=client_address(scope),
-            cause=f"{refusal.error}: {refusal.cause}",
             details={"method": scope.get("method"), "path": scope["path"][:254]},
         )
         await record_refusal(self._database, event)

@@ -7,14 +7,13 @@ time before which nothing that was issued counts any more.
 from __future__ import annotations
 
 import math
-from types import ModuleType
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mintgate.contract.feed import RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.contract.lifetimes import not_before_of
+from mintgate.store.conflicts import insert_into
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import revoked_before, revoked_tokens
 from mintgate.store.transaction import Transaction
@@ -24,7 +23,7 @@ def add(tx: Transaction, instance_id: str, jti: str, expires_at: float) -> None:
     """Revoke a token; revoking it again changes nothing."""
     row = {"instance_id": instance_id, "jti": jti, "expires_at": expires_at}
     result = tx.connection.execute(
-        _dialect(tx).insert(revoked_tokens).values(row).on_conflict_do_nothing()
+        insert_into(tx, revoked_tokens).values(row).on_conflict_do_nothing()
     )
     if result.rowcount:
         tx.changed(instance_id, jti, RevokedToken(jti=jti, exp=math.ceil(expires_at)))
@@ -37,7 +36,7 @@ def add_before(tx: Transaction, instance_id: str, subject: str) -> None:
         "subject": subject,
         "not_before": not_before_of(tx.now),
     }
-    statement = _dialect(tx).insert(revoked_before).values(row)
+    statement = insert_into(tx, revoked_before).values(row)
     tx.connection.execute(
         statement.on_conflict_do_update(
             index_elements=["instance_id", "subject"],
@@ -92,7 +91,3 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
         )
     )
     return removed
-
-
-def _dialect(tx: Transaction) -> ModuleType:
-    return postgresql if tx.connection.dialect.name == "postgresql" else sqlite

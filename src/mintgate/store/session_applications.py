@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mintgate.contract import lifetimes
+from mintgate.store.conflicts import insert_into
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import applications, session_applications, users
 from mintgate.store.transaction import Transaction
@@ -28,7 +28,6 @@ def note(
     tx: Transaction, instance_id: str, *, sid: str, application_id: str, user_id: str, at: float
 ) -> None:
     """The application has got a code in this session."""
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     row = {
         "instance_id": instance_id,
         "sid": sid,
@@ -36,7 +35,7 @@ def note(
         "user_id": user_id,
         "expires_at": at + KEPT,
     }
-    statement = dialect.insert(session_applications).values(row)
+    statement = insert_into(tx, session_applications).values(row)
     tx.connection.execute(
         statement.on_conflict_do_update(
             index_elements=["instance_id", "sid", "application_id"],

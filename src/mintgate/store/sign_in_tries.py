@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 from sqlalchemy import Connection, case, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from mintgate.store.conflicts import insert_into
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import sign_in_tries
 from mintgate.store.transaction import Transaction
@@ -72,12 +72,11 @@ def add_one(tx: Transaction, instance_id: str, count: Count) -> bool:
     One statement decides, so that tries which race in several processes get no more than the
     limit between them. The last try that is allowed begins the wait.
     """
-    dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
     limit, now = count.limit, tx.now
     is_over = _columns.ends_at <= now
     ends_at = now + (limit.window if limit.tries > 1 else limit.wait)
     statement = (
-        dialect.insert(sign_in_tries)
+        insert_into(tx, sign_in_tries)
         .values(
             instance_id=instance_id,
             bucket=count.key,

@@ -22,13 +22,12 @@ from mintgate.contract.automation.problems import (
     NoSuchRecord,
     PreconditionRequired,
 )
-from mintgate.contract.automation.routes import Route
+from mintgate.contract.automation.route import Route
 from mintgate.contract.errors import Refusal, TemporarilyUnavailable
 from mintgate.identity.administration.call import Acting, Call, etag_of
 from mintgate.identity.administration.operations import OPERATIONS, Operation
-from mintgate.identity.auditing import record_refusal
-from mintgate.identity.forms import client_address
-from mintgate.store import AuditEvent, Database, Transaction
+from mintgate.identity.auditing import record_refusal, refusal_event
+from mintgate.store import Database, Transaction
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import KeysUnavailable, StateUnavailable
 from mintgate.verify.principal import Principal
@@ -186,12 +185,12 @@ class Endpoint:
         )
 
     async def _audit(self, scope: Scope, refusal: Refusal) -> None:
-        event = AuditEvent(
+        event = refusal_event(
+            "management.refused",
+            refusal,
+            scope,
             instance_id=self._parts.access.instance.id,
             at=self._parts.database.clock(),
-            event="management.refused",
-            address=client_address(scope),
-            cause=f"{refusal.error}: {refusal.cause}",
             details={"method": scope["method"], "path": scope["path"][:254]},
         )
         await record_refusal(self._parts.database, event)

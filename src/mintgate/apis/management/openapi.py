@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mintgate import __version__
-from mintgate.contract.automation.routes import Route
+from mintgate.contract.automation.route import Route
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ERROR = {

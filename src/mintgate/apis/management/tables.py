@@ -16,6 +16,7 @@ from mintgate.apis.management import access, openapi
 from mintgate.apis.management.access import Access
 from mintgate.apis.management.endpoint import Endpoint, Parts, Special
 from mintgate.contract.automation.credentials import TokenText
+from mintgate.contract.automation.route import Route
 from mintgate.contract.automation.routes import (
     AUTOMATION,
     AUTOMATION_ROOT,
@@ -23,7 +24,6 @@ from mintgate.contract.automation.routes import (
     MANAGE_ROOT,
     PROFILE,
     PROFILE_ROOT,
-    Route,
 )
 from mintgate.contract.errors import ResourceRefusal
 from mintgate.contract.first_party import MANAGE_CLIENT, PROFILE_CLIENT

@@ -4,43 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from mintgate.contract.automation import credentials as c
 from mintgate.contract.automation import records as r
+from mintgate.contract.automation.route import Route
 
 AUTOMATION_ROOT = "/manage/api/v1"
 PROFILE_ROOT = "/profile"
 MANAGE_ROOT = "/manage"
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation.
-
-    Args:
-        name: `resource.verb`, the key of the operation behind it.
-        path: below the root of its table; names in braces are parameters.
-        body: the type of the JSON body; None takes no body.
-        query: the type of the query parameters.
-        result: the type of the answer; None answers 204.
-        has_etag: the answer has an ETag.
-        needs_match: the request must name the ETag that it changes, with If-Match.
-    """
-
-    name: str
-    method: str
-    path: str
-    summary: str
-    body: Any = None
-    query: Any = None
-    result: Any = None
-    status: int = 200
-    has_etag: bool = False
-    needs_match: bool = False
-
-    @property
-    def is_write(self) -> bool:
-        return self.method != "GET"
 
 
 def _page(item: Any) -> Any:

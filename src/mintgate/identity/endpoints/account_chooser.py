@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.errors import Refusal
 from mintgate.identity.endpoints.authorize import (
     RESUME_PATH,
     SIGN_IN_PATH,
@@ -14,7 +13,6 @@ from mintgate.identity.endpoints.authorize import (
     see_other,
 )
 from mintgate.identity.endpoints.signin import InteractionEndpoint
-from mintgate.identity.forms import read_form
 from mintgate.identity.sessions import SignedIn
 from mintgate.store import Transaction
 from mintgate.store import sessions as session_rows
@@ -34,12 +32,9 @@ class AccountChooserEndpoint(InteractionEndpoint):
         return self._page(request, name, waiting.application, signed_in, waiting.form_target)
 
     async def post(self, request: Request) -> Response:
-        try:
-            form = await read_form(request.scope, request.receive)
-        except Refusal as refusal:
-            return self._pages.error(request, error=refusal.error, description=refusal.description)
-        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
-            return self._foreign_form(request)
+        form = await self._own_form(request)
+        if isinstance(form, Response):
+            return form
         waiting = await self._waiting(form.get("interaction"))
         if waiting is None:
             return expired_page(self._pages, request)

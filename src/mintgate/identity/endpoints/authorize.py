@@ -18,7 +18,7 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.identity.admission import Admission
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
     KNOWN_PARAMETERS,
     AuthorizationRequest,
@@ -34,7 +34,7 @@ from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import respond, respond_refusal
 from mintgate.identity.sessions import Sessions
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable
+from mintgate.store import Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
 RESUME_PATH = "/connect/authorize/resume"
@@ -154,13 +154,13 @@ class AuthorizeEndpoint:
         refusal = refused.refusal
         await record_refusal(
             self._database,
-            AuditEvent(
+            refusal_event(
+                "authorization.refused",
+                refusal,
+                request.scope,
                 instance_id=self._directory.instance.id,
                 at=self._clock(),
-                event="authorization.refused",
                 application=parameters.get("client_id", "")[:254] or None,
-                address=client_address(request.scope),
-                cause=f"{refusal.error}: {refusal.cause}",
             ),
         )
         if isinstance(refused, ReturnedRefusal):

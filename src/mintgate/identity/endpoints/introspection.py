@@ -16,14 +16,14 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.identity.api_authentication import authenticate_api
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import presented_client
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import client_address, header, read_form
+from mintgate.identity.forms import header, read_form
 from mintgate.identity.mint import mint_introspection
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.jose.keys import INTROSPECTION_TYPE
-from mintgate.store import AuditEvent, Database
+from mintgate.store import Database
 from mintgate.verify import StateUnavailable, Verifier
 
 INACTIVE = {"active": False}
@@ -99,11 +99,11 @@ class IntrospectionEndpoint:
         return {"active": True, "token_type": "Bearer", **claims}
 
     async def _audit(self, request: Request, refusal: Refusal) -> None:
-        event = AuditEvent(
+        event = refusal_event(
+            "introspection.refused",
+            refusal,
+            request.scope,
             instance_id=self._directory.instance.id,
             at=self._clock(),
-            event="introspection.refused",
-            address=client_address(request.scope),
-            cause=f"{refusal.error}: {refusal.cause}",
         )
         await record_refusal(self._database, event)

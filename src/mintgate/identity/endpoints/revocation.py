@@ -11,7 +11,7 @@ from mintgate.contract.errors import InvalidClient, InvalidRequest, Refusal
 from mintgate.contract.identifiers import token_digest
 from mintgate.contract.reference_tokens import FORMAT
 from mintgate.identity.api_authentication import authenticate_api
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import (
     PresentedClient,
     authenticate,
@@ -162,10 +162,10 @@ class RevocationEndpoint:
         )
 
     def _event(self, request: Request, refusal: Refusal) -> AuditEvent:
-        return AuditEvent(
+        return refusal_event(
+            "revocation.refused",
+            refusal,
+            request.scope,
             instance_id=self._directory.instance.id,
             at=self._clock(),
-            event="revocation.refused",
-            address=client_address(request.scope),
-            cause=f"{refusal.error}: {refusal.cause}",
         )

@@ -105,8 +105,16 @@ class InteractionEndpoint:
         issuer = self._directory.instance.issuer
         return respond_refusal(waiting.request.return_address, refusal, issuer)
 
-    def _foreign_form(self, request: Request) -> Response:
-        return self._pages.error(request, error=InvalidRequest.error, description=FOREIGN_FORM)
+    async def _own_form(self, request: Request) -> dict[str, str] | Response:
+        """The form that was sent, or the page to answer with when it is not one of ours."""
+        try:
+            form = await read_form(request.scope, request.receive)
+        except Refusal as refusal:
+            return self._pages.error(request, error=refusal.error, description=refusal.description)
+        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
+            error = InvalidRequest.error
+            return self._pages.error(request, error=error, description=FOREIGN_FORM)
+        return form
 
 
 class SignInEndpoint(InteractionEndpoint):
@@ -123,12 +131,9 @@ class SignInEndpoint(InteractionEndpoint):
         return self._form(request, waiting, login=waiting.request.likely_login)
 
     async def post(self, request: Request) -> Response:
-        try:
-            form = await read_form(request.scope, request.receive)
-        except Refusal as refusal:
-            return self._pages.error(request, error=refusal.error, description=refusal.description)
-        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
-            return self._foreign_form(request)
+        form = await self._own_form(request)
+        if isinstance(form, Response):
+            return form
         waiting = await self._waiting(form.get("interaction"))
         if waiting is None:
             return expired_page(self._pages, request)
@@ -207,12 +212,9 @@ class ConsentEndpoint(InteractionEndpoint):
         return response
 
     async def post(self, request: Request) -> Response:
-        try:
-            form = await read_form(request.scope, request.receive)
-        except Refusal as refusal:
-            return self._pages.error(request, error=refusal.error, description=refusal.description)
-        if not self._cookies.is_own_form(request, form.get("anti_forgery")):
-            return self._foreign_form(request)
+        form = await self._own_form(request)
+        if isinstance(form, Response):
+            return form
         waiting = await self._waiting(form.get("interaction"))
         signed_in = await self._sessions.current(request)
         if waiting is None or signed_in is None:

@@ -16,12 +16,12 @@ from mintgate.contract.errors import InvalidClient, InvalidRequest, PositionGone
 from mintgate.contract.feed import MAX_PAGE, FeedGap, FeedPage
 from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.identity.api_authentication import authenticate_api
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import presented_client
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import client_address, header, query_of
+from mintgate.identity.forms import header, query_of
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
-from mintgate.store import AuditEvent, Database, feed
+from mintgate.store import Database, feed
 
 CLOCK_MARGIN = 3600.0
 """Seconds by which the beginning lies further back than the longest token lives."""
@@ -78,12 +78,12 @@ class StateFeedEndpoint:
         return await self._database.read(read)
 
     async def _audit(self, request: Request, refusal: Refusal) -> None:
-        event = AuditEvent(
+        event = refusal_event(
+            "state_feed.refused",
+            refusal,
+            request.scope,
             instance_id=self._directory.instance.id,
             at=self._clock(),
-            event="state_feed.refused",
-            address=client_address(request.scope),
-            cause=f"{refusal.error}: {refusal.cause}",
         )
         await record_refusal(self._database, event)
 

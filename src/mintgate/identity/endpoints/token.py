@@ -15,14 +15,14 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
     UnsupportedGrantType,
 )
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import authenticate, presented_client
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.grants import GrantType, TokenRequest
 from mintgate.identity.mint import IssuedTokens, mint
 from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable
+from mintgate.store import Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -83,13 +83,13 @@ class TokenEndpoint:
     async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:
         await record_refusal(
             self._database,
-            AuditEvent(
+            refusal_event(
+                "token.refused",
+                refusal,
+                scope,
                 instance_id=self._directory.instance.id,
                 at=self._clock(),
-                event="token.refused",
                 application=_claimed_client(form, scope),
-                address=client_address(scope),
-                cause=f"{refusal.error}: {refusal.cause}",
                 details={"grant_type": form.get("grant_type", "")[:64]},
             ),
         )

@@ -10,12 +10,11 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidToken, Refusal, TemporarilyUnavailable
 from mintgate.contract.scopes import OPENID, PROFILE
 from mintgate.contract.users import MAY_SIGN_IN
-from mintgate.identity.auditing import record_refusal
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import client_address
 from mintgate.identity.rendering import NO_STORE, RawJson, method_not_allowed
 from mintgate.jose import ALGORITHMS
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable, userinfo_requests
+from mintgate.store import Database, DatabaseUnavailable, userinfo_requests
 from mintgate.verify import Guard, Principal, StateUnavailable, Verifier
 from mintgate.verify.refusals import refusal_response
 
@@ -62,12 +61,12 @@ class UserinfoEndpoint:
         except Refusal as refusal:
             await record_refusal(
                 self._database,
-                AuditEvent(
+                refusal_event(
+                    "userinfo.refused",
+                    refusal,
+                    scope,
                     instance_id=self._directory.instance.id,
                     at=self._clock(),
-                    event="userinfo.refused",
-                    address=client_address(scope),
-                    cause=f"{refusal.error}: {refusal.cause}",
                 ),
             )
             return _refused(refusal)
