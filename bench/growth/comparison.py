@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -133,14 +134,16 @@ def _in_turns(
     rounds: int,
     progress: Progress,
 ) -> dict[str, list[M]]:
-    """Every case in every round, and each round begins with another one."""
+    """Every case in every round; each round begins with another one, every second goes backwards."""
     names = list(cases)
     measured: dict[str, list[M]] = {name: [] for name in names}
     progress.begin(rounds * len(names))
     for number in range(rounds):
         shift = number % len(names)
-        for name in [*names[shift:], *names[:shift]]:
+        turn = [*names[shift:], *names[:shift]]
+        for name in turn if number % 2 == 0 else turn[::-1]:
             progress.step(f"{what}, round {number + 1} of {rounds}: {name}")
+            os.sync()  # what the case before has left to be written is not this one's burden
             measured[name].append(measure(name, number))
     progress.end()
     return measured

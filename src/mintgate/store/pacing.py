@@ -15,15 +15,21 @@ on a slow disk too."""
 LEAST_REST_SECONDS = 0.01
 
 
-async def bit_by_bit(database: Database, work: Callable[[Transaction], bool]) -> None:
-    """Do `work`, each time in a transaction of its own, until it returns False.
+async def bit_by_bit(database: Database, work: Callable[[Transaction], int]) -> int:
+    """Do `work`, each time in a transaction of its own, until it returns 0 (or False).
+
+    Returns:
+        The sum of what it returned.
 
     Raises:
         DatabaseUnavailable: what was done until then is kept.
     """
+    done = 0
     while True:
         began = time.perf_counter()
-        if not await database.write(work):
-            return
+        part = await database.write(work)
+        if not part:
+            return done
+        done += part
         await database.copy_journal()
         await asyncio.sleep(max(LEAST_REST_SECONDS, REST * (time.perf_counter() - began)))
