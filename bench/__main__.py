@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import checking, cores, machine, minting, report
+from bench import checking, cores, growth, machine, minting, report
 from bench.comparison import Settings
+from bench.latencies import Latencies
 from bench.problems import Unmeasurable
 from bench.processes import ROOT
 from bench.progress import Progress
@@ -24,11 +25,30 @@ COMPARISONS = {"minting": minting.run, "checking": checking.run}
 
 NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
 QUICK = Settings(rounds=3, seconds=1.0, warm_up=4.0)
-REPORT_WIDTH = 120
+REPORT_WIDTH = 130
+ROWS = 10_000_000
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("speed", "growth"),
+        default="speed",
+        help="speed: minting and checking, against the floor and against peers (the default); "
+        "growth: lookup, start and purging with a database that has grown",
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=ROWS,
+        metavar="N",
+        help=f"growth: revoked tokens, and a tenth as many reference tokens; default {ROWS:,}",
+    )
+    parser.add_argument(
+        "--postgresql", action="store_true", help="growth: on PostgreSQL instead of SQLite"
+    )
     parser.add_argument("--quick", action="store_true", help="a short run, for a look")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default {NORMAL.rounds}")
     parser.add_argument(
@@ -79,9 +99,23 @@ def measure(given: argparse.Namespace, progress: Progress) -> Report:
             comparisons=[
                 run(folder, chosen, settings, progress)
                 for which, run in COMPARISONS.items()
-                if given.only in {None, which}
+                if given.what == "speed" and given.only in {None, which}
             ],
+            latencies=growth_of(given, folder, chosen, settings, progress),
         )
+
+
+def growth_of(
+    given: argparse.Namespace,
+    folder: Path,
+    chosen: cores.Cores,
+    settings: Settings,
+    progress: Progress,
+) -> list[Latencies]:
+    if given.what != "growth":
+        return []
+    sizes = growth.Sizes.of(given.rows)
+    return growth.run(folder, chosen, settings, sizes, progress, on_postgresql=given.postgresql)
 
 
 def main() -> None:

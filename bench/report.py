@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench import latencies
 from bench.comparison import Comparison, Settings, Target
 from bench.cores import Cores
+from bench.latencies import Latencies
 from bench.machine import Machine, short_cpu
 from bench.samples import Summary
 
@@ -29,6 +31,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     versions: dict[str, str]
     comparisons: list[Comparison]
+    latencies: list[Latencies] = []
 
     def save(self, where: Path) -> Path:
         """Write to a file, or into a folder under a name of date and CPU; nothing is replaced."""
@@ -81,7 +84,11 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     for name, summary in comparison.contenders.items():
         if (summary.load_busy or 0) > 0.85:
             yield f"doubtful: the load generator was busy {summary.load_busy:.0%} with {name}"
-    for name, value in comparison.notes.items():
+    yield from _notes(comparison.notes)
+
+
+def _notes(notes: Mapping[str, object]) -> Iterator[str]:
+    for name, value in notes.items():
         yield f"{name.replace('_', ' ')}: {_plain(value)}"
 
 
@@ -102,33 +109,62 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def show(report: Report, console: Console) -> None:
     for comparison in report.comparisons:
-        table = Table(title=comparison.title, title_justify="left")
-        for number, column in enumerate(COLUMNS):
-            table.add_column(column, justify="right" if number else "left")
-        for row in rows(comparison):
-            table.add_row(*row)
-        console.print(table)
+        console.print(_table(comparison.title, COLUMNS, rows(comparison)))
         for remark in remarks(comparison):
+            console.print(remark, highlight=False, markup=False)
+        console.print()
+    for group in report.latencies:
+        console.print(_table(group.title, latencies.COLUMNS, latencies.rows(group)))
+        for remark in _notes(group.notes):
             console.print(remark, highlight=False, markup=False)
         console.print()
     for name, text in facts(report):
         console.print(f"{name}: {text}", highlight=False, markup=False)
 
 
+def _table(title: str, columns: Sequence[str], lines: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
 def markdown(report: Report) -> str:
     """The same for the documentation."""
     lines: list[str] = []
     for comparison in report.comparisons:
-        lines += [f"### {comparison.title}", "", _line(COLUMNS)]
-        lines.append(_line(["---", *["---:"] * (len(COLUMNS) - 1)]))
-        lines += [_line(row) for row in rows(comparison)]
-        lines += ["", *(f"- {remark}" for remark in remarks(comparison)), ""]
+        lines += _section(comparison.title, COLUMNS, rows(comparison), remarks(comparison))
+    for group in report.latencies:
+        lines += _section(
+            group.title, latencies.COLUMNS, latencies.rows(group), _notes(group.notes)
+        )
     lines += ["### Where and with what", ""]
     lines += [f"- {name}: {re.sub(r'[|]', '/', text)}" for name, text in facts(report)]
     return "\n".join(lines) + "\n"
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> str:
+def _section(
+    title: str,
+    columns: Sequence[str],
+    lines: Iterable[tuple[str, ...]],
+    remarks_on_it: Iterable[str],
+) -> list[str]:
+    told = [f"- {remark}" for remark in remarks_on_it]
+    return [
+        f"### {title}",
+        "",
+        _line(columns),
+        _line(["---", *["---:"] * (len(columns) - 1)]),
+        *(_line(line) for line in lines),
+        "",
+        *told,
+        *([""] if told else []),
+    ]
+
+
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -437,5 +437,5 @@ def test_what_a_session_leaves_is_swept(world: World) -> None:
     assert len(world.database.read_now(lambda c: c.execute(rows).all())) == 1
     for days, left in ((29, 1), (2, 0)):
         world.clock.advance(days * DAY)
-        world.run_in_server(lambda app, instance: app._sweep(instance))
+        world.run_in_server(lambda app, instance: app._purge(instance))
         assert len(world.database.read_now(lambda c: c.execute(rows).all())) == left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ from mintgate.store.reference_tokens import ReferenceToken
 from mintgate.verify.state import StateUnavailable
 
 MAX_COPIES = 10_000
+MAX_TOUCHED = 100
 
 
 def create(
@@ -153,10 +155,13 @@ class References:
             return
         instance_id = self._directory.instance.id
 
-        def work(tx: Transaction) -> None:
-            reference_tokens.touch(tx, instance_id, used)
-
-        await self._database.write(work)
+        # Many tokens are many pages that are read and written, and others wait for the writer.
+        moments = list(used.items())
+        for start in range(0, len(moments), MAX_TOUCHED):
+            part = dict(moments[start : start + MAX_TOUCHED])
+            await self._database.write(
+                partial(reference_tokens.touch, instance_id=instance_id, used=part)
+            )
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
         if not FORMAT.fullmatch(token):

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -22,20 +21,18 @@ from mintgate.store import (
     Change,
     Database,
     DatabaseUnavailable,
-    Transaction,
     application_secrets,
     housekeeping,
     instances,
-    purging,
     token_reminders,
 )
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.pacing import bit_by_bit
 
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
-SWEEP_PAUSE_SECONDS = 0.05
 FLUSH_SECONDS = 15.0
 LOGOUT_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
@@ -76,6 +73,7 @@ class Application:
         await self._load_instances()
         self._tasks = [
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
+            asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._purge)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
@@ -178,15 +176,16 @@ class Application:
             await asyncio.sleep(seconds)
 
     async def _sweep(self, instance: InstanceApplication) -> None:
-        while (
-            max((await self.database.write(partial(_sweep, instance.instance.id))).values())
-            >= purging.BATCH
-        ):
-            await asyncio.sleep(SWEEP_PAUSE_SECONDS)  # who waits for the writer comes first
-        while await self.database.write(partial(_remind_of_tokens, instance.instance.id)):
-            pass
-        await keep_keys(self.database, instance.instance.id, self._kek)
+        instance_id = instance.instance.id
+        await keep_keys(self.database, instance_id, self._kek)
         await instance.start()  # forgets revoked tokens that have ended
+        await self.database.write(lambda tx: application_secrets.remind(tx, instance_id))
+        await bit_by_bit(self.database, lambda tx: token_reminders.remind(tx, instance_id))
+
+    async def _purge(self, instance: InstanceApplication) -> None:
+        # A task of its own: millions of rows may take an hour, and keys do not wait for them.
+        instance_id = instance.instance.id
+        await bit_by_bit(self.database, lambda tx: housekeeping.sweep_some(tx, instance_id))
 
     async def _flush(self, instance: InstanceApplication) -> None:
         await flush_refusals(self.database)  # of all instances; the first one does it
@@ -216,15 +215,6 @@ class Application:
             "error_description": f"No instance has this host. Instances here: {urls}",
         }
         await _send_json(send, 421, body)
-
-
-def _sweep(instance_id: str, tx: Transaction) -> dict[str, int]:
-    application_secrets.remind(tx, instance_id)
-    return housekeeping.sweep(tx, instance_id, tx.now)
-
-
-def _remind_of_tokens(instance_id: str, tx: Transaction) -> bool:
-    return token_reminders.remind(tx, instance_id)
 
 
 async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:

@@ -123,4 +123,6 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
     ended = (authorization_codes.c.instance_id == instance_id) & (
         authorization_codes.c.expires_at < before
     )
-    return delete_some(tx.connection, authorization_codes, ended)
+    return delete_some(
+        tx.connection, authorization_codes, ended, first=authorization_codes.c.expires_at
+    )

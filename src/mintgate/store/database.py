@@ -161,6 +161,18 @@ class Database:
             self._chain.advance(heads)
         return True
 
+    async def copy_journal(self) -> None:
+        """Copy SQLite's journal into its file, beside the writer.
+
+        Left alone it does so every 1,000 pages after a commit, and whoever waits for the writer
+        waits for a thousand scattered writes. After much work for the writer this spares it that.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read.
+        """
+        if self.is_sqlite:
+            await self.read(_copy_journal)
+
     def forget_erased(self) -> bool:
         """Have SQLite's file hold nothing any more of what was erased or overwritten.
 
@@ -195,6 +207,12 @@ class Database:
         self._writer.stop()
         self._readers.shutdown()
         self.engine.dispose()
+
+
+def _copy_journal(connection: Connection) -> None:
+    # Past SQLAlchemy, which would begin a transaction, in which it is refused.
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
 
 def _engine(url: URL) -> Engine:

@@ -115,7 +115,13 @@ def entries_after(
 def position_before(connection: Connection, instance_id: str, at: float) -> int:
     """The position after which every kept entry since `at` (Unix seconds) is found."""
     mine = state_feed.c.instance_id == instance_id
-    older = select(func.max(state_feed.c.position)).where(mine, state_feed.c.at < at)
+    # One row from the end of an index; the greatest position would be a look at all that is older.
+    older = (
+        select(state_feed.c.position)
+        .where(mine, state_feed.c.at < at)
+        .order_by(state_feed.c.at.desc())
+        .limit(1)
+    )
     found = connection.execute(older).scalar_one_or_none()
     if found is not None:
         return int(found)
@@ -130,12 +136,15 @@ def purge(connection: Connection, instance_id: str, before: float) -> int:
     By position: clocks of several processes differ, and a hole would look like a gap.
     """
     mine = state_feed.c.instance_id == instance_id
-    last = connection.execute(
-        select(func.max(state_feed.c.position)).where(mine, state_feed.c.at < before)
-    ).scalar_one_or_none()
-    if last is None:
+    first = connection.execute(select(func.min(state_feed.c.position)).where(mine)).scalar()
+    if first is None:
         return 0
-    first = select(func.min(state_feed.c.position)).where(mine)
-    until = min(last, connection.execute(first).scalar_one() + BATCH - 1)
+    # Only the oldest positions are looked at: millions may be older than `before`.
+    last = select(func.max(state_feed.c.position)).where(
+        mine, state_feed.c.position < first + BATCH, state_feed.c.at < before
+    )
+    until = connection.execute(last).scalar()
+    if until is None:
+        return 0
     result = connection.execute(delete(state_feed).where(mine, state_feed.c.position <= until))
     return result.rowcount

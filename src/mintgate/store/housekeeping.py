@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mintgate.store import (
     codes,
     feed,
@@ -13,6 +15,7 @@ from mintgate.store import (
     sign_in_tries,
     userinfo_requests,
 )
+from mintgate.store.purging import BATCH
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
@@ -24,17 +27,29 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     """Remove some rows of one instance that can decide nothing any more.
 
     Returns:
-        How many of each kind; while one of them is a whole `BATCH`, more may be waiting.
+        How many of each kind it came to; more may be waiting when they are a whole `BATCH`.
     """
     before = now - KEPT_AFTER_END
-    return {
-        "codes": codes.purge(tx, instance_id, before),
-        "sessions": sessions.purge(tx, instance_id, now),
-        "session_applications": session_applications.purge(tx, instance_id, now),
-        "refresh_families": refresh.purge(tx, instance_id, before),
-        "userinfo_requests": userinfo_requests.purge(tx, instance_id, before),
-        "revoked_tokens": revocations.purge(tx, instance_id, before),
-        "idempotency_keys": idempotency.purge(tx, instance_id, now),
-        "sign_in_tries": sign_in_tries.purge(tx, instance_id, now),
-        "feed_entries": feed.purge(tx.connection, instance_id, now - FEED_KEPT),
+    kinds: dict[str, Callable[[], int]] = {
+        "codes": lambda: codes.purge(tx, instance_id, before),
+        "sessions": lambda: sessions.purge(tx, instance_id, now),
+        "session_applications": lambda: session_applications.purge(tx, instance_id, now),
+        "refresh_families": lambda: refresh.purge(tx, instance_id, before),
+        "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
+        "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
+        "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
+        # The two that may be millions come last: the others do not wait for them.
+        "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
+        "revoked_tokens": lambda: revocations.purge(tx, instance_id, before),
     }
+    removed: dict[str, int] = {}
+    for kind, purge in kinds.items():
+        removed[kind] = purge()
+        if sum(removed.values()) >= BATCH:
+            break  # one transaction is no longer for having several kinds to remove
+    return removed
+
+
+def sweep_some(tx: Transaction, instance_id: str) -> bool:
+    """The same by the transaction's time; whether there may be more."""
+    return sum(sweep(tx, instance_id, tx.now).values()) >= BATCH

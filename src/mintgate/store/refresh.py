@@ -158,10 +158,14 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
 
     A family may have hundreds of tokens, so its tokens go first, as many as one time allows.
     """
-    some = select(refresh_families.c.id).where(
-        refresh_families.c.instance_id == instance_id, refresh_families.c.expires_at < before
+    some = (
+        select(refresh_families.c.id)
+        .where(refresh_families.c.instance_id == instance_id)
+        .where(refresh_families.c.expires_at < before)
+        .order_by(refresh_families.c.expires_at)
+        .limit(BATCH)
     )
-    ended = tx.connection.execute(some.limit(BATCH)).scalars().all()
+    ended = tx.connection.execute(some).scalars().all()
     if not ended:
         return 0
     theirs = (refresh_tokens.c.instance_id == instance_id) & refresh_tokens.c.family_id.in_(ended)

@@ -82,7 +82,7 @@ def live(connection: Connection, instance_id: str, now: float) -> dict[str, floa
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
     """Remove some entries whose token ended before `before`; returns how many."""
     ended = (revoked_tokens.c.instance_id == instance_id) & (revoked_tokens.c.expires_at < before)
-    removed = delete_some(tx.connection, revoked_tokens, ended)
+    removed = delete_some(tx.connection, revoked_tokens, ended, first=revoked_tokens.c.expires_at)
     # Of a time that long ago no token is left.
     tx.connection.execute(
         delete(revoked_before).where(

@@ -92,4 +92,6 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
     ended = (session_applications.c.instance_id == instance_id) & (
         session_applications.c.expires_at < before
     )
-    return delete_some(tx.connection, session_applications, ended)
+    return delete_some(
+        tx.connection, session_applications, ended, first=session_applications.c.expires_at
+    )

@@ -190,6 +190,7 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
             tx.connection,
             table,
             (table.c.instance_id == instance_id) & (table.c.expires_at < before),
+            first=table.c.expires_at,
         )
         for table in (identity_sessions, interactions)
     )

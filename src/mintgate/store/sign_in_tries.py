@@ -139,4 +139,4 @@ def forget_logins(tx: Transaction, instance_id: str, logins: Iterable[str]) -> i
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
     """Remove some counts that ended before `before`; returns how many."""
     ended = (_columns.instance_id == instance_id) & (_columns.ends_at < before)
-    return delete_some(tx.connection, sign_in_tries, ended)
+    return delete_some(tx.connection, sign_in_tries, ended, first=_columns.ends_at)

@@ -11,7 +11,7 @@ from mintgate.store.audit import AuditEvent
 from mintgate.store.tables import applications, reference_tokens, users
 from mintgate.store.transaction import Transaction
 
-AT_ONCE = 200
+AT_ONCE = 50
 """Tokens of one transaction, so that no request waits long for the writer."""
 
 

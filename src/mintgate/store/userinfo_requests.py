@@ -37,4 +37,6 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
     ended = (userinfo_requests.c.instance_id == instance_id) & (
         userinfo_requests.c.expires_at < before
     )
-    return delete_some(tx.connection, userinfo_requests, ended)
+    return delete_some(
+        tx.connection, userinfo_requests, ended, first=userinfo_requests.c.expires_at
+    )

@@ -545,9 +545,9 @@ def test_sweeping_goes_on_in_parts(database: Database) -> None:
 
     write(database, add)
     now = 302.0 + 24 * 3600.0
-    swept = [write(database, lambda tx: housekeeping.sweep(tx, HERE, now)) for _ in range(4)]
-    assert [part["revoked_tokens"] for part in swept] == [BATCH, BATCH, 5, 0]
-    assert [part["refresh_families"] for part in swept] == [BATCH, 1, 0, 0]
+    swept = [write(database, lambda tx: housekeeping.sweep(tx, HERE, now)) for _ in range(5)]
+    assert [part.get("revoked_tokens") for part in swept] == [None, BATCH, BATCH, 5, 0]
+    assert [part["refresh_families"] for part in swept] == [BATCH, 1, 0, 0, 0]
     assert database.read_now(lambda c: refresh.find(c, HERE, "T7")) is None
 
 
@@ -564,7 +564,7 @@ def test_purging_finds_its_rows_by_an_index(table: Table, tmp_path: Path) -> Non
     with database.begin() as tx:
         delete_some(tx.connection, table, condition)
     assert statements
-    assert not [line for line in statements if "SCAN" in line], statements
+    assert not [line for line in statements if "SCAN " + table.name in line], statements
     database.close()
 
 

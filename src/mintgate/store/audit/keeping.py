@@ -15,6 +15,7 @@ from mintgate.store.audit.checkpoints import AuditLogTampered
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.audit.findings import Report
 from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.pacing import bit_by_bit
 from mintgate.store.transaction import DatabaseUnavailable, Transaction
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ async def _purge(database: Database, instance_id: str) -> int:
         work = partial(
             retention.purge_rows, instance_id=instance_id, writer_id=writer_id, through=through
         )
-        while gone := await database.write(work):
-            removed += gone
-    while await database.write(lambda tx: retention.purge_checkpoints(tx, instance_id)):
-        pass
+        removed += await bit_by_bit(database, work)
+    await bit_by_bit(database, lambda tx: retention.purge_checkpoints(tx, instance_id))
     return removed
 
 
