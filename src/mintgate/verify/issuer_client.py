@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -24,7 +25,7 @@ class IssuerClient:
         issuer: the exact `iss`; plain http only on loopback [TOP-8].
         api: the audience name of the API, such as `DomainAPI`.
         secret: its introspection secret [ITR-1].
-        http: a client to use; by default one with a timeout of 5 s.
+        http: a client to use; by default one for each process, with a timeout of 5 s.
 
     Raises:
         ValueError: the issuer is neither https nor on loopback.
@@ -35,7 +36,8 @@ class IssuerClient:
     ) -> None:
         require_safe(issuer)
         self.issuer = issuer
-        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self._given = http
+        self._own: tuple[int, httpx.Client] | None = None
         # RFC 6749 §2.3.1: both halves are form-url-encoded before they go into HTTP Basic.
         self._auth = httpx.BasicAuth(quote_plus(api), quote_plus(secret))
         self._endpoints: dict[str, str] = {}
@@ -70,6 +72,17 @@ class IssuerClient:
             return _page.decode(body)
         except msgspec.MsgspecError as error:
             raise StateUnavailable(f"{self.issuer} gave no page of a state feed") from error
+
+    @property
+    def _http(self) -> httpx.Client:
+        if self._given is not None:
+            return self._given
+        # Open connections are the parent's: a forked worker would read the parent's answers.
+        own = self._own
+        if own is None or own[0] != os.getpid():
+            own = (os.getpid(), httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False))
+            self._own = own
+        return own[1]
 
     def _endpoint(self, member: str) -> str:
         known = self._endpoints.get(member)
