@@ -10,6 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from mintgate.identity.endpoints.signin import WRONG_PASSWORD
+from mintgate.identity.passwords import hash_password
+from mintgate.identity.signin.password import PasswordSignIn, Proved
 from mintgate.store import applications, users
 from mintgate.store.tables import consents
 from tests.world import BACKOFFICE, PASSWORD, REDIRECT, SPA, World, answer_of, payload_of, pkce
@@ -466,6 +469,28 @@ def test_cancel_is_audited(world: World) -> None:
     browser = world.browser()
     browser.submit(browser.authorize(), action="cancel")
     assert "pressed cancel" in (world.events("authorization.refused")[0].cause or "")
+
+
+def test_a_password_that_is_changed_while_it_is_checked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[USR-22] who signs in all the time with a stolen password is out with the change"""
+    user = world.change_user("mira.k")
+    authenticate = PasswordSignIn.authenticate
+
+    async def then_changed(*arguments: Any) -> Proved | None:
+        proved = await authenticate(*arguments)
+        with world.database.begin() as tx:
+            users.set_password(tx, world.instance.id, user.id, hash_password("another one"))
+        return proved
+
+    monkeypatch.setattr(PasswordSignIn, "authenticate", then_changed)
+    browser = world.browser()
+    page = browser.sign_in()
+    assert page.status_code == 400
+    assert WRONG_PASSWORD in page.text
+    assert world.count_rows("identity_sessions") == 0
+    assert world.events("user.sign_in_failed")[0].cause == "the password was changed"
 
 
 def test_a_password_changed_during_the_sign_in(world: World) -> None:

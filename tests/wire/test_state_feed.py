@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -322,6 +323,30 @@ def test_a_wrong_secret_is_said(feed_world: World) -> None:
     client = IssuerClient(feed_world.issuer, "DomainAPI", "wrong")
     with pytest.raises(StateUnavailable, match="refuses this API's secret"):
         RemoteState(client).poll()
+
+
+def test_a_forked_worker_shares_no_connection(feed_world: World) -> None:
+    """Answers of the parent must not be read by the child: each is about another token."""
+    client = IssuerClient(feed_world.issuer, "DomainAPI", API_SECRET)
+    ours, theirs = (feed_world.service_token() for _ in range(2))
+    assert client.introspect(ours)  # a connection is open, and kept
+
+    def mixed(token: str) -> bool:
+        jti = payload_of(token)["jti"]
+        return any((client.introspect(token) or {}).get("jti") != jti for _ in range(30))
+
+    child = os.fork()
+    if child == 0:
+        outcome = 1
+        try:
+            outcome = int(mixed(theirs))
+        finally:
+            os._exit(outcome)
+    try:
+        assert not mixed(ours)
+    finally:
+        status = os.waitpid(child, 0)[1]
+    assert status == 0
 
 
 # Reference tokens.

@@ -32,11 +32,13 @@ class Sum(msgspec.Struct):
         """One event for all of them; what is not counted or common is that of the last one."""
         _, _, network, name = self.source
         last = self.last
+        if name is None:
+            last = msgspec.structs.replace(
+                last, application=None, actor=None, actor_id=None, subject_id=None, personal=None
+            )
         return msgspec.structs.replace(
             last,
             address=last.address if network is not None else None,
-            application=last.application if name is not None else None,
-            actor=last.actor if name is not None else None,
             details={**(last.details or {}), "count": self.count, "since": self.since},
         )
 

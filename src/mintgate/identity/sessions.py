@@ -12,7 +12,7 @@ from mintgate.contract.logout_urls import front_channel_address
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
-from mintgate.store import AuditEvent, Database, Transaction, sessions
+from mintgate.store import AuditEvent, Database, Transaction, sessions, users
 from mintgate.store.sessions import IdentitySession
 
 
@@ -61,13 +61,17 @@ class Sessions:
         self,
         user: User,
         *,
+        password_hash: str,
         amr: tuple[str, ...],
         remember: bool,
         before: SignedIn | None,
         interaction_hash: str,
         address: str | None,
-    ) -> str:
+    ) -> str | None:
         """Sign a user in, note it in the interaction, and return the cookie's new value.
+
+        None when the password was changed since `password_hash` was found to fit: the change
+        ends every sign-in with the old one [USR-22], also the one that comes a moment later.
 
         The same user keeps the `sid` [SES-51]; another one gets a new one [SES-52]. The cookie
         is new in every case, so that one planted before the sign-in is worth nothing.
@@ -89,16 +93,20 @@ class Sessions:
         )
         instance_id = self._directory.instance.id
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> bool:
+            if users.hold_password_hash(tx, instance_id, user.id) != password_hash:
+                failed = self._event("user.sign_in_failed", user, None, address)
+                tx.record(msgspec.structs.replace(failed, cause="the password was changed"))
+                return False
             if before is not None and not same_user:
                 # Nobody holds that cookie any more; tokens of its sid live on [SES-53].
                 sessions.forget(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
             tx.record(self._event("user.signed_in", user, session.sid, address))
+            return True
 
-        await self._database.write(work)
-        return cookie
+        return cookie if await self._database.write(work) else None
 
     async def end(self, signed_in: SignedIn, address: str | None) -> list[str]:
         """Sign out: the session ends, its refresh tokens and its open codes [END-4].
@@ -122,7 +130,9 @@ class Sessions:
 
         return await self._database.write(work)
 
-    def _event(self, event: str, user: User | None, sid: str, address: str | None) -> AuditEvent:
+    def _event(
+        self, event: str, user: User | None, sid: str | None, address: str | None
+    ) -> AuditEvent:
         return AuditEvent(
             instance_id=self._directory.instance.id,
             at=self._clock(),

@@ -82,6 +82,14 @@ def password_hash(connection: Connection, instance_id: str, user_id: str) -> str
     return connection.execute(statement).scalar_one_or_none()
 
 
+def hold_password_hash(tx: Transaction, instance_id: str, user_id: str) -> str | None:
+    """The same; who changes it waits until this is committed, and so sees what is written now."""
+    statement = select(users.c.password_hash).where(_of(instance_id, user_id))
+    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        statement = statement.with_for_update(read=True)
+    return tx.connection.execute(statement).scalar_one_or_none()
+
+
 def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | None = None) -> None:
     tx.connection.execute(
         insert(users).values(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,23 @@ def refusal(
     return AuditEvent(
         instance_id="i", at=at, event=event, application=client, address=address, cause="wrong"
     )
+
+
+def test_a_sum_over_many_users_is_about_none_of_them() -> None:
+    """What is common to all of them is told, and nothing of the last one alone."""
+    counts = RefusalCounts()
+    for number in range(OF_ADDRESS + 3):
+        one = refusal(client=None, event="user.sign_in_throttled")
+        counts.admits(
+            msgspec.structs.replace(
+                one, actor=f"user{number}", actor_id=f"u{number}", subject_id="s", personal={"a": 1}
+            )
+        )
+    (sums,) = counts.take(0.0, everything=True)
+    told = sums.event()
+    assert told.details is not None
+    assert told.details["count"] == 3
+    assert (told.actor, told.actor_id, told.subject_id, told.personal) == (None, None, None, None)
 
 
 def test_the_first_are_written() -> None:

@@ -128,3 +128,18 @@ def test_no_code_that_is_just_issued_outlives_its_consent(database: Database) ->
     while_it_is_written(database, issue, withdraw)
     assert database.read_now(lambda c: codes.find(c, here, CODE.code_hash)) is None
     assert not write(database, lambda tx: applications.hold_consent(tx, here, USER.id, "app1"))
+
+
+def test_no_sign_in_with_the_old_password_lives_on(database: Database) -> None:
+    """[USR-22] not one that is just being written either"""
+    here = new_instance(database, "password")
+    write(database, lambda tx: users.set_password(tx, here, USER.id, "old"))
+
+    def sign_in(tx: Transaction) -> None:
+        assert users.hold_password_hash(tx, here, USER.id) == "old"
+        sessions.put(tx, here, SESSION)
+
+    while_it_is_written(database, sign_in, lambda tx: BY_ITS_USER["new password"](tx, here))
+    cookie = SESSION.cookie_hash
+    assert database.read_now(lambda c: sessions.by_cookie(c, here, cookie)) is None
+    assert write(database, lambda tx: users.hold_password_hash(tx, here, USER.id)) == "hash"

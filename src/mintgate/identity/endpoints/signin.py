@@ -144,22 +144,25 @@ class SignInEndpoint(InteractionEndpoint):
     async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
         login, address = form.get("login", "").strip(), client_address(request.scope)
         try:
-            user = await self._passwords.authenticate(
+            proved = await self._passwords.authenticate(
                 login, form.get("password", ""), address, self._cookies.device_of(request)
             )
         except Refusal as refusal:
             return self._form(request, waiting, login, refusal.description, refusal.status)
-        if user is None:
+        if proved is None:
             return self._form(request, waiting, login, WRONG_PASSWORD, 400)
-        remember = form.get("remember") == "on"
+        user, remember = proved.user, form.get("remember") == "on"
         cookie = await self._sessions.start(
             user,
+            password_hash=proved.password_hash,
             amr=AMR,
             remember=remember,
             before=await self._sessions.current(request),
             interaction_hash=waiting.interaction.row.id_hash,
             address=address,
         )
+        if cookie is None:
+            return self._form(request, waiting, login, WRONG_PASSWORD, 400)
         response = see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
         self._cookies.set_session(response, cookie, remember=remember)
         device = self._passwords.devices.remember(self._cookies.device_of(request), user.id)

@@ -34,6 +34,16 @@ _NOBODY = ""
 _NOBODYS_HASH = hash_password("the hash that is checked when there is no such user")
 
 
+class Proved(msgspec.Struct, frozen=True):
+    """A user whose password was right, with the stored hash that says so."""
+
+    user: User
+    password_hash: str
+
+    def __repr__(self) -> str:
+        return f"Proved({self.user.id})"
+
+
 class _Try(msgspec.Struct, frozen=True):
     """One attempt: whom it is for, if there is such a user, and where it comes from."""
 
@@ -63,7 +73,7 @@ class PasswordSignIn:
         password: str,
         address: str | None,
         device_cookie: str | None = None,
-    ) -> User | None:
+    ) -> Proved | None:
         """The user, or None for every reason alike: unknown, wrong, throttled, locked [SGN-3].
 
         Args:
@@ -97,10 +107,13 @@ class PasswordSignIn:
         if cause is not None or user is None or stored is None:
             await self._count_failure(attempt, cause, address)
             return None
-        if needs_upgrade(stored) and not await self._upgrade(user, password, stored):
-            return None  # changed while it was checked: only the new password counts
+        if needs_upgrade(stored):
+            upgraded = await self._upgrade(user, password, stored)
+            if upgraded is None:
+                return None  # changed while it was checked: only the new password counts
+            stored = upgraded
         await self._database.write(lambda tx: self._forget_tries(tx, attempt.origin, user))
-        return user
+        return Proved(user, stored)
 
     def _attempt(
         self, connection: Connection, login: str, address: str | None, device_cookie: str | None
@@ -172,8 +185,8 @@ class PasswordSignIn:
         finally:
             self._waiting -= 1
 
-    async def _upgrade(self, user: User, password: str, stored: str) -> bool:
-        """[EXT-1] An imported hash becomes argon2id at the first sign-in."""
+    async def _upgrade(self, user: User, password: str, stored: str) -> str | None:
+        """[EXT-1] An imported hash becomes argon2id at the first sign-in; None when it changed."""
         hashed = await asyncio.get_running_loop().run_in_executor(
             self._threads, hash_password, password
         )
@@ -181,7 +194,7 @@ class PasswordSignIn:
         def work(tx: Transaction) -> bool:
             return users.upgrade_password_hash(tx, self._instance_id, user.id, stored, hashed)
 
-        return await self._database.write(work)
+        return hashed if await self._database.write(work) else None
 
 
 def _matches(password: str, stored: str | None) -> bool:
