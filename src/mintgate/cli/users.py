@@ -173,7 +173,7 @@ def revoke_everything(
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     instance_name: InstanceName = None,
 ) -> None:
-    """End all that acts as a user: sign-ins, codes, refresh and personal tokens."""
+    """End all that acts as a user: access, refresh and personal tokens, sign-ins, codes."""
     with administration(database_url, instance_name) as admin:
         ended = admin.call("users.revoke_everything", user_id=user(admin, login).id)
     typer.echo(f"Ended: {records.told_ended(ended)}.", err=True)
