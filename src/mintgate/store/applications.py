@@ -111,10 +111,10 @@ def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by
     """End every token of an application that exists now [LIF-18]; False without such a one."""
     if by_id(tx.connection, instance_id, application_id) is None:
         return False
-    revocations.add_before(tx, instance_id, application_id)
     codes.end_of_application(tx, instance_id, application_id)
     refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, by)
+    revocations.add_before(tx, instance_id, application_id)
     _tell(tx, instance_id, application_id)
     return True
 

@@ -115,7 +115,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.begin()
-                transaction = Transaction(connection, self.clock())
+                transaction = Transaction(connection, self.clock)
                 yield transaction
                 self.commit(connection, transaction.events)
         except CommitFailed as failed:

@@ -241,9 +241,14 @@ def _is_after(order: Order, place: Place) -> ColumnElement[bool]:
 
 
 def _require_fitting(order: Order, place: Place) -> None:
-    numbers = (int, float)
     if len(place) != len(order) or not all(
-        isinstance(value, str if column.type.python_type is str else numbers)
-        for (column, _), value in zip(order, place, strict=True)
+        _fits(column, value) for (column, _), value in zip(order, place, strict=True)
     ):
         raise BadPlace
+
+
+def _fits(column: Column[Any], value: object) -> bool:
+    if column.type.python_type is str:
+        return isinstance(value, str) and "\0" not in value  # PostgreSQL takes no NUL
+    # Beyond 64 bits is nothing that a driver takes.
+    return isinstance(value, int | float) and abs(value) < 2**63

@@ -30,11 +30,15 @@ def add(tx: Transaction, instance_id: str, jti: str, expires_at: float) -> None:
 
 
 def add_before(tx: Transaction, instance_id: str, subject: str) -> None:
-    """Revoke every access token that a user or an application (by id) has now."""
+    """Revoke every access token that a user or an application (by id) has now.
+
+    Call it last: who redeems or refreshes meanwhile is waited for by what ends codes and refresh
+    tokens, and may have issued a token after this transaction began.
+    """
     row = {
         "instance_id": instance_id,
         "subject": subject,
-        "not_before": not_before_of(tx.now),
+        "not_before": not_before_of(tx.later()),
     }
     statement = insert_into(tx, revoked_before).values(row)
     tx.connection.execute(

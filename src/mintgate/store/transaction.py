@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
+from mintgate.contract.clock import Clock
 from mintgate.contract.feed import Entry
 from mintgate.store import feed
 from mintgate.store.audit import AuditEvent
@@ -40,11 +41,16 @@ class Transaction:
     transaction as the change that they tell of.
     """
 
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
-        self.now = now
+        self.now = clock()
+        self._clock = clock
         self.events: list[AuditEvent] = []
         self.changes: list[Change] = []
+
+    def later(self) -> float:
+        """Unix seconds now: later than `now` when the transaction had to wait for others."""
+        return max(self.now, self._clock())
 
     def record(self, event: AuditEvent) -> None:
         self.events.append(event)

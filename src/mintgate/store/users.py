@@ -168,9 +168,9 @@ def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) 
     """
     if by_id(tx.connection, instance_id, user_id) is None:
         return False
-    revocations.add_before(tx, instance_id, user_id)
     _end_everything(tx, instance_id, user_id, "everything_revoked")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, by)
+    revocations.add_before(tx, instance_id, user_id)
     _tell(tx, instance_id, user_id)
     return True
 

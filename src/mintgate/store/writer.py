@@ -214,7 +214,7 @@ class Writer:
         events: list[AuditEvent],
         changes: list[Change],
     ) -> Outcome:
-        transaction = Transaction(connection, self._database.clock())
+        transaction = Transaction(connection, self._database.clock)
         try:
             with connection.begin_nested():
                 result = work(transaction)

@@ -18,12 +18,14 @@ from mintgate.store import (
     codes,
     instances,
     refresh,
+    revocations,
     schema,
     sessions,
     users,
 )
 from tests.unit.store.test_conformance import APPLICATION, CODE, FAMILY, ORION, USER, write
 from tests.unit.store.test_logout_notices import SESSION
+from tests.world import MovableClock
 
 DISABLED = msgspec.structs.replace(APPLICATION, is_enabled=False)
 Ending = Callable[[Transaction, str], Any]
@@ -42,7 +44,7 @@ BY_ITS_APPLICATION: dict[str, Ending] = {
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, lambda: 1000.0)
+    database = Database(database_url, MovableClock(1000.0))
     schema.upgrade(database)
     yield database
     database.close()
@@ -60,15 +62,24 @@ def new_instance(database: Database, name: str) -> str:
 
 
 def while_it_is_written(
-    database: Database, begin: Callable[[Transaction], Any], ending: Callable[[Transaction], Any]
+    database: Database,
+    begin: Callable[[Transaction], Any],
+    ending: Callable[[Transaction], Any],
+    *,
+    meanwhile: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Run `ending` while a transaction with `begin` is open; that commits a moment later."""
+    """Run `ending` while a transaction with `begin` is open; that commits a moment later.
+
+    Args:
+        meanwhile: happens just before that commit.
+    """
     has_begun = threading.Event()
 
     def held(tx: Transaction) -> None:
         begin(tx)
         has_begun.set()
         time.sleep(0.1)
+        meanwhile()
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(write, database, held)
@@ -143,3 +154,31 @@ def test_no_sign_in_with_the_old_password_lives_on(database: Database) -> None:
     cookie = SESSION.cookie_hash
     assert database.read_now(lambda c: sessions.by_cookie(c, here, cookie)) is None
     assert write(database, lambda tx: users.hold_password_hash(tx, here, USER.id)) == "hash"
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"), [("all of the user", USER.id), ("all of it", APPLICATION.id)]
+)
+def test_a_token_issued_while_everything_waits_is_revoked(
+    database: Database, name: str, subject: str
+) -> None:
+    """[LIF-18] what was refreshed before the revocation could go on is older than it"""
+    here = new_instance(database, "slow")
+    clock = database.clock
+    assert isinstance(clock, MovableClock)
+    issued_at: list[int] = []
+    write(database, lambda tx: refresh.start_family(tx, here, FAMILY, "T1"))
+
+    def rotate(tx: Transaction) -> None:
+        assert refresh.find(tx.connection, here, "T1", lock=True)
+        assert refresh.consume(tx, here, "T1")
+
+    def issue() -> None:
+        clock.advance(3)
+        issued_at.append(int(clock()))
+
+    ending = (BY_ITS_USER | BY_ITS_APPLICATION)[name]
+    while_it_is_written(database, rotate, lambda tx: ending(tx, here), meanwhile=issue)
+    ended = database.read_now(lambda c: revocations.not_before(c, here, subject))
+    assert ended is not None
+    assert issued_at[0] < ended

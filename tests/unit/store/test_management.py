@@ -109,7 +109,7 @@ def test_parts_of_a_list_join_to_the_whole(database: Database) -> None:
             if listed.last_used_at
         ]
         assert (used.family.id, used.last_used_at) == ("f3", NOW)
-        for bad in ([], ["x", "y"], [1.0]):
+        for bad in ([], ["x", "y"], [1.0], [10**30, "y"], [1.0, "\0"]):
             with pytest.raises(BadPlace):
                 listings.families_part(connection, HERE, bad, 2)
 
