@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from mintgate.contract.errors import InvalidToken, Refusal
 from mintgate.contract.feed import STATE_FEED_MEMBER
-from mintgate.contract.identifiers import secret_hash
+from mintgate.contract.identifiers import new_guid, secret_hash
 from mintgate.contract.users import UserType
-from mintgate.store import feed, instances, revocations, users
+from mintgate.store import applications, feed, instances, revocations, users
 from mintgate.verify import (
     IssuerClient,
     RemoteReferences,
@@ -126,7 +127,19 @@ def test_a_gap_is_said(feed_world: World) -> None:
     assert len(page(feed_world)["entries"]) == 1
 
 
-@pytest.mark.parametrize("parameters", [{"after": "-1"}, {"after": "x"}, {"limit": "1" * 30}])
+def test_a_restored_backup_is_a_gap(feed_world: World) -> None:
+    """Another entry has the number: what was lost with the first one may have ended a token."""
+    revoke_jtis(feed_world, 2)
+    read = page(feed_world)
+    assert page(feed_world, after=read["position"], at=read["at"])["entries"] == []
+    other = {"after": read["position"], "at": read["at"] - 5}
+    answer = feed_world.http.get(PATH, params=other, auth=AUTH)
+    assert (answer.status_code, answer.json()["error"]) == (410, "position_gone")
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"at": "x"}, {"after": "-1"}, {"after": "x"}, {"limit": "1" * 30}]
+)
 def test_bad_positions(parameters: dict[str, str], feed_world: World) -> None:
     answer = feed_world.http.get(PATH, params=parameters, auth=AUTH)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -227,6 +240,25 @@ def test_state_changes_both_ways(elsewhere: Callable[..., Elsewhere], feed_world
         found = one.cause(token)
         assert expected in found, (expected, found)
         assert bool(expected) == bool(found)
+
+
+def test_another_application_of_the_same_name(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[TAP-33] tokens of a removed application do not count for one that gets its `client_id`"""
+    one = elsewhere()
+    token = feed_world.service_token()
+    old = feed_world.change_application(STOCK)
+    with feed_world.database.begin() as tx:
+        applications.remove(tx, feed_world.instance.id, old.id)
+        again = msgspec.structs.replace(old, id=new_guid())
+        applications.add(tx, feed_world.instance.id, again)
+    feed_world.sync()
+    one.state.poll()
+    assert one.cause(token) == "jti is revoked"
+    assert feed_world.api("Crm_Sales_Customers?$top=1", token).status_code == 401
+    feed_world.clock.advance(1)
+    assert one.cause(feed_world.service_token()) == ""
 
 
 def test_a_user_that_was_removed(elsewhere: Callable[..., Elsewhere], feed_world: World) -> None:

@@ -91,12 +91,15 @@ class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         position: the number to go on after.
+        at: the time of the entry with that number, to be given back with it: after a restore
+            from a backup another entry may have the number. None when there is no such entry.
         more: whether entries are waiting behind this page.
         entries: in order. They stay undecoded, so that a reader can meet a type that it does not
             know without losing the others.
     """
 
     position: int
+    at: float | None
     more: bool
     entries: list[msgspec.Raw]
 

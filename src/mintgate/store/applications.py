@@ -68,6 +68,7 @@ def add(tx: Transaction, instance_id: str, application: TrustedApplication) -> N
     values["creation_time_utc"] = application.creation_time_utc or int(tx.now)  # [TAP-17]
     values |= secret_times(application, None, tx.now)
     tx.connection.execute(insert(applications).values(**values, instance_id=instance_id))
+    revocations.inherit_end(tx, instance_id, application.application_uri, application.id)
     _tell(tx, instance_id, application.id)
 
 
@@ -80,6 +81,8 @@ def change(tx: Transaction, instance_id: str, application: TrustedApplication) -
     statement = update(applications).where(_of(instance_id, application.id)).values(**values)
     tx.connection.execute(statement)
     if stored is not None and stored.application_uri != application.application_uri:
+        revocations.end_name(tx, instance_id, stored.application_uri)
+        revocations.inherit_end(tx, instance_id, application.application_uri, application.id)
         gone = ChangedApplication(client_id=stored.application_uri, enabled=None)
         tx.changed(instance_id, application.id, gone)
     if not application.is_enabled:
@@ -103,6 +106,7 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
         )
     tx.connection.execute(delete(applications).where(_of(instance_id, application_id)))
     if removed is not None:
+        revocations.end_name(tx, instance_id, removed.application_uri)
         gone = ChangedApplication(client_id=removed.application_uri, enabled=None)
         tx.changed(instance_id, application_id, gone)
 

@@ -88,6 +88,15 @@ def after(connection: Connection, instance_id: str, position: int) -> list[Chang
     return [Change(row.instance_id, row.position, row.kind, row.subject, row.data) for row in rows]
 
 
+def time_of(connection: Connection, instance_id: str, position: int) -> float | None:
+    """When the entry with this number was appended; None when it is not kept, or never was."""
+    statement = select(state_feed.c.at).where(
+        state_feed.c.instance_id == instance_id, state_feed.c.position == position
+    )
+    found: float | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
 def entries_after(
     connection: Connection, instance_id: str, position: int, limit: int
 ) -> list[NumberedEntry]:

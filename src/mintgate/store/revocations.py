@@ -6,6 +6,7 @@ time before which nothing that was issued counts any more.
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 from sqlalchemy import Connection, delete, select
@@ -47,6 +48,21 @@ def add_before(tx: Transaction, instance_id: str, subject: str) -> None:
             set_={"not_before": statement.excluded.not_before},
         )
     )
+
+
+def end_name(tx: Transaction, instance_id: str, client_id: str) -> None:
+    """No application has this `client_id` any more: its tokens must not count for another one."""
+    add_before(tx, instance_id, _of_name(client_id))
+
+
+def inherit_end(tx: Transaction, instance_id: str, client_id: str, application_id: str) -> None:
+    """An application gets a `client_id` that another one may have had until a moment ago."""
+    if not_before(tx.connection, instance_id, _of_name(client_id)) is not None:
+        add_before(tx, instance_id, application_id)
+
+
+def _of_name(client_id: str) -> str:
+    return hashlib.sha256(client_id.encode()).hexdigest()[:36]
 
 
 def not_before(connection: Connection, instance_id: str, subject: str) -> int | None:

@@ -57,15 +57,20 @@ class IssuerClient:
         claims = {k: v for k, v in answer.items() if k not in {"active", "token_type"}}
         return claims | {"scope": scope.split()}
 
-    def feed_page(self, after: int | None) -> FeedPage:
+    def feed_page(self, after: int | None, at: float | None = None) -> FeedPage:
         """What the state feed has after a position; None begins anew.
+
+        Args:
+            at: the time that came with the position.
 
         Raises:
             FeedGap: not everything after it is kept.
             StateUnavailable: the issuer does not answer, or refuses the secret.
         """
         url = self._endpoint(STATE_FEED_MEMBER)
-        body = self._ask("GET", url, params={} if after is None else {"after": str(after)})
+        position = {} if after is None else {"after": str(after)}
+        known = {} if at is None else {"at": repr(at)}
+        body = self._ask("GET", url, params=position | known)
         try:
             return _page.decode(body)
         except msgspec.MsgspecError as error:

@@ -68,6 +68,7 @@ class RemoteState:
         self._clock, self._monotonic = clock, monotonic
         self._folded: Folded | None = None
         self._position = 0
+        self._at: float | None = None
         self._polled_at = float("-inf")
         self._not_before_retry = float("-inf")
         self._lock = threading.Lock()
@@ -167,11 +168,11 @@ class RemoteState:
         self._polled_at = started
 
     def _read_to_end(self) -> None:
-        folded, after = self._folded, self._position
-        begins = folded is None
+        folded = self._folded
         if folded is None:
-            folded = Folded()
-        page = self._issuer.feed_page(None if begins else after)
+            folded, page = Folded(), self._issuer.feed_page(None)
+        else:
+            page = self._issuer.feed_page(self._position, self._at)
         while True:
             for raw in page.entries:
                 self._tell(folded.add(raw))
@@ -179,10 +180,10 @@ class RemoteState:
                 folded.prune(self._clock())
             if len(folded) > self._max_entries:
                 raise _TooLong(f"more than {self._max_entries} entries concern live tokens")
-            self._position = page.position
+            self._position, self._at = page.position, page.at
             if not page.more:
                 break
-            page = self._issuer.feed_page(page.position)
+            page = self._issuer.feed_page(page.position, page.at)
         self._folded = folded  # only a whole feed is looked at
 
     def _tell(self, entry: Entry) -> None:

@@ -41,8 +41,9 @@ class StateFeedEndpoint:
             await self._require_api(request)
             parameters = query_of(request.scope)
             after = _number(parameters.get("after"), "after")
+            known_at = _time(parameters.get("at"))
             limit = _number(parameters.get("limit"), "limit") or MAX_PAGE
-            page = await self._page(after, min(limit, MAX_PAGE))
+            page = await self._page(after, known_at, min(limit, MAX_PAGE))
         except FeedGap:
             return oauth_error(PositionGone())
         except Refusal as refusal:
@@ -59,7 +60,7 @@ class StateFeedEndpoint:
         presented = presented_client({}, authorization)
         await authenticate_api(presented, self._directory.instance.id, self._database)
 
-    async def _page(self, after: int | None, limit: int) -> FeedPage:
+    async def _page(self, after: int | None, known_at: float | None, limit: int) -> FeedPage:
         instance_id = self._directory.instance.id
         since = self._clock() - LONGEST_TOKEN - CLOCK_MARGIN
 
@@ -68,9 +69,13 @@ class StateFeedEndpoint:
             start = after
             if start is None:
                 start = feed.position_before(connection, instance_id, since)
+            at = feed.time_of(connection, instance_id, start)
+            if after is not None and known_at is not None and at not in (None, known_at):
+                raise FeedGap  # another entry has the number since a restore from a backup
             entries = feed.entries_after(connection, instance_id, start, limit)
             return FeedPage(
                 position=entries[-1].position if entries else start,
+                at=entries[-1].at if entries else at,
                 more=len(entries) == limit,
                 entries=[msgspec.Raw(msgspec.json.encode({"at": e.at, **e.data})) for e in entries],
             )
@@ -86,6 +91,13 @@ class StateFeedEndpoint:
             at=self._clock(),
         )
         await record_refusal(self._database, event)
+
+
+def _time(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise InvalidRequest("The parameter at must be a number of seconds.") from None
 
 
 def _number(text: str | None, name: str) -> int | None:
