@@ -134,7 +134,7 @@ def _in_turns(
     rounds: int,
     progress: Progress,
 ) -> dict[str, list[M]]:
-    """Every case in every round; each begins with another one, every second goes backwards."""
+    """Every case in every round, each time in another order."""
     names = list(cases)
     measured: dict[str, list[M]] = {name: [] for name in names}
     progress.begin(rounds * len(names))
