@@ -9,7 +9,7 @@ import pytest
 
 from mintgate.contract.feed import ChangedApplication, ChangedUser, Entry, RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
-from mintgate.verify.folded import Folded
+from mintgate.verify.folded import MARGIN, Folded
 from mintgate.verify.verifier import MAX_LEEWAY
 
 NOW = 1_000_000.0
@@ -34,5 +34,5 @@ def test_nothing_is_forgotten_that_a_token_within_its_leeway_meets(entry: Any, a
     folded.add(raw(entry, at))
     folded.prune(NOW + MAX_LEEWAY - 1)
     assert len(folded) == 1
-    folded.prune(NOW + MAX_LEEWAY + 60)
+    folded.prune(NOW + MAX_LEEWAY + MARGIN)
     assert len(folded) == 0
