@@ -59,14 +59,14 @@ def add(tx: Transaction, change: Change) -> None:
         _refuse_built_in(application)
         _check_application(tx.connection, change.instance_id, application)
         _store(applications.add, tx, change.instance_id, application)
-        _record(tx, change, "application.created", None, application)
+        _record(tx, change, "application.added", None, application)
         return
     user = _built(User, change, {"id": change.key})
     if user.user_type in MAY_SIGN_IN and change.hashed_password is None:  # [USR-11]
         raise RuleViolation(f"Password: a user of type {user.user_type} needs one [USR-11].")
     _check_user(user)
     _store(users.add, tx, change.instance_id, user, change.hashed_password)
-    _record(tx, change, "user.created", None, user)
+    _record(tx, change, "user.added", None, user)
 
 
 def update(tx: Transaction, change: Change) -> None:

@@ -147,7 +147,7 @@ def test_an_application_is_written_like_by_every_other_way(
     assert [c.subject for c in changes if c.kind == "application"] == [key, key]
     assert [(e.event, e.actor) for e in events] == [
         ("application.changed", ADMIN.login),
-        ("application.created", ADMIN.login),
+        ("application.added", ADMIN.login),
     ]
     assert SECRET not in str(events)
     changed, created = (event.details or {} for event in events)
