@@ -39,6 +39,7 @@ class ChangedUser(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
 
     Args:
         sub_id: the user's id, as tokens name it (`sub_id`, `client_system_user_id`).
+        is_admin: None when the issuer does not tell.
         locked_until: Unix seconds of a lock set by an administrator.
         not_before: as for an application.
     """
@@ -46,6 +47,7 @@ class ChangedUser(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     sub_id: str
     active: bool | None
     user_type: UserType | None = None
+    is_admin: bool | None = None
     locked_until: float | None = None
     not_before: int | None = None
 

@@ -77,7 +77,9 @@ class TokenStates:
         return TokenState(
             revoked=revoked,
             application_enabled=application.is_enabled if application else None,
-            user=UserState(user.active, user.is_locked(self._source.clock()), user.user_type)
+            user=UserState(
+                user.active, user.is_locked(self._source.clock()), user.user_type, user.is_admin
+            )
             if user
             else None,
         )

@@ -29,7 +29,7 @@ from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.verify import BearerMiddleware, Guard, Verifier
+from mintgate.verify import Guard, GuardMiddleware, Verifier
 from mintgate.verify.refusals import refusal_response
 
 
@@ -113,7 +113,7 @@ class InstanceApplication:
         ]
 
     def _domain_api(self) -> Mount:
-        guarded = BearerMiddleware(
+        guarded = GuardMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
             Guard(self._verifier, AUDIENCE),
             on_refusal=self._audit_refusal,

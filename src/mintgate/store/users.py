@@ -191,6 +191,7 @@ def _tell(tx: Transaction, instance_id: str, user_id: str) -> None:
         sub_id=user_id,
         active=user.active,
         user_type=user.user_type,
+        is_admin=user.is_admin,
         locked_until=user.locked_until,
         not_before=revocations.not_before(tx.connection, instance_id, user_id),
     )

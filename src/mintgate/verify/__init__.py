@@ -1,9 +1,10 @@
 """Checking tokens anywhere: the ordered checks, the keys, adapters. Needs no server."""
 
-from mintgate.verify.asgi import BearerMiddleware
+from mintgate.contract.policy import Policy
+from mintgate.verify.asgi import GuardMiddleware
 from mintgate.verify.checks import CheckOutcome, Expected
 from mintgate.verify.connect import connect
-from mintgate.verify.guard import Guard
+from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.issuer_client import IssuerClient
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal
@@ -14,13 +15,16 @@ from mintgate.verify.state import StateSource, StateUnavailable, TokenState, Use
 from mintgate.verify.verifier import Verifier
 
 __all__ = [
-    "BearerMiddleware",
+    "Admission",
+    "ApiRequest",
     "CheckOutcome",
     "Expected",
     "Guard",
+    "GuardMiddleware",
     "IssuerClient",
     "KeySource",
     "KeysUnavailable",
+    "Policy",
     "Principal",
     "ReferenceSource",
     "RemoteKeys",

@@ -133,4 +133,4 @@ def user_state(user: ChangedUser | None, type_in_token: str, now: float) -> User
     if user is None:
         return UserState(active=True, locked=False, user_type=user_type)
     locked = user.locked_until is not None and now < user.locked_until
-    return UserState(active=bool(user.active), locked=locked, user_type=user_type)
+    return UserState(bool(user.active), locked, user_type, user.is_admin)

@@ -1,18 +1,31 @@
-"""Finding the one credential of a request, and having it checked [API-1, API-2, REF-30..33]."""
+"""A verifier, a policy, sessions and limits in front of one API: the checks of every request.
+
+The order is that of specification §10.1. Every way to stand in front of an API asks `Guard`:
+middleware, the proxy, and the answers for other servers.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+import msgspec
+
+from mintgate.contract import policy as rules
 from mintgate.contract.errors import InvalidToken, NoCredential, SeveralCredentials
+from mintgate.contract.policy import PREFLIGHT, Operation, Policy
+from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX
+from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
+from mintgate.verify.sessions import OpenSession, SessionSource
 from mintgate.verify.verifier import Verifier
 
 _API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
 _REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
 Headers = Iterable[tuple[bytes, bytes]]
+NOTHING_DECLARED = Policy()
+"""For an API without a policy of its own: safe methods need `read`, the rest `update`."""
 
 
 def credential_of(headers: Headers) -> str:
@@ -47,22 +60,74 @@ def credential_of(headers: Headers) -> str:
     return token.strip()
 
 
+class ApiRequest(msgspec.Struct, frozen=True):
+    """A request as it came, before anything has read it in its own way.
+
+    Args:
+        raw_path: undecoded, without the query; from the server's root.
+        query: without the question mark.
+        headers: in order, names in lower case.
+        address: the client's, empty when unknown.
+    """
+
+    method: str
+    raw_path: bytes
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    address: str = ""
+
+
+class Admission(msgspec.Struct, kw_only=True):
+    """A request that may go on.
+
+    Args:
+        principal: who sends it; None for a preflight, which nobody in particular sends [API-25].
+        operation: what it needs. When it is a batch its parts are still to be judged, and the
+            session to be opened by `Guard.occupy` when one of them is allowed [API-32].
+        path: normalised and decoded.
+        session: None where no sessions are kept.
+        headers: for the answer.
+    """
+
+    principal: Principal | None
+    operation: Operation
+    path: str
+    address: str
+    session: OpenSession | None = None
+    headers: list[tuple[bytes, bytes]] = []
+
+
 class Guard:
-    """A verifier in front of one API; it knows headers but no framework.
+    """Checks the requests to one API; it knows headers but no framework.
 
     Args:
         verifier: checks the tokens.
         audience: the API's name, which is also the realm of its challenges.
+        policy: which operation needs which scope; by default that of the built-in API with this
+            name, else reading needs `read` and everything else `update`.
+        sessions: opens ERP sessions; without it API-16 is not checked.
+        limits: counts requests; without it API-17 is not checked.
 
     Raises:
         ValueError: an audience that would break the header which names it.
     """
 
-    def __init__(self, verifier: Verifier, audience: str) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        audience: str,
+        policy: Policy | None = None,
+        *,
+        sessions: SessionSource | None = None,
+        limits: RequestLimits | None = None,
+    ) -> None:
         if not _REALM.fullmatch(audience):
             raise ValueError("an audience is printable ASCII without quotes and backslashes")
         self.verifier = verifier
         self.audience = audience
+        self.policy = policy or rules.BUILT_IN.get(audience, NOTHING_DECLARED)
+        self.sessions = sessions
+        self.limits = limits
 
     def check(self, headers: Headers, scopes: Collection[str] = frozenset()) -> Principal:
         """The caller behind a request. Raises a `ResourceRefusal` (see `Verifier.verify`)."""
@@ -72,3 +137,102 @@ class Guard:
         self, headers: Headers, scopes: Collection[str] = frozenset()
     ) -> Principal:
         return await self.verifier.verify_async(credential_of(headers), self.audience, scopes)
+
+    async def admit_async(self, request: ApiRequest) -> Admission:
+        """Make every check of a request, in order.
+
+        Raises:
+            ResourceRefusal: the first check that failed.
+            KeysUnavailable, StateUnavailable: it cannot be told now.
+        """
+        path, token = self._read(request)
+        if token is None:
+            return _preflight(path, request)
+        principal = await self.verifier.verify_async(token, self.audience)
+        admission = self._allowed(principal, path, request)
+        if not admission.operation.is_batch:
+            await self.occupy_async(admission)
+        return admission
+
+    def admit(self, request: ApiRequest) -> Admission:
+        """The same as `admit_async`, waiting in this thread."""
+        path, token = self._read(request)
+        if token is None:
+            return _preflight(path, request)
+        principal = self.verifier.verify(token, self.audience)
+        admission = self._allowed(principal, path, request)
+        if not admission.operation.is_batch:
+            self.occupy(admission)
+        return admission
+
+    def judge(self, admission: Admission, method: str, path: str) -> None:
+        """Whether one part of a batch is allowed [API-32].
+
+        Args:
+            path: normalised; of the part, from the server's root.
+
+        Raises:
+            ResourceRefusal: it is not.
+        """
+        principal = admission.principal
+        operation = self.policy.operation(method, path)
+        if principal is None or operation.is_batch:
+            raise NoCredential(cause="a batch within a batch, or without a caller")
+        rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+
+    async def occupy_async(self, admission: Admission) -> None:
+        """Open or touch the session, and count the request [API-16, API-17].
+
+        Raises:
+            NoFreeSlot, TooManyRequests, StateUnavailable: it may not go on now.
+        """
+        if self.sessions is not None and admission.principal is not None:
+            admission.session = self.sessions.touch(admission.principal)
+            if admission.session is None:
+                admission.session = await self.sessions.open_async(admission.principal)
+        self._count(admission)
+
+    def occupy(self, admission: Admission) -> None:
+        """The same as `occupy_async`, waiting in this thread."""
+        if self.sessions is not None and admission.principal is not None:
+            admission.session = self.sessions.touch(admission.principal) or self.sessions.open(
+                admission.principal
+            )
+        self._count(admission)
+
+    def _read(self, request: ApiRequest) -> tuple[str, str | None]:
+        """The path and the credential; no credential for a preflight."""
+        path = normal_path(request.raw_path)
+        require_plain(request.headers, request.query)
+        if request.method == "OPTIONS" and _asks_for_cross_origin(request.headers):
+            return path, None
+        return path, credential_of(request.headers)
+
+    def _allowed(self, principal: Principal, path: str, request: ApiRequest) -> Admission:
+        method = request.method
+        if method == "GET" and _upgrades(request.headers):
+            method = "POST"  # such a connection can carry anything
+        operation = self.policy.operation(method, path)
+        rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+        return Admission(
+            principal=principal, operation=operation, path=path, address=request.address
+        )
+
+    def _count(self, admission: Admission) -> None:
+        if self.limits is not None and admission.principal is not None:
+            admission.headers = self.limits.hit(
+                admission.principal, admission.session, admission.address
+            )
+
+
+def _upgrades(headers: Headers) -> bool:
+    return any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
+
+
+def _asks_for_cross_origin(headers: Headers) -> bool:
+    names = {name for name, _ in headers}
+    return b"origin" in names and b"access-control-request-method" in names
+
+
+def _preflight(path: str, request: ApiRequest) -> Admission:
+    return Admission(principal=None, operation=PREFLIGHT, path=path, address=request.address)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from mintgate.verify.state import TokenState
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """The identity behind an accepted token.
@@ -18,6 +20,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         session: the session key: `sid` of a user, `jti` of a service [SES-1, SES-2].
         database: the instance's database name (`db` or `client_db`).
         expires_at: Unix seconds.
+        is_admin: whether the acting user is an administrator; False where a service's is unknown.
         claims: every claim of the token, also those this library does not know.
     """
 
@@ -37,3 +40,56 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     locale: str | None = None
     claims: dict[str, Any] = {}
+
+
+def principal_of(claims: dict[str, Any], state: TokenState | None = None) -> Principal:
+    """The principal of checked claims.
+
+    Args:
+        state: what is known of the user now; a token cannot make anybody an administrator who is
+            none any more, and a service is one when its system user is.
+    """
+    user = state.user if state is not None else None
+    is_admin_now = user.is_admin if user is not None else None
+    scopes = frozenset(claims["scope"])
+    if "client_system_user" in claims:
+        return Principal(
+            kind="service",
+            issuer=claims["iss"],
+            client_id=claims["client_id"],
+            login=claims["client_system_user"],
+            user_id=_text(claims, "client_system_user_id"),
+            user_type=claims["client_system_user_type"],
+            database=claims["client_db"],
+            scopes=scopes,
+            jti=claims["jti"],
+            session=claims["jti"],
+            expires_at=claims["exp"],
+            is_admin=is_admin_now is True,
+            claims=claims,
+        )
+    is_admin = claims.get("is_admin")
+    return Principal(
+        kind="user",
+        issuer=claims["iss"],
+        client_id=claims["client_id"],
+        login=claims["sub"],
+        user_id=claims["sub_id"],
+        user_type=claims["user_type"],
+        database=claims["db"],
+        scopes=scopes,
+        jti=claims["jti"],
+        session=claims["sid"],
+        expires_at=claims["exp"],
+        # [API-22]
+        is_admin=(is_admin is True or is_admin == "true") and is_admin_now is not False,
+        name=_text(claims, "name"),
+        email=_text(claims, "email"),
+        locale=_text(claims, "locale"),
+        claims=claims,
+    )
+
+
+def _text(claims: dict[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) else None

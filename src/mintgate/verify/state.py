@@ -10,11 +10,15 @@ from mintgate.contract.users import UserType
 
 
 class UserState(msgspec.Struct, frozen=True):
-    """The acting user now; `locked` means locked by an administrator [SGN-10]."""
+    """The acting user now.
+
+    `locked` means locked by an administrator [SGN-10]; `is_admin` is None where it is not known.
+    """
 
     active: bool
     locked: bool
     user_type: UserType
+    is_admin: bool | None = None
 
 
 class TokenState(msgspec.Struct, frozen=True):

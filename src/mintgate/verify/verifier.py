@@ -13,9 +13,10 @@ from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
 from mintgate.jose import ALGORITHMS, MalformedToken, parse_compact
 from mintgate.jose.encoding import decode_object
 from mintgate.verify import checks
+from mintgate.verify.accepted import Accepted, AcceptedTokens
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
 from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
-from mintgate.verify.principal import Principal
+from mintgate.verify.principal import Principal, principal_of
 from mintgate.verify.references import ReferenceSource
 from mintgate.verify.state import StateSource
 
@@ -73,6 +74,7 @@ class Verifier:
         self._clock = clock
         self._expected: dict[tuple[str, frozenset[str]], Expected] = {}
         self._known_headers: dict[bytes, dict[str, Any]] = {}
+        self._accepted = AcceptedTokens()
 
     @classmethod
     def discover(cls, root_url: str, **options: Any) -> Verifier:
@@ -110,6 +112,9 @@ class Verifier:
             KeysUnavailable: the issuer's keys were never reached.
             StateUnavailable: the state source does not answer.
         """
+        known = self._again(token, audience, scopes)
+        if known is not None:
+            return known
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
@@ -123,12 +128,15 @@ class Verifier:
         if self._state is not None:
             claims = examined.claims
             examined.state = self._state.find(claims, token) or self._state.load(claims, token)
-        return self._admit(examined, expected)
+        return self._admit(token, examined, expected)
 
     async def verify_async(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> Principal:
         """The same as `verify`, without blocking the event loop."""
+        known = self._again(token, audience, scopes)
+        if known is not None:
+            return known
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
@@ -144,7 +152,7 @@ class Verifier:
             examined.state = self._state.find(claims, token) or await self._state.load_async(
                 claims, token
             )
-        return self._admit(examined, expected)
+        return self._admit(token, examined, expected)
 
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
@@ -215,54 +223,57 @@ class Verifier:
         if token is not None and len(self._known_headers) < MAX_KNOWN_HEADERS:
             self._known_headers[token.header_text] = token.header
 
-    def _admit(self, examined: Examined, expected: Expected) -> Principal:
+    def _admit(self, credential: str, examined: Examined, expected: Expected) -> Principal:
         if self._state is not None:
             for check in checks.STATE_CHECKS:
                 check.run(examined, expected)
         if examined.is_reference and self._references is not None:
             self._references.note_use(examined.claims)  # [REF-38] also when the scope is missing
         checks.check_scopes(examined, expected)
-        return _principal(examined.claims)
+        principal = principal_of(examined.claims, examined.state)
+        self._remember(credential, examined, expected.audience, principal)
+        return principal
 
+    def _again(self, credential: str, audience: str, scopes: Collection[str]) -> Principal | None:
+        """The principal of a token that was accepted before; None: make every check.
 
-def _principal(claims: dict[str, Any]) -> Principal:
-    scopes = frozenset(claims["scope"])
-    if "client_system_user" in claims:
-        return Principal(
-            kind="service",
-            issuer=claims["iss"],
-            client_id=claims["client_id"],
-            login=claims["client_system_user"],
-            user_id=_text(claims, "client_system_user_id"),
-            user_type=claims["client_system_user_type"],
-            database=claims["client_db"],
-            scopes=scopes,
-            jti=claims["jti"],
-            session=claims["jti"],
-            expires_at=claims["exp"],
-            claims=claims,
+        What cannot change was checked then; the key, the time, the state and the scopes are
+        looked at each time, by the same checks.
+        """
+        now = self._clock()
+        known = self._accepted.find(credential, audience, now)
+        if known is None or self._keys.get(known.key.kid) is not known.key:
+            return None
+        state = None
+        if self._state is not None:
+            state = self._state.find(known.claims, credential)
+            if state is None:
+                return None
+        expected = self._expect(audience, scopes)
+        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
+        if state is not None:
+            for check in checks.STATE_CHECKS:
+                check.run(examined, expected)
+        checks.check_scopes(examined, expected)
+        if state is None or state.user is None or state.user.is_admin is None:
+            return known.principal
+        if known.principal.is_admin is not state.user.is_admin:
+            return principal_of(known.claims, state)
+        return known.principal
+
+    def _remember(
+        self, credential: str, examined: Examined, audience: str, principal: Principal
+    ) -> None:
+        token, key = examined.token, examined.key
+        if token is None or key is None:
+            return  # a reference token is resolved at every use [REF-34]
+        expiry, start = self._leeways
+        claims = token.claims
+        accepted = Accepted(
+            token=token,
+            key=key,
+            principal=principal,
+            valid_from=max(claims["nbf"], claims["iat"]) - start,
+            valid_until=claims["exp"] + expiry,
         )
-    is_admin = claims.get("is_admin")
-    return Principal(
-        kind="user",
-        issuer=claims["iss"],
-        client_id=claims["client_id"],
-        login=claims["sub"],
-        user_id=claims["sub_id"],
-        user_type=claims["user_type"],
-        database=claims["db"],
-        scopes=scopes,
-        jti=claims["jti"],
-        session=claims["sid"],
-        expires_at=claims["exp"],
-        is_admin=is_admin is True or is_admin == "true",  # [API-22]
-        name=_text(claims, "name"),
-        email=_text(claims, "email"),
-        locale=_text(claims, "locale"),
-        claims=claims,
-    )
-
-
-def _text(claims: dict[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    return value if isinstance(value, str) else None
+        self._accepted.add(credential, audience, accepted)

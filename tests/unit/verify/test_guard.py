@@ -16,8 +16,8 @@ from mintgate.contract.errors import NoCredential, Refusal, ResourceRefusal, Sev
 from mintgate.contract.users import UserType
 from mintgate.jose import PublicKey
 from mintgate.verify import (
-    BearerMiddleware,
     Guard,
+    GuardMiddleware,
     KeysUnavailable,
     TokenState,
     UserState,
@@ -44,6 +44,7 @@ FORGED = sign(user_claims(), key=STRANGER)
 REFERENCE = "enrt_" + "0123456789ABCDEF" * 4
 BEARER = f"Bearer {GOOD}"
 
+A_GET = {"type": "http", "method": "GET", "path": "/x"}
 NOTHING = 'Bearer realm="DomainAPI"'
 SEVERAL = (
     'Bearer realm="DomainAPI", error="invalid_request", '
@@ -79,7 +80,7 @@ class Api:
 def api_and_base() -> Iterator[tuple[Api, str]]:
     api = Api()
     guard = Guard(verifier(database=DATABASE, state=api.state), "DomainAPI")
-    with served(BearerMiddleware(api, guard, {"read"}, api.audit)) as base:
+    with served(GuardMiddleware(api, guard, api.audit)) as base:
         yield api, base
 
 
@@ -311,7 +312,7 @@ def test_nothing_of_a_header_gets_into_the_challenge(
 
 
 def _run(
-    middleware: BearerMiddleware, scope: dict[str, Any]
+    middleware: GuardMiddleware, scope: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
@@ -340,21 +341,21 @@ class _KeysAway:
         self.refresh(kid)
 
 
-def _middleware(checker: Verifier, api: Api) -> BearerMiddleware:
-    return BearerMiddleware(_remember, Guard(checker, "DomainAPI"), on_refusal=api.audit)
+def _middleware(checker: Verifier, api: Api) -> GuardMiddleware:
+    return GuardMiddleware(_remember, Guard(checker, "DomainAPI"), on_refusal=api.audit)
 
 
 def test_a_websocket_is_closed_before_it_is_accepted() -> None:
     """API-1: uvicorn answers 403 to a close before the handshake."""
     api = Api()
-    sent, _ = _run(_middleware(verifier(), api), {"type": "websocket", "headers": []})
+    sent, _ = _run(_middleware(verifier(), api), {"type": "websocket", "path": "/x", "headers": []})
     assert sent == [{"type": "websocket.close", "code": 1008}]
     assert [type(refusal) for refusal in api.refusals] == [NoCredential]
 
 
 def test_a_websocket_with_a_good_token_passes() -> None:
     headers = [(b"authorization", BEARER.encode())]
-    scope = {"type": "websocket", "headers": headers}
+    scope = {"type": "websocket", "path": "/x", "headers": headers}
     sent, _ = _run(_middleware(verifier(), Api()), scope)
     assert sent[0]["principal"].login == "mira.k"
     assert PRINCIPAL not in scope  # the caller's scope is not changed
@@ -367,7 +368,7 @@ def test_other_scopes_pass_untouched() -> None:
 
 
 def test_a_principal_of_the_caller_is_overwritten() -> None:
-    scope = {"type": "http", "headers": [(b"authorization", BEARER.encode())], PRINCIPAL: "forged"}
+    scope = {**A_GET, "headers": [(b"authorization", BEARER.encode())], PRINCIPAL: "forged"}
     sent, _ = _run(_middleware(verifier(), Api()), scope)
     assert sent[0]["principal"].login == "mira.k"
 
@@ -375,9 +376,7 @@ def test_a_principal_of_the_caller_is_overwritten() -> None:
 def test_keys_that_are_away_are_503() -> None:
     api = Api()
     headers = [(b"authorization", BEARER.encode())]
-    sent, _ = _run(
-        _middleware(verifier(keys=_KeysAway()), api), {"type": "http", "headers": headers}
-    )
+    sent, _ = _run(_middleware(verifier(keys=_KeysAway()), api), {**A_GET, "headers": headers})
     assert sent[0]["status"] == 503
     assert b"www-authenticate" not in dict(sent[0]["headers"])
     error = json.loads(sent[1]["body"])["error"]
@@ -388,17 +387,15 @@ def test_keys_that_are_away_are_503() -> None:
 
 def test_503_says_when_to_come_again() -> None:
     headers = [(b"authorization", BEARER.encode())]
-    sent, _ = _run(
-        _middleware(verifier(keys=_KeysAway()), Api()), {"type": "http", "headers": headers}
-    )
+    sent, _ = _run(_middleware(verifier(keys=_KeysAway()), Api()), {**A_GET, "headers": headers})
     assert dict(sent[0]["headers"]).get(b"retry-after") == b"5"
 
 
 def test_the_realm_is_the_audience() -> None:
     """API-26"""
     for audience in ("DomainAPI", "TableAPI", "OLAP", "AppServer"):
-        middleware = BearerMiddleware(_remember, Guard(verifier(), audience))
-        sent, _ = _run(middleware, {"type": "http", "headers": []})
+        middleware = GuardMiddleware(_remember, Guard(verifier(), audience))
+        sent, _ = _run(middleware, {**A_GET, "headers": []})
         challenge = dict(sent[0]["headers"])[b"www-authenticate"]
         assert challenge.decode() == f'Bearer realm="{audience}"'
 
@@ -410,7 +407,7 @@ def test_a_realm_is_quoted_or_refused(audience: str) -> None:
         guard = Guard(verifier(), audience)
     except ValueError:
         return
-    sent, _ = _run(BearerMiddleware(_remember, guard), {"type": "http", "headers": []})
+    sent, _ = _run(GuardMiddleware(_remember, guard), {**A_GET, "headers": []})
     challenge = dict(sent[0]["headers"])[b"www-authenticate"]
     assert challenge.isascii()
     assert not set(challenge) & {10, 13}

@@ -1,0 +1,58 @@
+"""Tokens whose own checks have passed before: only what can have changed is checked again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mintgate.jose import CompactToken, PublicKey
+from mintgate.verify.principal import Principal
+
+MAX_ACCEPTED = 4096
+"""Tokens an audience; about 3 kB each."""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed token that was good for one audience.
+
+    Args:
+        key: it counts as long as the key source gives this very key.
+        valid_from, valid_until: Unix seconds, leeways included [API-9].
+    """
+
+    token: CompactToken
+    key: PublicKey
+    principal: Principal
+    valid_from: float
+    valid_until: float
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        return self.token.claims
+
+
+class AcceptedTokens:
+    """A bounded memory of them, by audience; the oldest goes first. In memory only [TOK-14]."""
+
+    def __init__(self) -> None:
+        self._by_audience: dict[str, dict[str, Accepted]] = {}
+
+    def find(self, token: str, audience: str, now: float) -> Accepted | None:
+        """The token, unless its time has not come or is over.
+
+        Args:
+            now: Unix seconds.
+        """
+        known = self._by_audience.get(audience)
+        found = known.get(token) if known is not None else None
+        if found is None or not found.valid_from <= now < found.valid_until:
+            return None
+        return found
+
+    def add(self, token: str, audience: str, accepted: Accepted) -> None:
+        known = self._by_audience.setdefault(audience, {})
+        known[token] = accepted
+        while len(known) > MAX_ACCEPTED:
+            # Another thread may remove the same one.
+            known.pop(next(iter(known), ""), None)
