@@ -2,11 +2,12 @@
 
 from mintgate.jose.algorithms import ALGORITHMS
 from mintgate.jose.compact import MAX_TOKEN_BYTES, CompactToken, MalformedToken, parse_compact
-from mintgate.jose.keys import PublicKey, SigningKey
+from mintgate.jose.keys import CALLER_TYPE, PublicKey, SigningKey
 from mintgate.jose.keyset import KeySet, MalformedKeySet
 
 __all__ = [
     "ALGORITHMS",
+    "CALLER_TYPE",
     "MAX_TOKEN_BYTES",
     "CompactToken",
     "KeySet",

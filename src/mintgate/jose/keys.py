@@ -24,6 +24,8 @@ ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068 §2.1 [TOK-4]
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - [IDT-1]
 INTROSPECTION_TYPE: Final = "token-introspection+jwt"
 """RFC 9701 §5 [EXT-16]"""
+CALLER_TYPE: Final = "caller+jwt"
+"""What the gate tells an API behind it."""
 RS256: Final = "RS256"
 LOGOUT_TOKEN_TYPE: Final = "logout+jwt"  # noqa: S105 - OpenID Connect Back-Channel Logout §2.4
 
@@ -106,6 +108,7 @@ class SigningKey:
                 ID_TOKEN_TYPE,
                 LOGOUT_TOKEN_TYPE,
                 INTROSPECTION_TYPE,
+                CALLER_TYPE,
             )
         }
 
@@ -140,7 +143,7 @@ class SigningKey:
         """A compact JWS with the header members `alg`, `kid`, `typ`, in this order [TOK-1].
 
         Args:
-            typ: `at+jwt`, `JWT`, `logout+jwt` or `token-introspection+jwt`.
+            typ: `at+jwt`, `JWT`, `logout+jwt`, `token-introspection+jwt` or `caller+jwt`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
         signature: bytes = self._key.sign(signing_input, *self._parameters)
