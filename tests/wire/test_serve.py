@@ -217,9 +217,7 @@ class TestInspect:
         return done.stdout.strip()
 
     def inspect(self, demo: tuple[Path, str], token: str) -> subprocess.CompletedProcess[str]:
-        return run(
-            "token", "inspect", token, "--issuer", demo[1], "--database", "DEMO", cwd=demo[0]
-        )
+        return run("token", "inspect", token, "--issuer", demo[1], "--tenant", "DEMO", cwd=demo[0])
 
     def test_good(self, demo: tuple[Path, str]) -> None:
         done = self.inspect(demo, self.get(demo))
@@ -248,6 +246,24 @@ class TestInspect:
         done = self.inspect(demo, f"{head}.{payload}.{'A' * 8}{signature[8:]}")
         assert done.returncode == 1
         assert "refused at API-7" in done.stdout
+
+    def test_a_whole_request(self, demo: tuple[Path, str]) -> None:
+        """Judged by the instance itself, with what to do about it."""
+        token = self.get(demo)
+
+        def judged(*request: str) -> tuple[int, str]:
+            done = run("token", "inspect", token, *request, cwd=demo[0])
+            return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+        path = "/api/domain/odata/Systems_Security_Users"
+        code, text = judged("--method", "GET", "--path", path)
+        assert code == 1
+        assert "refused at API-15 (scopes cover the operation): scope sec is missing" in text
+        assert "To mend it: Ask for the missing scope" in text
+        code, text = judged("--path", "/api/domain/odata/Crm_Sales_Customers")
+        assert (code, "No check failed." in text) == (0, True), text
+        code, text = judged("--api", "Orders", "--path", "/x")
+        assert "is not an API of this instance" in text
 
     def test_not_a_token(self, demo: tuple[Path, str]) -> None:
         done = self.inspect(demo, "hello")

@@ -59,13 +59,22 @@ def list_events(
         str | None,
         typer.Option("--app", metavar="URI", help="Only of this application.", show_default=False),
     ] = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option(
+            "--request",
+            metavar="ID",
+            help="Why a request was refused; ID is the X-Request-Id of the answer.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
     as_json: AsJson = False,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     instance_name: InstanceName = None,
 ) -> None:
     """List the newest events, newest first. `export` gives all of them."""
-    query = {"event": event, "actor": actor, "application": application}
+    query = {"event": event, "actor": actor, "application": application, "request_id": request_id}
     with administration(database_url, instance_name) as admin:
         found = list(itertools.islice(parts_of(admin, "audit.list", **query), limit))
     if as_json:
@@ -84,8 +93,15 @@ def list_events(
             )
             for entry in found
         ],
-        "There are no such events.",
+        "There is no such refusal here; of many from one address in a minute, ten are written "
+        "one by one."
+        if request_id is not None
+        else "There are no such events.",
     )
+    if request_id is not None:
+        for entry in found:
+            for line in (entry.details or {}).get("checks", ()):
+                typer.echo(line)
 
 
 @audit_commands.command("export")

@@ -12,9 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mintgate.cli import common
+from mintgate.cli.administration import administration
+from mintgate.contract.automation.credentials import CheckLine, RequestToExplain
 from mintgate.jose import ALGORITHMS, CompactToken, MalformedToken, parse_compact
 from mintgate.verify import CheckOutcome, KeysUnavailable, Verifier
 
+Line = CheckOutcome | CheckLine
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _TIME_CLAIMS = ("nbf", "iat", "exp")
 
@@ -46,15 +49,44 @@ def inspect_token(
             "Name the one that you trust with --issuer.",
             style="yellow",
         )
+    return _print_verdict(console, outcomes)
+
+
+def inspect_request(
+    token: str,
+    api: str,
+    method: str,
+    path: str,
+    database_url: str,
+    instance_name: str | None,
+) -> bool:
+    """Print every check of a request, made by the instance; returns whether none failed."""
+    console = Console(highlight=False)
+    if not token.startswith("enrt_"):
+        try:
+            _print_decoded(console, parse_compact(token, {}))
+        except MalformedToken as error:
+            console.print(f"This is not a JWT: {error}.", style="yellow")
+    body = RequestToExplain(api=api, method=method, path=path, token=token)
+    with administration(database_url, instance_name) as admin:
+        explained = admin.call("requests.explain", body)
+    console.print(_table(explained.checks, f"{method} {path} at {api}"))
+    return _print_verdict(console, explained.checks)
+
+
+def _print_verdict(console: Console, outcomes: Sequence[Line]) -> bool:
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
-    if failed:
-        console.print(
-            f"An API answers: refused at {failed[0].id} ({failed[0].name}): {failed[0].detail}",
-            style="bold red",
-        )
-    else:
+    if not failed:
         console.print("No check failed.", style="green")
-    return not failed
+        return True
+    first = failed[0]
+    reason = first.detail or f"{first.seen}, and {first.expected} is needed"
+    console.print(
+        f"An API answers: refused at {first.id} ({first.name}): {reason}", style="bold red"
+    )
+    if first.mend:
+        console.print(f"To mend it: {first.mend}")
+    return False
 
 
 def _outcomes(
@@ -88,10 +120,15 @@ def _time_line(name: str, claims: dict[str, Any]) -> str:
         return ""
 
 
-def _table(outcomes: Sequence[CheckOutcome], audience: str) -> Table:
-    table = Table(title=f"Checks of {audience}", title_justify="left", title_style="bold")
-    for column in ("Rule", "Check", "Outcome", "Detail"):
+def _table(outcomes: Sequence[Line], title: str) -> Table:
+    table = Table(title=f"Checks of {title}", title_justify="left", title_style="bold")
+    for column in ("Rule", "Check", "Outcome", "Seen", "Expected", "Detail"):
         table.add_column(column, overflow="fold")
     for row in outcomes:
-        table.add_row(row.id, row.name, Text(row.outcome, _STYLES[row.outcome]), Text(row.detail))
+        table.add_row(
+            row.id,
+            row.name,
+            Text(row.outcome, _STYLES[row.outcome]),
+            *(Text(text) for text in (row.seen, row.expected, row.detail)),
+        )
     return table

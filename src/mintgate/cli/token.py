@@ -97,8 +97,23 @@ def inspect(
     scope: Annotated[
         str, typer.Option(help="Scopes that the operation needs, separated by spaces.")
     ] = "read",
-    database: Annotated[
-        str | None, typer.Option(help="The database name that the API expects.")
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge a whole request with this method, by the instance itself: also what was "
+            "revoked or disabled, the scopes that the path needs, and reference tokens.",
+            show_default=False,
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            help="The path of that request, such as /api/domain/odata/Crm_Sales_Customers.",
+            show_default=False,
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="The database name that the API expects (db, client_db).")
     ] = None,
     issuer: Annotated[
         str | None,
@@ -109,22 +124,31 @@ def inspect(
             show_default=False,
         ),
     ] = None,
+    database_url: common.DatabaseUrl = common.DEFAULT_DATABASE,
+    instance_name: common.InstanceName = None,
 ) -> None:
     """Decode a token, and list every check that an API makes with its outcome.
 
-    Ends with exit code 1 when a check fails. Nothing is stored, and the token goes nowhere: only
-    the issuer's public keys are fetched.
+    Ends with exit code 1 when a check fails. Without --method or --path nothing is stored, and
+    the token goes nowhere: only the issuer's public keys are fetched. With them the instance is
+    asked, here (--database) or elsewhere (--instance URL), and notes in its audit log that it was.
     """
-    from mintgate.cli.inspection import inspect_token
+    from mintgate.cli import inspection
 
     if token in {None, "-"}:
         if sys.stdin.isatty():
             token = str(typer.prompt("Token (not shown)", hide_input=True, err=True))
         else:
             token = sys.stdin.read()
-    passed = inspect_token(
-        token.strip(), audience=api, scopes=scope.split(), database=database, issuer=issuer
-    )
+    token = token.strip()
+    if method is None and path is None:
+        passed = inspection.inspect_token(
+            token, audience=api, scopes=scope.split(), database=tenant, issuer=issuer
+        )
+    else:
+        passed = inspection.inspect_request(
+            token, api, method or "GET", path or "/", database_url, instance_name
+        )
     if not passed:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -51,10 +52,17 @@ def refusal_event(
     )
 
 
-async def record_refusal(database: Database, event: AuditEvent) -> None:
+async def record_refusal(
+    database: Database,
+    event: AuditEvent,
+    completed: Callable[[AuditEvent], Awaitable[AuditEvent]] | None = None,
+) -> None:
     """Append the event of a refusal, or count it; without a database it goes to the log.
 
     A counted one costs no write: it is written by `flush_refusals`, within about a minute.
+
+    Args:
+        completed: adds what is worth its while only for an event that is written by itself.
     """
     counts = _counts.get(database)
     if counts is None:
@@ -62,7 +70,7 @@ async def record_refusal(database: Database, event: AuditEvent) -> None:
     if not counts.admits(event):
         return
     try:
-        await database.record(event)
+        await database.record(await completed(event) if completed is not None else event)
     except DatabaseUnavailable as error:
         _log.error("%s (%s) could not be audited: %s", event.event, event.cause, error)
 

@@ -15,6 +15,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.claims import ServiceClaims, UserClaims, encode
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_guid, new_hex128, token_digest
+from mintgate.contract.instance import Instance
 from mintgate.contract.reference_tokens import (
     FORMAT,
     TokenKind,
@@ -202,39 +203,53 @@ class References:
     async def _claims_of(
         self, token: ReferenceToken, application: TrustedApplication
     ) -> UserClaims | ServiceClaims | None:
-        # [REF-35] What the application may do now bounds what the token may do.
-        granted = tuple(name for name in token.scopes if name in application.scope_names)
-        if not granted:
-            return None
-        instance = self._directory.instance
-        issued, expires = int(token.created_at), int(token.expires_at)
-        if token.user_id is not None and token.sid is not None:
-            user = await self._directory.user(token.user_id)  # [REF-36]
-            if user is None:
-                return None
-            grant = UserGrant(
-                application=application,
-                user=user,
-                scopes=granted,
-                jti=token.jti,
-                issued_at=issued,
-                sid=token.sid,
-                auth_time=issued,
-                amr=("pwd",),
-                idp="local",
-                tid=None,
-            )
-            return msgspec.structs.replace(user_claims(grant, instance), exp=expires)
-        if not application.system_user_allowed or application.system_user is None:
-            return None  # [REF-34]
-        system_user = await self._directory.user(application.system_user)  # [REF-37]
-        if system_user is None:
-            return None
-        service = ServiceGrant(
+        acting = acting_user_id(token, application)
+        user = await self._directory.user(acting) if acting is not None else None
+        return claims_of(token, application, user, self._directory.instance)
+
+
+def acting_user_id(token: ReferenceToken, application: TrustedApplication) -> str | None:
+    """Whose rights count: the person's [REF-36], or those of the system user now [REF-37]."""
+    if token.user_id is not None:
+        return token.user_id
+    return application.system_user if application.system_user_allowed else None  # [REF-34]
+
+
+def claims_of(
+    token: ReferenceToken,
+    application: TrustedApplication,
+    user: User | None,
+    instance: Instance,
+) -> UserClaims | ServiceClaims | None:
+    """What a live reference token stands for now; None when that is nothing.
+
+    Args:
+        user: the one that `acting_user_id` names.
+    """
+    # [REF-35] What the application may do now bounds what the token may do.
+    granted = tuple(name for name in token.scopes if name in application.scope_names)
+    if not granted or user is None:
+        return None
+    issued, expires = int(token.created_at), int(token.expires_at)
+    if token.user_id is not None and token.sid is not None:
+        grant = UserGrant(
             application=application,
-            system_user=system_user,
+            user=user,
             scopes=granted,
             jti=token.jti,
             issued_at=issued,
+            sid=token.sid,
+            auth_time=issued,
+            amr=("pwd",),
+            idp="local",
+            tid=None,
         )
-        return msgspec.structs.replace(service_claims(service, instance), exp=expires)
+        return msgspec.structs.replace(user_claims(grant, instance), exp=expires)
+    service = ServiceGrant(
+        application=application,
+        system_user=user,
+        scopes=granted,
+        jti=token.jti,
+        issued_at=issued,
+    )
+    return msgspec.structs.replace(service_claims(service, instance), exp=expires)

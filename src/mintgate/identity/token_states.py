@@ -56,30 +56,44 @@ class TokenStates:
         return self._state(application, user, revoked)
 
     def _load(self, connection: Connection, claims: dict[str, Any]) -> TokenState:
-        instance_id = self._source.instance.id
-        application = applications.by_uri(connection, instance_id, claims["client_id"])
-        user_id = claims.get("client_system_user_id") or claims.get("sub_id")
-        login = claims.get("client_system_user")
-        user = None
-        if isinstance(user_id, str):
-            user = users.by_id(connection, instance_id, user_id)
-        elif isinstance(login, str):  # [TOK-42] readers accept the absence of the id
-            user = users.by_login(connection, instance_id, login)
-        revoked = revocations.is_revoked(connection, instance_id, claims["jti"])
-        for record in (application, user):
-            ended = revocations.not_before(connection, instance_id, record.id) if record else None
-            revoked = revoked or (ended is not None and claims["iat"] < ended)
-        return self._state(application, user, revoked)
+        return stored_state(connection, self._source.instance.id, claims, self._source.clock())
 
     def _state(
         self, application: TrustedApplication | None, user: User | None, revoked: bool
     ) -> TokenState:
-        return TokenState(
-            revoked=revoked,
-            application_enabled=application.is_enabled if application else None,
-            user=UserState(
-                user.active, user.is_locked(self._source.clock()), user.user_type, user.is_admin
-            )
-            if user
-            else None,
-        )
+        return _state(application, user, revoked, self._source.clock())
+
+
+def stored_state(
+    connection: Connection, instance_id: str, claims: dict[str, Any], now: float
+) -> TokenState:
+    """The state as the rows say.
+
+    Args:
+        now: Unix seconds.
+    """
+    application = applications.by_uri(connection, instance_id, claims["client_id"])
+    user_id = claims.get("client_system_user_id") or claims.get("sub_id")
+    login = claims.get("client_system_user")
+    user = None
+    if isinstance(user_id, str):
+        user = users.by_id(connection, instance_id, user_id)
+    elif isinstance(login, str):  # [TOK-42] readers accept the absence of the id
+        user = users.by_login(connection, instance_id, login)
+    revoked = revocations.is_revoked(connection, instance_id, claims["jti"])
+    for record in (application, user):
+        ended = revocations.not_before(connection, instance_id, record.id) if record else None
+        revoked = revoked or (ended is not None and claims["iat"] < ended)
+    return _state(application, user, revoked, now)
+
+
+def _state(
+    application: TrustedApplication | None, user: User | None, revoked: bool, now: float
+) -> TokenState:
+    return TokenState(
+        revoked=revoked,
+        application_enabled=application.is_enabled if application else None,
+        user=UserState(user.active, user.is_locked(now), user.user_type, user.is_admin)
+        if user
+        else None,
+    )

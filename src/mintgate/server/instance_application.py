@@ -13,10 +13,9 @@ from mintgate.apis.management.answers import refusal_parts
 from mintgate.apis.management.tables import ManagementApis
 from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
-from mintgate.contract.errors import Refusal
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
-from mintgate.identity.auditing import record_refusal, refusal_event
+from mintgate.gate.refusal_log import RefusalLog
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
@@ -116,18 +115,7 @@ class InstanceApplication:
         guarded = GuardMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
             Guard(self._verifier, AUDIENCE),
-            on_refusal=self._audit_refusal,
+            on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
         )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
         return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))
-
-    async def _audit_refusal(self, scope: Scope, refusal: Refusal) -> None:
-        event = refusal_event(
-            "api.refused",
-            refusal,
-            scope,
-            instance_id=self.instance.id,
-            at=self._clock(),
-            details={"method": scope.get("method"), "path": scope["path"][:254]},
-        )
-        await record_refusal(self._database, event)

@@ -173,15 +173,20 @@ def audit_part(
     event: str | None = None,
     actor: str | None = None,
     application: str | None = None,
+    request_id: str | None = None,
 ) -> Part:
     """Audit rows as mappings, newest first.
 
     Args:
         since, until: Unix seconds; the first is included, the second not.
         event, actor, application: see `audit.rows.latest`.
+        request_id: of the refusal that is looked for; every other condition narrows the search.
     """
     table = audit_events
     conditions = matching(event, actor, application)
+    if request_id is not None:
+        told = msgspec.json.encode({"request_id": request_id}).decode()[1:-1]
+        conditions.append(table.c.details.contains(told, autoescape=True))
     if since is not None:
         conditions.append(table.c.at >= since)
     if until is not None:

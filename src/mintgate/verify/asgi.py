@@ -9,7 +9,7 @@ from urllib.parse import quote
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
-from mintgate.verify.refusals import refusal_response
+from mintgate.verify.refusals import REQUEST_ID, new_request_id, refusal_response
 from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateUnavailable
 
@@ -31,7 +31,8 @@ class GuardMiddleware:
     Args:
         app: the guarded application.
         guard: what to check by.
-        on_refusal: told of each refusal before it is sent, for an audit log.
+        on_refusal: told of each refusal before it is sent, for an audit log; the scope has the
+            refusal's id under `REQUEST_ID`.
     """
 
     def __init__(self, app: Application, guard: Guard, on_refusal: OnRefusal | None = None) -> None:
@@ -62,9 +63,10 @@ class GuardMiddleware:
             await _counted(self._app, inner, receive, send, admission.session)
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
+        request_id = new_request_id()
         if self._on_refusal is not None:
-            await self._on_refusal(scope, refusal)
-        status, headers, body = refusal_response(refusal, self._guard.audience)
+            await self._on_refusal({**scope, REQUEST_ID: request_id}, refusal)
+        status, headers, body = refusal_response(refusal, self._guard.audience, request_id)
         if scope["type"] == "websocket":
             # Closing before accepting makes the server answer 403.
             await send({"type": "websocket.close", "code": 1008})

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeGuard
 
 import msgspec
 
-from mintgate.contract.errors import Forbidden, InsufficientScope, InvalidToken, Refusal
+from mintgate.contract.errors import Forbidden, InsufficientScope, InvalidToken
 from mintgate.contract.policy import missing_scope
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, MAY_CALL_APIS_AS_USER, UserType
 from mintgate.jose import CompactToken, PublicKey
@@ -72,12 +72,22 @@ class NotChecked(Exception):
 
 
 class CheckOutcome(msgspec.Struct, frozen=True):
-    """One line of an explanation."""
+    """One line of an explanation.
+
+    Args:
+        id: the rule of the specification.
+        detail: why it failed, or was not checked.
+        seen, expected: what was compared, where that can be said.
+        mend: what to do when it failed.
+    """
 
     id: str
     name: str
     outcome: Literal["passed", "failed", "not checked"]
-    detail: str
+    detail: str = ""
+    seen: str = ""
+    expected: str = ""
+    mend: str = ""
 
 
 class Check(NamedTuple):
@@ -266,25 +276,6 @@ STATE_CHECKS = (
 )
 SCOPE_CHECK = Check("API-15", "scopes cover the operation", check_scopes)
 ALL_CHECKS = (*TOKEN_CHECKS, *STATE_CHECKS, SCOPE_CHECK)
-
-
-def explain(examined: Examined, expected: Expected) -> list[CheckOutcome]:
-    """Every check with its outcome, none skipped because an earlier one failed."""
-    outcomes = []
-    for check in ALL_CHECKS:
-        try:
-            if not examined.is_readable and check.run not in (check_reference, check_format):
-                raise NotChecked("the token cannot be read")
-            check.run(examined, expected)
-        except NotChecked as reason:
-            outcomes.append(CheckOutcome(check.id, check.name, "not checked", str(reason)))
-        except Refusal as refusal:
-            outcomes.append(CheckOutcome(check.id, check.name, "failed", refusal.cause))
-        except (KeyError, TypeError):
-            outcomes.append(CheckOutcome(check.id, check.name, "failed", "a claim is malformed"))
-        else:
-            outcomes.append(CheckOutcome(check.id, check.name, "passed", ""))
-    return outcomes
 
 
 def _is_time(value: Any) -> TypeGuard[int]:

@@ -165,6 +165,19 @@ class Guard:
             self.occupy(admission)
         return admission
 
+    def operation_of(self, method: str, path: str, headers: Headers) -> Operation:
+        """What a request needs.
+
+        Args:
+            path: normalised.
+
+        Raises:
+            MethodNotAllowed: the API does not have the method.
+        """
+        if method == "GET" and _upgrades(headers):
+            method = "POST"  # such a connection can carry anything
+        return self.policy.operation(method, path)
+
     def judge(self, admission: Admission, method: str, path: str) -> None:
         """Whether one part of a batch is allowed [API-32].
 
@@ -209,10 +222,7 @@ class Guard:
         return path, credential_of(request.headers)
 
     def _allowed(self, principal: Principal, path: str, request: ApiRequest) -> Admission:
-        method = request.method
-        if method == "GET" and _upgrades(request.headers):
-            method = "POST"  # such a connection can carry anything
-        operation = self.policy.operation(method, path)
+        operation = self.operation_of(request.method, path, request.headers)
         rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
         return Admission(
             principal=principal, operation=operation, path=path, address=request.address

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from mintgate.contract.errors import Refusal, ResourceRefusal, TemporarilyUnavailable
@@ -14,11 +16,23 @@ def error_body(message: str, code: int, kind: str = "", info: str = "") -> bytes
     )
 
 
-def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+REQUEST_ID = "mintgate.request_id"
+"""The key of an ASGI scope or a WSGI environment under which a refusal's id is found."""
+
+
+def new_request_id() -> str:
+    """An id by which an operator finds the refusal in the log."""
+    return secrets.token_hex(8)
+
+
+def refusal_response(
+    refusal: Refusal, realm: str, request_id: str | None = None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Status, headers and body of a refusal; nothing in it tells more than the caller may know.
 
     Args:
         realm: the audience name of the API.
+        request_id: finds the full explanation in the audit log; sent as `X-Request-Id`.
     """
     body = error_body(refusal.description, refusal.status, refusal.error)
     headers = [
@@ -33,4 +47,6 @@ def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[byte
         if challenge is not None:
             headers.append((b"www-authenticate", challenge.encode("latin-1")))
         headers += refusal.headers()
+    if request_id is not None:
+        headers.append((b"x-request-id", request_id.encode("ascii")))
     return refusal.status, headers, body

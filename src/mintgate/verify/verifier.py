@@ -15,6 +15,7 @@ from mintgate.jose.encoding import decode_object
 from mintgate.verify import checks
 from mintgate.verify.accepted import Accepted, AcceptedTokens
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
+from mintgate.verify.explanation import explain
 from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
 from mintgate.verify.principal import Principal, principal_of
 from mintgate.verify.references import ReferenceSource
@@ -158,6 +159,10 @@ class Verifier:
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> list[CheckOutcome]:
         """Every check with its outcome; those that could not be made are 'not checked'."""
+        return explain(self.examined(token), self._expect(audience, scopes))
+
+    def examined(self, token: str) -> Examined:
+        """The token taken apart, with everything that is known of it; nothing is judged."""
         examined = self._examine(token)
         kid = self._unknown_kid(examined)
         if kid is not None:
@@ -169,7 +174,7 @@ class Verifier:
         if self._state is not None and checks.has_required_claims(examined):
             claims = examined.claims
             examined.state = self._state.find(claims, token) or self._state.load(claims, token)
-        return checks.explain(examined, self._expect(audience, scopes))
+        return examined
 
     def _examine(self, token: str) -> Examined:
         now = self._clock()

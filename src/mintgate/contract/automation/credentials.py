@@ -48,13 +48,17 @@ class SessionQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
-    """`since` is included, `until` is not; an `event` that ends with a dot is a group."""
+    """`since` is included, `until` is not; an `event` that ends with a dot is a group.
+
+    `request_id` is what a refusal's `X-Request-Id` says.
+    """
 
     since: Time | None = None
     until: Time | None = None
     event: str | None = None
     actor: str | None = None
     application: str | None = None
+    request_id: str | None = None
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -270,3 +274,37 @@ class Reminder(msgspec.Struct, frozen=True, kw_only=True):
     application: str | None
     description: str | None
     expires_at: float
+
+
+class RequestToExplain(Hidden, Strict, frozen=True, kw_only=True):
+    """A request to an API, as it would be sent.
+
+    Args:
+        token: the credential without its scheme; empty for none.
+        path: from the server's root, with its query.
+    """
+
+    api: str
+    method: str
+    path: str
+    token: str = ""
+
+
+class CheckLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One check; `outcome` is `passed`, `failed` or `not checked`."""
+
+    id: str
+    name: str
+    outcome: str
+    detail: str
+    seen: str
+    expected: str
+    mend: str
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """Every check of a request, in order; `refused_at` is the first that fails."""
+
+    allowed: bool
+    refused_at: str | None
+    checks: tuple[CheckLine, ...]

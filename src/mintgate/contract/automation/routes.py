@@ -195,6 +195,13 @@ AUTOMATION = (
         dict[str, Any],
         c.TokenText,
     ),
+    _post(
+        "requests.explain",
+        "/requests/explain",
+        "Tell why a request to an API is allowed or refused: every check.",
+        c.Explained,
+        c.RequestToExplain,
+    ),
 )
 """Below `AUTOMATION_ROOT`; for administrators, with scope `sec` [API-33]."""
 

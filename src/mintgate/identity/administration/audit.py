@@ -28,6 +28,7 @@ def list_all(call: Call) -> Page[AuditRecord]:
             event=query.event,
             actor=query.actor,
             application=query.application,
+            request_id=query.request_id,
         ),
         _shown,
     )
