@@ -47,8 +47,9 @@ def raw(key: rsa.RSAPublicKey, tokens: list[str]) -> Check:
 
 
 def mintgate(public: PublicKey) -> Check:
-    """A new verifier, which has seen no token yet."""
-    verify = Verifier(ISSUER, DATABASE, keys=StaticKeys(KeySet([public]))).verify
+    """A verifier that remembers no token, so that each one is new to it."""
+    keys = StaticKeys(KeySet([public]))
+    verify = Verifier(ISSUER, DATABASE, keys=keys, remembered_tokens=0).verify
     return lambda token: verify(token, AUDIENCE, READ)
 
 

@@ -35,7 +35,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 class AcceptedTokens:
     """A bounded memory of them, by audience; the oldest goes first. In memory only [TOK-14]."""
 
-    def __init__(self) -> None:
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._by_audience: dict[str, dict[str, Accepted]] = {}
 
     def find(self, token: str, audience: str, now: float) -> Accepted | None:
@@ -53,6 +54,6 @@ class AcceptedTokens:
     def add(self, token: str, audience: str, accepted: Accepted) -> None:
         known = self._by_audience.setdefault(audience, {})
         known[token] = accepted
-        while len(known) > MAX_ACCEPTED:
+        while len(known) > self._maximum:
             # Another thread may remove the same one.
             known.pop(next(iter(known), ""), None)

@@ -24,6 +24,8 @@ from mintgate.verify.verifier import Verifier
 _API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
 _REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
 Headers = Iterable[tuple[bytes, bytes]]
+MAX_OPERATIONS = 1024
+"""How many (method, path) pairs are remembered with what they need."""
 NOTHING_DECLARED = Policy()
 """For an API without a policy of its own: safe methods need `read`, the rest `update`."""
 
@@ -128,6 +130,7 @@ class Guard:
         self.policy = policy or rules.BUILT_IN.get(audience, NOTHING_DECLARED)
         self.sessions = sessions
         self.limits = limits
+        self._operations: dict[tuple[str, str], Operation] = {}
 
     def check(self, headers: Headers, scopes: Collection[str] = frozenset()) -> Principal:
         """The caller behind a request. Raises a `ResourceRefusal` (see `Verifier.verify`)."""
@@ -176,7 +179,13 @@ class Guard:
         """
         if method == "GET" and _upgrades(headers):
             method = "POST"  # such a connection can carry anything
-        return self.policy.operation(method, path)
+        known = self._operations.get((method, path))
+        if known is None:
+            known = self.policy.operation(method, path)
+            if len(self._operations) >= MAX_OPERATIONS:
+                self._operations.clear()
+            self._operations[method, path] = known
+        return known
 
     def judge(self, admission: Admission, method: str, path: str) -> None:
         """Whether one part of a batch is allowed [API-32].

@@ -13,7 +13,7 @@ from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
 from mintgate.jose import ALGORITHMS, MalformedToken, parse_compact
 from mintgate.jose.encoding import decode_object
 from mintgate.verify import checks
-from mintgate.verify.accepted import Accepted, AcceptedTokens
+from mintgate.verify.accepted import MAX_ACCEPTED, Accepted, AcceptedTokens
 from mintgate.verify.checks import CheckOutcome, Examined, Expected, NotChecked
 from mintgate.verify.explanation import explain
 from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
@@ -39,6 +39,8 @@ class Verifier:
         user_types: the types of users whose tokens pass API-14; an API takes internal users only.
         expiry_leeway: seconds that a token may be used after `exp`, 0 to 60 [API-9].
         start_leeway: seconds that `nbf` and `iat` may be ahead of this clock, 0 to 60.
+        remembered_tokens: how many accepted tokens an audience are remembered, so that only what
+            can have changed is checked again; about 3 kB each. 0 checks everything every time.
         clock: the time, in Unix seconds.
 
     Raises:
@@ -58,6 +60,7 @@ class Verifier:
         user_types: frozenset[UserType] = MAY_CALL_APIS_AS_USER,
         expiry_leeway: float = 0.0,
         start_leeway: float = 5.0,
+        remembered_tokens: int = MAX_ACCEPTED,
         clock: Clock = system_clock,
     ) -> None:
         if not (0 <= expiry_leeway <= MAX_LEEWAY and 0 <= start_leeway <= MAX_LEEWAY):
@@ -75,7 +78,7 @@ class Verifier:
         self._clock = clock
         self._expected: dict[tuple[str, frozenset[str]], Expected] = {}
         self._known_headers: dict[bytes, dict[str, Any]] = {}
-        self._accepted = AcceptedTokens()
+        self._accepted = AcceptedTokens(remembered_tokens)
 
     @classmethod
     def discover(cls, root_url: str, **options: Any) -> Verifier:
