@@ -137,11 +137,15 @@ class ResourceRefusal(Refusal):
 
     status = 401
 
-    def challenge(self, realm: str) -> str:
-        """The `WWW-Authenticate` value for `realm` (the audience name) [API-1]."""
+    def challenge(self, realm: str) -> str | None:
+        """The `WWW-Authenticate` value for `realm` (the audience name) [API-1]; None for none."""
         return (
             f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
         )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the answer has besides the challenge, such as `Retry-After`."""
+        return []
 
 
 class NoCredential(ResourceRefusal):
@@ -195,3 +199,93 @@ class Forbidden(ResourceRefusal):
 
     def challenge(self, realm: str) -> str:
         return f'Bearer realm="{realm}"'
+
+
+class AmbiguousRequest(ResourceRefusal):
+    """A request that two servers in a row could take for two different ones."""
+
+    error = "invalid_request"
+    status = 400
+    sentence = "The request's target is ambiguous."
+
+
+class MethodNotAllowed(ResourceRefusal):
+    """The API does not know the method [API-15].
+
+    Args:
+        allowed: the methods that it knows, for `Allow` (RFC 9110 §10.2.1).
+    """
+
+    error = "method_not_allowed"
+    status = 405
+    sentence = "This API does not have this method."
+
+    def __init__(self, allowed: tuple[str, ...], *, cause: str | None = None) -> None:
+        super().__init__(cause=cause)
+        self.allowed = allowed
+
+    def challenge(self, realm: str) -> None:
+        return None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"allow", ", ".join(self.allowed).encode())]
+
+
+class NoFreeSlot(ResourceRefusal):
+    """All licence slots are taken; the token stays valid [SES-33, SES-34]."""
+
+    error = "MaximumLicenseCountExceeded"
+    status = 503
+    sentence = "All licence slots are taken. Try again when somebody has finished."
+    retry_after: ClassVar[int] = 60
+
+    def challenge(self, realm: str) -> None:
+        return None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", str(self.retry_after).encode())]
+
+
+class TooManyRequests(ResourceRefusal):
+    """A rate limit is used up [API-54].
+
+    Args:
+        retry_after: seconds until it is worth trying again.
+        limits: the `RateLimit` headers that tell which limit it was.
+    """
+
+    error = "too_many_requests"
+    status = 429
+    sentence = "Too many requests. Wait, and then go on more slowly."
+
+    def __init__(
+        self,
+        description: str | None = None,
+        *,
+        retry_after: int,
+        limits: tuple[tuple[bytes, bytes], ...] = (),
+        cause: str | None = None,
+    ) -> None:
+        super().__init__(description, cause=cause)
+        self.retry_after = retry_after
+        self.limits = limits
+
+    def challenge(self, realm: str) -> None:
+        return None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", str(self.retry_after).encode()), *self.limits]
+
+
+class BatchNotTaken(ResourceRefusal):
+    """A batch at a place that does not see bodies, so that its parts cannot be judged [API-32]."""
+
+    error = "not_implemented"
+    status = 501
+    sentence = (
+        "A $batch cannot be checked here. Send its requests one by one, or have its path routed "
+        "through `mintgate gate`, which takes it apart."
+    )
+
+    def challenge(self, realm: str) -> None:
+        return None

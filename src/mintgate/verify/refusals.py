@@ -29,5 +29,8 @@ def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[byte
     if isinstance(refusal, TemporarilyUnavailable):
         headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if isinstance(refusal, ResourceRefusal):
-        headers.append((b"www-authenticate", refusal.challenge(realm).encode("latin-1")))
+        challenge = refusal.challenge(realm)
+        if challenge is not None:
+            headers.append((b"www-authenticate", challenge.encode("latin-1")))
+        headers += refusal.headers()
     return refusal.status, headers, body
