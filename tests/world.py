@@ -63,7 +63,7 @@ TOML = """
 name = "orion"
 database = "ORION_PROD X-1"
 base_url = "{base_url}"
-licences = 10
+licences = 1000
 {instance_settings}
 
 [[applications]]

@@ -66,6 +66,16 @@ class EndedSession(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     sid: str
 
 
+class ClosedSession(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="erp_session"):
+    """An ERP session was closed before its time: its slot is free, its token as good as before.
+
+    Args:
+        session: its key, a `sid` or a `jti`; None when all of the instance were closed [SES-23].
+    """
+
+    session: str | None
+
+
 class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"):
     """A signing key appeared, or `ended`: what it signed is refused from now on."""
 
@@ -83,6 +93,7 @@ Entry = (
     | ChangedUser
     | ChangedReference
     | EndedSession
+    | ClosedSession
     | ChangedKey
     | ChangedInstance
 )

@@ -13,7 +13,7 @@ from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.store import AuditEvent, Database, Transaction, sessions, users
-from mintgate.store.sessions import IdentitySession
+from mintgate.store.sessions import SIGNED_OUT, IdentitySession
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -124,7 +124,7 @@ class Sessions:
         instance = self._directory.instance
 
         def work(tx: Transaction) -> list[str]:
-            urls = sessions.end(tx, instance.id, sid, "signed_out")
+            urls = sessions.end(tx, instance.id, sid, SIGNED_OUT)
             tx.record(self._event("user.signed_out", user, sid, address))
             return [front_channel_address(url, instance.issuer, sid) for url in urls]
 

@@ -34,6 +34,8 @@ from mintgate.store.pacing import bit_by_bit
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
 FLUSH_SECONDS = 15.0
+SESSION_SECONDS = 14.0
+"""Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BASE_HEADERS = (
@@ -75,6 +77,7 @@ class Application:
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._purge)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
+            asyncio.create_task(self._for_ever(SESSION_SECONDS, self._keep_sessions)),
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
         ]
@@ -87,6 +90,8 @@ class Application:
         for instance in self._instances.values():
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
+            with contextlib.suppress(DatabaseUnavailable):
+                await instance.erp_sessions.flush()
             await instance.logout_delivery.stop()
         await flush_refusals(self.database, everything=True)
         for instance in self._instances.values():
@@ -154,7 +159,12 @@ class Application:
             known = self._instances.get(row.id)
             if known is None or known.instance != row:
                 known = InstanceApplication(
-                    row, self.database, self._kek, lambda: self.follower.is_fresh, self._clock
+                    row,
+                    self.database,
+                    self._kek,
+                    lambda: self.follower.is_fresh,
+                    self._clock,
+                    known.erp_sessions if known is not None else None,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -190,6 +200,10 @@ class Application:
     async def _flush(self, instance: InstanceApplication) -> None:
         await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
+
+    async def _keep_sessions(self, instance: InstanceApplication) -> None:
+        await instance.erp_sessions.flush()
+        await instance.erp_sessions.sweep()
 
     async def _keep_audit(self, instance: InstanceApplication) -> None:
         await keep_audit(self.database, instance.instance, self._kek)

@@ -16,6 +16,7 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate.refusal_log import RefusalLog
+from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
@@ -38,6 +39,7 @@ class InstanceApplication:
     Args:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
+        erp_sessions: those of the instance before one of its settings changed.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class InstanceApplication:
         key_encryption_key: KeyEncryptionKey,
         is_fresh: Callable[[], bool],
         clock: Clock,
+        erp_sessions: ErpSessions | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
@@ -54,6 +57,7 @@ class InstanceApplication:
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
+        self.erp_sessions = erp_sessions or ErpSessions(instance.id, database, is_fresh, clock)
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
@@ -74,6 +78,8 @@ class InstanceApplication:
         """Drop what committed changes concern."""
         self.directory.apply(changes)
         for change in changes:
+            if change.instance_id == self.instance.id:
+                self.erp_sessions.apply(change)
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
             elif change.kind == "sid" and change.instance_id == self.instance.id:
@@ -114,7 +120,7 @@ class InstanceApplication:
     def _domain_api(self) -> Mount:
         guarded = GuardMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(self._verifier, AUDIENCE),
+            Guard(self._verifier, AUDIENCE, sessions=self.erp_sessions),
             on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
         )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))

@@ -97,13 +97,16 @@ class Database:
         except AWAY as error:
             raise translated(error) from error
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, lane: str | None = None) -> T:
         """Run `work` in the writer's thread; returns after the commit.
+
+        Args:
+            lane: its transaction is shared with work of the same lane only.
 
         `work` may run a second time, when another unit of its group made the whole group fail:
         it must have no effect but through its transaction.
         """
-        return await self._writer.submit(work)
+        return await self._writer.submit(work, lane)
 
     def record(self, event: AuditEvent) -> asyncio.Future[None]:
         """Append one audit event; await the future before the answer leaves."""

@@ -21,8 +21,8 @@ MAX_PAGE = 1000
 class Change(msgspec.Struct, frozen=True):
     """Something cached ended or changed.
 
-    `kind` is `instance`, `application`, `user`, `key`, `jti`, `reference`, `sid`; `subject` names
-    it for this database: an id, a digest, or the `jti`, `kid`, `sid` itself.
+    `kind` is `instance`, `application`, `user`, `key`, `jti`, `reference`, `sid`, `erp_session`;
+    `subject` names it for this database: an id, a digest, or the `jti`, `kid`, `sid` itself.
     """
 
     instance_id: str

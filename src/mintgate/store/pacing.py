@@ -15,8 +15,13 @@ on a slow disk too."""
 LEAST_REST_SECONDS = 0.01
 
 
-async def bit_by_bit(database: Database, work: Callable[[Transaction], int]) -> int:
+async def bit_by_bit(
+    database: Database, work: Callable[[Transaction], int], *, lane: str | None = None
+) -> int:
     """Do `work`, each time in a transaction of its own, until it returns 0 (or False).
+
+    Args:
+        lane: see `Database.write`.
 
     Returns:
         The sum of what it returned.
@@ -27,7 +32,7 @@ async def bit_by_bit(database: Database, work: Callable[[Transaction], int]) -> 
     done = 0
     while True:
         began = time.perf_counter()
-        part = await database.write(work)
+        part = await database.write(work, lane=lane)
         if not part:
             return done
         done += part

@@ -6,11 +6,20 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.contract.feed import EndedSession
-from mintgate.store import codes, logout_notices, refresh, session_applications
+from mintgate.store import (
+    codes,
+    erp_session_ends,
+    logout_notices,
+    refresh,
+    session_applications,
+)
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions
 from mintgate.store.transaction import Transaction
+
+SIGNED_OUT = "signed_out"
+"""The reason of an end by the person's own wish."""
 
 
 class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +110,9 @@ def forget(tx: Transaction, instance_id: str, sid: str) -> None:
 def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
     """End a session for everyone: the one way for sign-out and administrators [END-4, EXT-3].
 
-    The sign-in, its refresh tokens and its open codes end, the state feed says so, and every
-    application that it was used for is told: by a notice that is delivered later, and by the
-    addresses that this returns.
+    The sign-in, its refresh tokens, its open codes and its ERP session end [SES-21], the state
+    feed says so, and every application that it was used for is told: by a notice that is delivered
+    later, and by the addresses that this returns.
 
     Args:
         because: why, at most 32 characters, kept with the refresh tokens.
@@ -115,11 +124,16 @@ def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
     codes.end_of_session(tx, instance_id, sid)
     # Last, for the codes wait for those that are just redeemed for a family.
     refresh.revoke_of_session(tx, instance_id, sid, because)
+    by: erp_session_ends.Cause = "sign_out" if because == SIGNED_OUT else "administrator"
+    erp_session_ends.close_of_sign_in(tx, instance_id, sid, by)
     return _tell(tx, instance_id, sid)
 
 
 def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
-    """The same for every session of a user, whose refresh tokens and codes end elsewhere."""
+    """The same for every session of a user, whose refresh tokens and codes end elsewhere.
+
+    ERP sessions of personal tokens are not of these and go on [SES-22, REF-51].
+    """
     signed_in = tx.connection.execute(
         select(identity_sessions.c.sid).where(
             identity_sessions.c.instance_id == instance_id,
@@ -127,9 +141,12 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
         )
     ).scalars()
     used = session_applications.sids_of_user(tx.connection, instance_id, user_id)
-    for sid in sorted(used.union(signed_in)):
+    sids = sorted(used.union(signed_in))
+    for sid in sids:
         forget(tx, instance_id, sid)
-        _tell(tx, instance_id, sid)
+        erp_session_ends.close_of_sign_in(tx, instance_id, sid, "administrator")
+    for sid in sids:
+        _tell(tx, instance_id, sid)  # last, as it takes the lock of the state feed
 
 
 def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:

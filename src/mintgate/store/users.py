@@ -6,7 +6,14 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, u
 
 from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
-from mintgate.store import codes, reference_tokens, refresh, revocations, sessions
+from mintgate.store import (
+    codes,
+    reference_tokens,
+    refresh,
+    reserved_seats,
+    revocations,
+    sessions,
+)
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
 from mintgate.store.transaction import Transaction
@@ -178,6 +185,9 @@ def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) 
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     _end_everything(tx, instance_id, user_id, "user_removed")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
+    user = by_id(tx.connection, instance_id, user_id)
+    if user is not None:
+        reserved_seats.remove(tx, instance_id, user.login)
     tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
     tx.changed(instance_id, user_id, ChangedUser(sub_id=user_id, active=None))
 

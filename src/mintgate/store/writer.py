@@ -3,6 +3,9 @@
 Work gathers while the event loop turns and while the last group is being committed; then one
 transaction takes it all. Each unit has a savepoint of its own, so that a failing one undoes only
 itself, and nobody is answered before the commit.
+
+Work with a *lane* shares its transaction with work of the same lane only: what takes locks in an
+order of its own must not hold those of others meanwhile.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from mintgate.store.database import Database
 
 T = TypeVar("T")
-Item = tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any]]
+Item = tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any], str | None]
 Outcome = tuple[bool, Any]
 
 
@@ -56,7 +59,9 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
 
-    def submit(self, work: Callable[[Transaction], T] | AuditEvent) -> asyncio.Future[T]:
+    def submit(
+        self, work: Callable[[Transaction], T] | AuditEvent, lane: str | None = None
+    ) -> asyncio.Future[T]:
         """Have `work` done in the next group; the future is resolved after its commit.
 
         Raises:
@@ -67,7 +72,7 @@ class Writer:
         with self._lock:
             if self._is_stopping:
                 raise DatabaseUnavailable("the server is shutting down")
-            self._gathered.append((work, loop, future))
+            self._gathered.append((work, loop, future, lane))
             must_wake = not (self._is_busy or self._is_waking)
             self._is_waking = self._is_waking or must_wake
         if must_wake:
@@ -111,9 +116,17 @@ class Writer:
         self._disconnect()
 
     def _commit(self, group: list[Item]) -> None:
-        results, changes = self._outcomes(group)
+        results: list[Outcome] = []
+        changes: list[Change] = []
+        lanes = _lanes(group)
+        for items in lanes:
+            outcomes, made = self._outcomes(items)
+            results += outcomes
+            changes += made
+        if len(lanes) > 1:
+            group = [item for items in lanes for item in items]
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
-        for (_, loop, future), outcome in zip(group, results, strict=True):
+        for (_, loop, future, _), outcome in zip(group, results, strict=True):
             by_loop.setdefault(loop, []).append((future, outcome))
         told = False
         for loop, answers in by_loop.items():
@@ -174,11 +187,11 @@ class Writer:
         events: list[AuditEvent] = []
         try:
             connection = self._connected()
-            alone = [work for work, _, _ in group if isinstance(work, AuditEvent)]
+            alone = [work for work, *_ in group if isinstance(work, AuditEvent)]
             if len(alone) == len(group) and self._database.append_alone(connection, alone):
                 return [(True, None)] * len(group), []
             connection.begin()
-            for work, _, _ in group:
+            for work, *_ in group:
                 if isinstance(work, AuditEvent):
                     events.append(work)
                     outcomes.append((True, None))
@@ -229,3 +242,13 @@ class Writer:
         events += transaction.events
         changes += transaction.changes
         return True, result
+
+
+def _lanes(group: list[Item]) -> list[list[Item]]:
+    """The group parted by lanes; in each, the order in which it was submitted."""
+    if all(item[3] is None for item in group):
+        return [group]
+    lanes: dict[str | None, list[Item]] = {}
+    for item in group:
+        lanes.setdefault(item[3], []).append(item)
+    return list(lanes.values())

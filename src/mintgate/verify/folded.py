@@ -12,6 +12,7 @@ from mintgate.contract.feed import (
     ChangedKey,
     ChangedReference,
     ChangedUser,
+    ClosedSession,
     EndedSession,
     Entry,
     RevokedToken,
@@ -64,8 +65,10 @@ class Folded:
                 self._kept["application", entry.client_id] = (entry, at)
             case ChangedUser():
                 self._kept["user", entry.sub_id] = (entry, at)
-            case ChangedReference() | EndedSession() | ChangedKey() | ChangedInstance():
+            case ChangedReference() | ChangedKey() | ChangedInstance():
                 pass  # whoever keeps copies of these is told by the follower
+            case EndedSession() | ClosedSession():
+                pass  # no token ends by it [LIF-18, SES-22]
         return entry
 
     def prune(self, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, Protocol
 
+from mintgate.contract.errors import NoFreeSlot
 from mintgate.verify.principal import Principal
 
 SessionKind = Literal["interactive", "service", "legacy"]
@@ -28,6 +29,8 @@ class OpenSession:
         "last_request",
         "opened_at",
         "requests",
+        "told_at",
+        "told_current",
         "uploaded",
     )
 
@@ -53,6 +56,9 @@ class OpenSession:
         """Requests that run now."""
         self.uploaded = 0
         self.downloaded = 0
+        self.told_at = last_request
+        """The last request that others know of, and below how many requests ran then."""
+        self.told_current = 0
 
 
 class SessionSource(Protocol):
@@ -74,3 +80,14 @@ class SessionSource(Protocol):
     async def open_async(self, principal: Principal) -> OpenSession:
         """The same, waiting in the event loop."""
         ...
+
+
+def no_free_slot(principal: Principal, cause: str) -> NoFreeSlot:
+    """The refusal of a caller; an administrator reads what can be done about it [SES-33]."""
+    return NoFreeSlot(_ADVICE if principal.is_admin else None, cause=cause)
+
+
+_ADVICE = (
+    "All licence slots are taken. `mintgate session list` shows who has them, and "
+    "`mintgate session close` frees one."
+)

@@ -17,6 +17,7 @@ from mintgate.store.tables.instance import (
     signing_keys,
     state_feed,
 )
+from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
 from mintgate.store.tables.security_records import application_authorizations, applications, users
 from mintgate.store.tables.signing_in import (
     authorization_codes,
@@ -46,15 +47,18 @@ __all__ = [
     "audit_keys",
     "authorization_codes",
     "consents",
+    "erp_sessions",
     "idempotency_keys",
     "identity_sessions",
     "instances",
     "interactions",
+    "licence_pools",
     "logout_notices",
     "metadata",
     "reference_tokens",
     "refresh_families",
     "refresh_tokens",
+    "reserved_seats",
     "revoked_before",
     "revoked_tokens",
     "session_applications",

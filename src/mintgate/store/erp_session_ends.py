@@ -1,0 +1,176 @@
+"""The ends of ERP sessions: by their timers, by sign-out, by an administrator."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, or_, select
+
+from mintgate.contract.feed import ClosedSession
+from mintgate.store import instances, licence_pools
+from mintgate.store.audit import AuditEvent
+from mintgate.store.purging import BATCH
+from mintgate.store.tables import erp_sessions
+from mintgate.store.transaction import Transaction
+
+Cause = Literal["idle", "absolute", "sign_out", "administrator", "all"]
+EVERY_SESSION = "*"
+"""The subject of a feed entry that concerns all sessions of the instance."""
+_column = erp_sessions.c
+
+
+def audited_key(key: str) -> str:
+    """A session's key as audit events have it."""
+    return key[:32]
+
+
+def close(tx: Transaction, instance_id: str, key: str, by: str | None = None) -> bool:
+    """Close a session at once, as an administrator [OPQ-32]; its token stays as good as it was.
+
+    Args:
+        by: the administrator's name.
+
+    Returns:
+        False when no session with this key is open.
+    """
+    _lock(tx, instance_id)
+    closed = _close_now(tx, instance_id, _column.key == key, "administrator", by)
+    if closed:
+        tx.changed(instance_id, key, ClosedSession(session=key))
+    return closed == 1
+
+
+def close_all(tx: Transaction, instance_id: str, by: str | None = None) -> int:
+    """Close every session of an instance [SES-23, EXT-17]; returns how many there were."""
+    _lock(tx, instance_id)
+    anyone = _column.instance_id == instance_id
+    closed = _close_now(tx, instance_id, anyone, "all", by)
+    tx.changed(instance_id, EVERY_SESSION, ClosedSession(session=None))
+    return closed
+
+
+def close_of_sign_in(tx: Transaction, instance_id: str, sid: str, because: Cause) -> bool:
+    """Close the session of a sign-in that ends [SES-21]; whoever ends it tells the feed."""
+    row = tx.connection.execute(
+        delete(erp_sessions)
+        .where(_column.instance_id == instance_id, _column.key == sid)
+        .returning(*erp_sessions.columns)
+    ).first()
+    if row is not None:
+        _record(tx, row._mapping, because, tx.now)
+    return row is not None
+
+
+def close_over(tx: Transaction, instance_id: str, now: float, process: str, *, key: str) -> bool:
+    """Close what must not be in the way of a new session [SES-16]; under the lock of the pool.
+
+    That is what this process alone has touched, as nobody else knows yet that it is idle, and the
+    session `key`. What everybody takes for ended is not counted, and is left to `sweep`.
+
+    Args:
+        now: Unix seconds.
+
+    Returns:
+        Whether the session `key` had ended.
+    """
+    chosen = licence_pools.is_over(now, process) & or_(
+        _column.toucher == process, _column.key == key
+    )
+    return key in _close_ended(tx, instance_id, chosen, now)
+
+
+def any_over(connection: Connection, instance_id: str, now: float, process: str) -> bool:
+    """Whether there is something to `sweep`; a look, which takes no lock."""
+    statement = select(_column.key).where(
+        _column.instance_id == instance_id, licence_pools.is_over(now, process)
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def sweep(tx: Transaction, instance_id: str, process: str) -> int:
+    """Close some sessions that have ended by themselves; returns how many.
+
+    To be committed in `licence_pools.LANE`, or alone.
+
+    Args:
+        process: one whose touches are all stored.
+    """
+    licence_pools.lock(tx, instance_id)
+    now = tx.later()
+    return len(_close_ended(tx, instance_id, licence_pools.is_over(now, process), now, BATCH))
+
+
+def _lock(tx: Transaction, instance_id: str) -> None:
+    instances.lock(tx, instance_id)
+    licence_pools.lock(tx, instance_id)
+
+
+def _close_ended(
+    tx: Transaction,
+    instance_id: str,
+    condition: ColumnElement[bool],
+    now: float,
+    limit: int | None = None,
+) -> list[str]:
+    closed = _take(tx, instance_id, condition, limit)
+    for row in closed:
+        end = row["absolute_end"]
+        _record(tx, row, "absolute" if end is not None and end <= now else "idle", now)
+    return [row["key"] for row in closed]
+
+
+def _close_now(
+    tx: Transaction,
+    instance_id: str,
+    condition: ColumnElement[bool],
+    because: Cause,
+    by: str | None,
+) -> int:
+    closed = _take(tx, instance_id, condition)
+    for row in closed:
+        _record(tx, row, because, tx.now, by)
+    return len(closed)
+
+
+def _take(
+    tx: Transaction, instance_id: str, condition: ColumnElement[bool], limit: int | None = None
+) -> list[RowMapping]:
+    """Delete sessions, but for those that somebody else is just closing."""
+    chosen = (
+        select(_column.key)
+        .where(_column.instance_id == instance_id, condition)
+        .order_by(_column.last_request_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen", nesting=True)
+    )
+    return list(
+        tx.connection.execute(
+            delete(erp_sessions)
+            .where(_column.instance_id == instance_id, _column.key.in_(select(chosen.c.key)))
+            .returning(*erp_sessions.columns)
+        ).mappings()
+    )
+
+
+def _record(
+    tx: Transaction, row: RowMapping, because: Cause, at: float, by: str | None = None
+) -> None:
+    details: dict[str, Any] = {
+        "because": because,
+        "kind": row["kind"],
+        "requests": row["total_requests"],
+    }
+    tx.record(
+        AuditEvent(
+            instance_id=row["instance_id"],
+            at=at,
+            event="erp_session.closed",
+            actor=by,
+            subject_id=row["user_id"],
+            application=row["client_ids"][0],
+            session=audited_key(row["key"]),
+            details=details,
+            personal={"login": row["login"]},
+        )
+    )
