@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 
 from mintgate.contract.identifiers import secret_hash
 from mintgate.identity.endpoints.introspection import JWT_MEDIA_TYPE, wants_jwt
-from mintgate.store import instances
+from mintgate.store import apis
 from mintgate.verify import Verifier
 from tests.world import World
 
@@ -26,7 +26,7 @@ API_SECRET = "the secret of an API"
 def api_world(real_time_world: World) -> World:
     world = real_time_world
     with world.database.begin() as tx:
-        instances.set_api_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
+        apis.set_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
     return world
 
 

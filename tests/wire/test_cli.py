@@ -194,6 +194,32 @@ def test_an_application_that_breaks_rules_is_refused(declared: Shell) -> None:
     assert "a Public application has no secret" in told
 
 
+def test_which_declared_apis_an_application_may_call(declared: Shell) -> None:
+    """[EXT-12]"""
+    shops = '[[apis]]\nName = "Shop"\n[[apis]]\nName = "Store"\n'
+    told = declared("apply", "-", text=declared("export").stdout + shops).stdout
+    assert "Shop: no application lists it in Audiences" in told
+    add = ("app", "add", "new/app", "--name", "New", "--scope", "read", "--generate")
+    both = ("--audience", "Store", "--audience", "Shop")
+    declared(*add, *both)
+    assert 'Audiences = "Store Shop"' in declared("export").stdout
+    assert "No change" in declared("apply", "-", text=declared("export").stdout).stdout
+    change = ("app", "set-audiences", "new/app")
+    declared("app", "secret", "rotate", "new/app")
+    declared(*change, "--audience", "Shop")
+    shown = json.loads(declared("app", "show", "new/app", "--json").stdout)
+    assert shown["Audiences"] == "Shop"
+    refused = declared(*change, "--audience", "shop", code=REFUSED).stderr
+    assert "names 'shop', which the instance does not declare; declared are: Shop Store" in refused
+    for wrong in (change, (*change, "--none", *both)):
+        assert (
+            "give --audience once for each API, or --none" in declared(*wrong, code=MISUSED).stderr
+        )
+    declared(*change, "--none")
+    shown = json.loads(declared("app", "show", "new/app", "--json").stdout)
+    assert shown["Audiences"] is None
+
+
 def test_where_an_application_is_told_of_sign_outs(declared: Shell) -> None:
     """[EXT-3]"""
     web, url = "my.trusted.app/web", "https://app.example.com/back"

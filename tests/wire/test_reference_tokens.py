@@ -13,7 +13,7 @@ from mintgate.contract.identifiers import secret_hash, token_digest
 from mintgate.contract.reference_tokens import CreationForbidden, CreationInvalid, TokenKind
 from mintgate.contract.users import UserType
 from mintgate.identity import references
-from mintgate.store import instances, reference_tokens, users
+from mintgate.store import apis, reference_tokens, users
 from tests.world import BACKOFFICE, NOW, SECRET, STOCK, World, payload_of
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
@@ -248,7 +248,7 @@ def introspect(world: World, token: str, api: str = "DomainAPI", secret: str = A
 def api_world(world: World) -> World:
     with world.database.begin() as tx:
         for name in ("DomainAPI", "Other"):
-            instances.set_api_secret(tx, world.instance.id, name, secret_hash(API_SECRET))
+            apis.set_secret(tx, world.instance.id, name, secret_hash(API_SECRET))
     return world
 
 

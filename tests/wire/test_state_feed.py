@@ -13,7 +13,7 @@ from mintgate.contract.errors import InvalidToken, Refusal
 from mintgate.contract.feed import STATE_FEED_MEMBER
 from mintgate.contract.identifiers import new_guid, secret_hash
 from mintgate.contract.users import UserType
-from mintgate.store import applications, feed, instances, revocations, users
+from mintgate.store import apis, applications, feed, revocations, users
 from mintgate.verify import (
     IssuerClient,
     RemoteReferences,
@@ -37,7 +37,7 @@ def feed_world(world: World) -> World:
 
 def declare_api(world: World) -> None:
     with world.database.begin() as tx:
-        instances.set_api_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
+        apis.set_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
 
 
 def page(world: World, **parameters: Any) -> dict[str, Any]:

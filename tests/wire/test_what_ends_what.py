@@ -19,7 +19,7 @@ from mintgate.contract.identifiers import new_guid, secret_hash
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.contract.users import User, UserType
 from mintgate.identity import references
-from mintgate.store import applications, feed, instances, keys, sessions, users
+from mintgate.store import apis, applications, feed, keys, sessions, users
 from tests.wire.verifier_process import VerifierProcess
 from tests.world import (
     LOGOUT,
@@ -306,7 +306,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Ver
     """One server, and one verifier in a process of its own."""
     world = World(sqlite_url(tmp_path_factory.mktemp("world"))).start()
     with world.database.begin() as tx:
-        instances.set_api_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
+        apis.set_secret(tx, world.instance.id, "DomainAPI", secret_hash(API_SECRET))
     try:
         with VerifierProcess(world.issuer, world.instance.database, API_SECRET) as verifier:
             yield world, verifier

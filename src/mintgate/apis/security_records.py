@@ -20,7 +20,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.first_party import is_built_in
 from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import MAY_SIGN_IN, User
-from mintgate.store import AuditEvent, Transaction, applications, users
+from mintgate.store import AuditEvent, Transaction, apis, applications, users
 from mintgate.store.records import (
     APPLICATIONS,
     USERS,
@@ -148,7 +148,8 @@ def _check_application(
         if system_user is None:
             raise ValueProblem(f"{USERS}({application.system_user}) does not exist.")
     system_user_type = system_user.user_type if system_user else None
-    _refuse(application_rules.problems_of(application, system_user_type))
+    declared = apis.names_of(connection, instance_id)
+    _refuse(application_rules.problems_of(application, system_user_type, declared))
     other = applications.by_uri_in_any_case(connection, instance_id, application.application_uri)
     if other is not None and other.id != application.id:
         raise RuleViolation("ApplicationUri: another application has it [TAP-3].")

@@ -9,6 +9,7 @@ import typer
 from mintgate.cli import common
 from mintgate.cli.administration import administration, user
 from mintgate.cli.application_options import (
+    Audience,
     BackChannelLogoutUrl,
     FrontChannelLogoutUrl,
     Generate,
@@ -32,6 +33,7 @@ def add(
         str | None,
         typer.Option(help='What it may ask for, such as "read update".', show_default=False),
     ] = None,
+    audience: Audience = None,
     redirect: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,6 +96,7 @@ def add(
         system_user_allowed=system_user is not None,
         system_user=system_user,
         scope=scope,
+        audiences=" ".join(audience or ()) or None,
         reference_tokens=reference_tokens,
         require_consent=require_consent,
     )

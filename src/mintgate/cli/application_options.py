@@ -19,6 +19,14 @@ SecretEnv = Annotated[
         show_default=False,
     ),
 ]
+Audience = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="An API of [[apis]] that it may call besides the built-in ones; repeatable.",
+        show_default=False,
+    ),
+]
 BackChannelLogoutUrl = Annotated[
     str | None,
     typer.Option(

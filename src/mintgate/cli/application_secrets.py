@@ -170,9 +170,10 @@ def stored(writing: records.Writing, uri: str) -> TrustedApplication:
 
 def _write(writing: records.Writing, before: TrustedApplication, after: TrustedApplication) -> None:
     from mintgate.server.declaration import ApplicationChange
-    from mintgate.store import users
+    from mintgate.store import apis, users
 
     user = users.by_id(writing.tx.connection, writing.instance.id, before.system_user or "")
-    problems = problems_of(after, user.user_type if user else None)
+    declared = apis.names_of(writing.tx.connection, writing.instance.id)
+    problems = problems_of(after, user.user_type if user else None, declared)
     records.refuse_if(problems, f"{before.application_uri} was not changed")
     writing.carry_out(ApplicationChange(before, after))

@@ -10,6 +10,7 @@ import typer
 from mintgate.cli import application_add, application_secrets, common, records
 from mintgate.cli.administration import administration, application, everything
 from mintgate.cli.application_options import (
+    Audience,
     BackChannelLogoutUrl,
     FrontChannelLogoutUrl,
     Generate,
@@ -146,6 +147,29 @@ def set_logout(
     with administration(database_url, instance_name) as admin:
         found = application(admin, uri)
         admin.call("applications.change", ApplicationChanges(**changed), application_id=found.id)
+    typer.echo(f"{uri} is changed.", err=True)
+
+
+@app_commands.command("set-audiences")
+def set_audiences(
+    uri: Uri,
+    audience: Audience = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="It may call the built-in APIs only.")
+    ] = False,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """Change which declared APIs an application may call; the new list replaces the old one.
+
+    Tokens issued until now stay as they are; the next ones are for the APIs given here.
+    """
+    if bool(audience) == none:
+        common.misuse("give --audience once for each API, or --none")
+    with administration(database_url, instance_name) as admin:
+        found = application(admin, uri)
+        changed = ApplicationChanges(audiences=" ".join(audience or ()) or None)
+        admin.call("applications.change", changed, application_id=found.id)
     typer.echo(f"{uri} is changed.", err=True)
 
 

@@ -6,10 +6,12 @@ import enum
 import unicodedata
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Collection
 
 import msgspec
 
 from mintgate.contract import logout_urls, redirects, scopes
+from mintgate.contract.instance import API_AUDIENCES
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
 
 COMMUNITY_ONLY = "only community users can sign in to it, and they can call no API [TAP-10]"
@@ -57,6 +59,8 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     system_user: str | None = None
     system_user_login_url: str | None = None
     scope: str | None = None
+    audiences: str | None = None
+    """[EXT-12] The declared APIs that it may call, besides the built-in ones."""
     reference_tokens: ReferenceTokenPolicy = ReferenceTokenPolicy.NONE
     basic_authentication_allowed: bool = False
     require_consent: bool = False
@@ -71,6 +75,11 @@ class TrustedApplication(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     def scope_names(self) -> tuple[str, ...]:
         """The names that `Scope` lists."""
         return tuple((self.scope or "").split())
+
+    @property
+    def audience_names(self) -> tuple[str, ...]:
+        """The declared APIs that `Audiences` lists [EXT-12]."""
+        return tuple(self.audiences.split()) if self.audiences else ()
 
     @property
     def is_public(self) -> bool:
@@ -106,12 +115,15 @@ def _has_ended(end: int | None, now: float) -> bool:
 
 
 def problems_of(
-    application: TrustedApplication, system_user_type: UserType | None = None
+    application: TrustedApplication,
+    system_user_type: UserType | None = None,
+    declared_apis: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """What is wrong with a record, as (attribute, sentence) pairs; empty when nothing is.
 
     Args:
         system_user_type: the type of the user that `SystemUser` names, None when it names none.
+        declared_apis: the APIs that the instance declares, which `Audiences` may list.
     """
     found = _problems_of_name(application)
     found += _problems_of_secret(application)
@@ -122,6 +134,7 @@ def problems_of(
     if unknown:
         known = " ".join(scopes.TOKEN_ORDER)
         found.append(("Scope", f"has an unknown scope {unknown[0]!r}; known are: {known} [TAP-14]"))
+    found += _problems_of_audiences(application.audience_names, declared_apis)
     return found
 
 
@@ -199,6 +212,24 @@ def _problems_of_urls(application: TrustedApplication) -> list[tuple[str, str]]:
             problem = redirects.problem_of(uri, public=application.is_public)
             if problem:
                 found.append((attribute, f"{uri!r} {problem} [TAP-21, TAP-22]"))
+    return found
+
+
+def _problems_of_audiences(
+    names: tuple[str, ...], declared_apis: Collection[str]
+) -> list[tuple[str, str]]:
+    found = []
+    if len(set(names)) < len(names):
+        found.append(("Audiences", "names an API twice [EXT-12]"))
+    for name in dict.fromkeys(names):
+        if name in API_AUDIENCES:
+            sentence = f"must not name {name}: every token for APIs is for it anyway [TOK-50]"
+            found.append(("Audiences", sentence))
+        elif name not in declared_apis:
+            known = " ".join(sorted(set(declared_apis).difference(API_AUDIENCES)))
+            allowed = f"declared are: {known}" if known else "none is declared yet"
+            sentence = f"names {name!r}, which the instance does not declare; {allowed} [EXT-12]"
+            found.append(("Audiences", sentence))
     return found
 
 

@@ -39,7 +39,7 @@ def audience_of(
     """The `aud` of an access token [TOK-50, TOK-51, TOK-52].
 
     Args:
-        further_apis: operator-defined APIs of the application [EXT-12].
+        further_apis: operator-defined APIs that the application may call [EXT-12].
     """
     if scope_rules.has_api_scope(scopes):
         return (*API_AUDIENCES, *further_apis, f"{issuer}/resources")

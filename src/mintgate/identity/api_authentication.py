@@ -5,7 +5,7 @@ from __future__ import annotations
 from mintgate.contract.errors import InvalidClient
 from mintgate.contract.identifiers import secret_hash, secret_matches
 from mintgate.identity.client_authentication import PresentedClient
-from mintgate.store import Database, instances
+from mintgate.store import Database, apis
 
 _NOBODYS_HASH = secret_hash("the hash that a secret is compared with when there is none")
 
@@ -16,7 +16,7 @@ async def authenticate_api(presented: PresentedClient, instance_id: str, databas
     Raises:
         InvalidClient: no such API, no secret declared for it, or a wrong one; always 401 [ITR-2].
     """
-    stored = await database.read(lambda connection: instances.api_secrets(connection, instance_id))
+    stored = await database.read(lambda connection: apis.secrets_of(connection, instance_id))
     pairs = [(presented.client_id, presented.secret or "")]
     if presented.raw is not None:
         pairs.append(presented.raw)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
-from mintgate.store import Database, applications, users
+from mintgate.store import Database, apis, applications, users
 
 V = TypeVar("V")
 MAX_ENTRIES = 10_000
@@ -79,18 +82,26 @@ class RecordCopies:
     def drop_application(self, application_id: str) -> None:
         self.applications.drop_where(partial(_has_id, application_id))
 
+    def drop_audiences(self) -> None:
+        """An API may have been declared or removed."""
+        self.applications.drop_where(lambda application: application.audiences is not None)
+
     def cached_application(self, client_id: str) -> TrustedApplication | None:
         return self.applications.get(client_id) if self._source.is_fresh() else None
 
     async def application(self, client_id: str) -> TrustedApplication | None:
-        """The application with exactly this `ApplicationUri`, enabled or not."""
+        """The application with exactly this `ApplicationUri`, enabled or not.
+
+        Its `Audiences` are those that the instance still declares [EXT-12], so that who mints a
+        token need not ask.
+        """
         known = self.cached_application(client_id)
         if known is not None:
             return known
         source = self._source
         generation = source.generation
         found = await source.database.read(
-            lambda connection: applications.by_uri(connection, source.instance.id, client_id)
+            lambda connection: _application(connection, source.instance.id, client_id)
         )
         if found is not None and generation == source.generation:
             self.applications.put(client_id, found)
@@ -114,6 +125,16 @@ class RecordCopies:
         if found is not None and generation == source.generation:
             self.users.put(user_id, found)
         return found
+
+
+def _application(
+    connection: Connection, instance_id: str, client_id: str
+) -> TrustedApplication | None:
+    found = applications.by_uri(connection, instance_id, client_id)
+    if found is None or found.audiences is None:
+        return found
+    declared = apis.names_of(connection, instance_id)
+    return replace(found, audiences=" ".join(n for n in found.audience_names if n in declared))
 
 
 def _has_id(application_id: str, application: TrustedApplication) -> bool:

@@ -13,6 +13,7 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
 from mintgate.identity.application_facts import ApplicationFacts
 from mintgate.identity.copies import RecordCopies, Source
+from mintgate.identity.declared_apis import DeclaredApis
 from mintgate.identity.live_keys import LiveKeys
 from mintgate.identity.revoked import Revoked
 from mintgate.identity.token_states import TokenStates
@@ -49,6 +50,7 @@ class Directory:
         self._keys = LiveKeys(self._source, key_encryption_key, self._revoked)
         self._states = TokenStates(self._source, self._records, self._revoked)
         self._facts = ApplicationFacts(self._source)
+        self._apis = DeclaredApis(self._source)
         self._name_parts()
 
     def _name_parts(self) -> None:
@@ -64,6 +66,8 @@ class Directory:
         self.browser_origins = self._facts.browser_origins
         self.asks_for_consent = self._facts.asks_for_consent
         self.logout_channels = self._facts.logout_channels
+        self.apis = self._apis.apis
+        self.known_apis = self._apis.known_apis
         # The key source of the verifier inside the server, and its state source.
         self.get = self._keys.get
         self.refresh = self._keys.refresh
@@ -102,4 +106,7 @@ class Directory:
             elif change.kind == "jti":
                 self._revoked.add(change.subject)
             else:
+                if change.kind == "instance":
+                    self._records.drop_audiences()
+                    self._apis.drop()
                 self._keys.must_reload = True

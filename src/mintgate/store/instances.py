@@ -1,13 +1,13 @@
-"""Instances and the APIs that may introspect tokens."""
+"""Instances."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from mintgate.contract.feed import ChangedInstance
 from mintgate.contract.instance import Instance
 from mintgate.store.rows import from_row, to_row
-from mintgate.store.tables import apis, instances
+from mintgate.store.tables import instances
 from mintgate.store.transaction import Transaction
 
 
@@ -48,24 +48,3 @@ def by_id(connection: Connection, instance_id: str) -> Instance | None:
     row = connection.execute(select(instances).where(instances.c.id == instance_id)).mappings()
     found = row.first()
     return from_row(Instance, found) if found else None
-
-
-def api_secrets(connection: Connection, instance_id: str) -> dict[str, str | None]:
-    """Secret hash by audience name of the declared APIs [ITR-1]."""
-    rows = connection.execute(select(apis).where(apis.c.instance_id == instance_id))
-    return {row.name: row.secret_hash for row in rows}
-
-
-def set_api_secret(tx: Transaction, instance_id: str, name: str, secret_hash: str | None) -> None:
-    where = (apis.c.instance_id == instance_id, apis.c.name == name)
-    if tx.connection.execute(update(apis).where(*where).values(secret_hash=secret_hash)).rowcount:
-        return
-    tx.connection.execute(
-        insert(apis).values(instance_id=instance_id, name=name, secret_hash=secret_hash)
-    )
-
-
-def remove_api(tx: Transaction, instance_id: str, name: str) -> None:
-    tx.connection.execute(
-        delete(apis).where(apis.c.instance_id == instance_id, apis.c.name == name)
-    )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mintgate.contract.identifiers import secret_hash
-from mintgate.store import Database, applications, audit, feed, users
+from mintgate.store import Database, apis, applications, audit, feed, users
 from tests.unit.apis.domain_world import ADMIN, INSTANCE, World
 
 CUSTOMERS = "Crm_Sales_Customers"
@@ -187,6 +187,22 @@ def test_logout_urls_of_an_application(own_world: World) -> None:
     assert made.status_code == 201, made.text
     found = own_world.call(f"{made.json()['@odata.id']}?$select=*").json()
     assert {name: found[name] for name in urls} == urls
+
+
+def test_audiences_of_an_application(own_world: World, own_database: Database) -> None:
+    """[EXT-12, API-72] only what the instance declares"""
+    assert _application(own_world, Audiences="Shop").status_code == 500
+    with own_database.begin() as tx:
+        apis.set_secret(tx, INSTANCE.id, "Shop", SECRET)
+    made = _application(own_world, Audiences="Shop")
+    assert made.status_code == 201, made.text
+    address = made.json()["@odata.id"]
+    assert own_world.call(f"{address}?$select=Audiences").json()["Audiences"] == "Shop"
+    for wrong in ("shop", "Shop Stock", "DomainAPI"):
+        refused = own_world.call(address, method="PATCH", json={"Audiences": wrong})
+        assert refused.status_code == 500
+        assert "Audiences" in refused.json()["error"]["message"]
+    assert own_world.call(address, method="PATCH", json={"Audiences": None}).status_code == 204
 
 
 def test_an_application_uri_is_taken_in_any_case(own_world: World) -> None:

@@ -286,3 +286,22 @@ def test_the_address_of_a_frame() -> None:
     for url, expected in (("https://a/f", "?"), ("https://a/f?x=1", "&"), ("https://a/f?", "?")):
         address = front_channel_address(url, "https://i/id", "S1")
         assert address == f"{url.removesuffix('?')}{expected}iss=https%3A%2F%2Fi%2Fid&sid=S1"
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [(None, ()), ("", ()), ("Shop", ("Shop",)), (" Store  Shop ", ("Store", "Shop"))],
+)
+def test_audiences(listed: str | None, names: tuple[str, ...]) -> None:
+    """[EXT-12] in their order; compared exactly"""
+    application = app(audiences=listed)
+    assert application.audience_names == names
+    assert problems_of(application, None, {"Shop", "Store", "OLAP"}) == []
+    assert len(problems_of(application, None, {"shop", "STORE"})) == len(names)
+
+
+@pytest.mark.parametrize("listed", ["OLAP", "Shop OLAP", "Shop Shop", "Shop\tStock"])
+def test_audiences_that_may_not_be(listed: str) -> None:
+    """[EXT-12, TOK-50] even where a built-in API is declared, to give it a secret"""
+    ((attribute, _),) = problems_of(app(audiences=listed), None, {"Shop", "OLAP"})
+    assert attribute == "Audiences"

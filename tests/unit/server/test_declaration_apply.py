@@ -13,7 +13,7 @@ from mintgate.identity import passwords
 from mintgate.identity.passwords import password_matches
 from mintgate.server import declaration as declarations
 from mintgate.server.declaration import apply, export, plan, read
-from mintgate.store import Database, applications, audit, instances, keys, users
+from mintgate.store import Database, apis, applications, audit, instances, keys, users
 from mintgate.store.keys import KeyEncryptionKey
 from tests.unit.server.declared_example import (
     CHEAP_HASHER,
@@ -60,9 +60,7 @@ def test_the_example_applies_and_the_second_time_changes_nothing(database: Datab
     assert john is not None
     assert password_matches("john-password", john[1] or "")
     assert len(keys.all_of(connection, instance_id, kek())) == 1
-    assert instances.api_secrets(connection, instance_id) == {
-        "DomainAPI": secret_hash("api-secret")
-    }
+    assert apis.secrets_of(connection, instance_id) == {"DomainAPI": secret_hash("api-secret")}
     connection.close()
 
 

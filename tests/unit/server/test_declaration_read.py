@@ -249,14 +249,17 @@ def test_a_variable_that_is_not_text_is_refused() -> None:
     [
         ("[instance]", keys.INSTANCE),
         ("[[apis]]", keys.api({})),
+        ("[apis.policy]", keys.POLICY),
+        ("[apis.limits]", keys.LIMITS),
         ("[[applications]]", keys.application({})),
         ("[[users]]", keys.user({})),
     ],
 )
 def test_every_key_is_documented(table: str, shape: keys.TableShape) -> None:
     page = Path(__file__).parents[3].joinpath("docs", "declared-instance.md").read_text("utf-8")
-    section = page.partition(f"## `{table}`")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(shape.kinds)
+    section = re.split(r"\n##+ ", page.partition(f"## `{table}`")[2])[0]
+    told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert told == {*shape.kinds, *shape.tables}
     assert all(f"alias `{alias}`" in section for alias in shape.aliases)
 
 

@@ -17,7 +17,7 @@ from mintgate.identity.administration.attributes import text_of
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
-from mintgate.store import applications, listings, users
+from mintgate.store import apis, applications, listings, users
 
 MAX_SECRET = 1024
 
@@ -158,7 +158,11 @@ def _values(call: Call, values: dict[str, Any]) -> dict[str, Any]:
 def _require_valid(call: Call, application: TrustedApplication) -> None:
     connection, instance_id = call.connection, call.instance.id
     user = users.by_id(connection, instance_id, application.system_user or "")
-    problems = problems_of(application, user.user_type if user else None)
+    problems = problems_of(
+        application,
+        user.user_type if user else None,
+        apis.names_of(connection, instance_id),
+    )
     other = applications.by_uri_in_any_case(connection, instance_id, application.application_uri)
     if other is not None and other.id != application.id:
         problems.append(("ApplicationUri", "exists already; it must be unique in any case [TAP-3]"))

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.feed import ChangedInstance
 from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import User
 from mintgate.identity.administration.changes import change_event
+from mintgate.server.declaration import api_attributes
 from mintgate.server.declaration.differences import (
     action_of,
     kind_of,
@@ -24,7 +24,7 @@ from mintgate.server.declaration.plan import (
     UserChange,
 )
 from mintgate.server.declaration.stored import key_of
-from mintgate.store import AuditEvent, Transaction, applications, instances, users
+from mintgate.store import AuditEvent, Transaction, apis, applications, instances, users
 
 
 def carry_out(
@@ -54,11 +54,10 @@ def carry_out(
 
 
 def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
-    if change.is_removed:
-        instances.remove_api(tx, instance_id, change.name)
+    if change.after is None:
+        apis.remove(tx, instance_id, name_of(change))
     else:
-        instances.set_api_secret(tx, instance_id, change.name, change.secret_hash)
-    tx.changed(instance_id, instance_id, ChangedInstance())
+        (apis.change if change.before else apis.add)(tx, instance_id, change.after)
 
 
 def _write_application(tx: Transaction, instance_id: str, change: ApplicationChange) -> None:
@@ -136,8 +135,9 @@ def _event(instance_id: str, now: float, change: Change, actor: str | None) -> A
             actor=actor,
             new_password=isinstance(change, UserChange) and bool(change.password_hash),
         )
-    after = {} if change.is_removed else {"SecretHash": change.secret_hash}
-    told = before_and_after(None if change.is_new else {}, after)
+    told = before_and_after(
+        api_attributes.attributes_of(change.before), api_attributes.attributes_of(change.after)
+    )
     return AuditEvent(
         instance_id=instance_id,
         at=now,

@@ -8,8 +8,8 @@ from mintgate.contract import applications as application_rules
 from mintgate.contract import instance as instance_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.first_party import is_built_in
-from mintgate.contract.instance import API_AUDIENCES
 from mintgate.contract.users import User
+from mintgate.server.declaration.check_apis import api_problems, names_afterwards
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.problems import Problem, Source
 from mintgate.server.declaration.resolve import ApplicationTarget, Resolved, UserTarget
@@ -24,9 +24,9 @@ def problems_with(declaration: Declaration, resolved: Resolved, stored: Stored) 
         problem
         for problem in (
             *_instance_problems(declaration, stored),
-            *_api_problems(declaration),
+            *api_problems(declaration, resolved, stored),
             *_user_problems(resolved, stored),
-            *_application_problems(resolved),
+            *_application_problems(resolved, names_afterwards(declaration, resolved, stored)),
         )
         if (problem.line, problem.key) not in known
     ]
@@ -44,21 +44,6 @@ def _instance_problems(declaration: Declaration, stored: Stored) -> Iterator[Pro
                 f"is the address of the instance {other.name!r} in this database; "
                 "give another one, or that name",
             )
-
-
-def _api_problems(declaration: Declaration) -> Iterator[Problem]:
-    built_in = {name.lower(): name for name in API_AUDIENCES}
-    seen: set[str] = set()
-    for api in declaration.apis:
-        exact = built_in.get(api.name.lower(), api.name)
-        if exact != api.name:
-            yield api.source.problem("Name", f"is written {exact} [TOP-5]")
-        elif not api.name or not all(33 <= ord(c) < 127 and c != ":" for c in api.name):
-            # It is the user name of HTTP Basic, which a colon ends [ITR-1].
-            yield api.source.problem("Name", "must be ASCII without spaces or colons")
-        if api.name in seen:
-            yield api.source.problem("Name", f"{api.name!r} is declared twice")
-        seen.add(api.name)
 
 
 def _user_problems(resolved: Resolved, stored: Stored) -> Iterator[Problem]:
@@ -93,7 +78,7 @@ def _lacks_password(target: UserTarget, stored: Stored) -> bool:
     return not given and not stored.password_hashes.get(target.after.id)
 
 
-def _application_problems(resolved: Resolved) -> Iterator[Problem]:
+def _application_problems(resolved: Resolved, apis: frozenset[str]) -> Iterator[Problem]:
     uris = {
         key_of(a.application_uri): f"the stored application with Id {a.id}"
         for a in resolved.kept_applications
@@ -106,7 +91,7 @@ def _application_problems(resolved: Resolved) -> Iterator[Problem]:
             continue
         yield from _system_user_problems(target, resolved)
         type_of_user = target.system_user.user_type if target.system_user else None
-        for attribute, sentence in application_rules.problems_of(application, type_of_user):
+        for attribute, sentence in application_rules.problems_of(application, type_of_user, apis):
             if attribute == "SystemUser" and target.declared.system_user and not type_of_user:
                 continue  # said already, and better
             yield source.problem(attribute, sentence, *_OTHER_SPELLINGS.get(attribute, ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import User
 from mintgate.identity.administration.attributes import (
     CHANGED,
@@ -15,6 +16,7 @@ from mintgate.identity.administration.attributes import (
     defaults_of,
     text_of,
 )
+from mintgate.server.declaration import api_attributes
 from mintgate.server.declaration.plan import (
     ApiChange,
     ApplicationChange,
@@ -22,6 +24,7 @@ from mintgate.server.declaration.plan import (
     InstanceChange,
     UserChange,
 )
+from mintgate.store.apis import StoredApi
 
 __all__ = [
     "CHANGED",
@@ -39,8 +42,6 @@ __all__ = [
 
 def action_of(change: Change) -> str:
     """`added`, `changed` or `removed`."""
-    if isinstance(change, ApiChange):
-        return "added" if change.is_new else "removed" if change.is_removed else "changed"
     if change.before is None:
         return "added"
     return "removed" if change.after is None else "changed"
@@ -61,9 +62,9 @@ _KINDS: dict[type, str] = {
 
 def name_of(change: Change) -> str:
     """The name, the URI or the login, as it was before."""
-    if isinstance(change, ApiChange):
-        return change.name
     record = change.before or change.after
+    if isinstance(record, StoredApi):
+        return record.settings.name
     if isinstance(record, User):
         return record.login
     if isinstance(record, TrustedApplication):
@@ -77,14 +78,28 @@ def differences_of(change: Change, logins: Mapping[str, str]) -> list[Difference
     Args:
         logins: by user id, so that `SystemUser` shows a login.
     """
-    if isinstance(change, ApiChange):
-        if change.is_removed:
-            return []
-        told = SET if change.is_new else CHANGED
-        return [Difference("SecretHash", None, told if change.secret_hash else None)]
     if change.after is None:
         return []
+    if isinstance(change, ApiChange):
+        return _differences_of_api(change)
     found = between(change.before, change.after, logins)
     if isinstance(change, UserChange) and change.password_hash:
         found.append(Difference("Password", None, CHANGED if change.before else SET))
     return found
+
+
+def _differences_of_api(change: ApiChange) -> list[Difference]:
+    told = before_and_after(
+        api_attributes.attributes_of(change.before) if change.before else None,
+        api_attributes.attributes_of(change.after),
+    )
+    return [
+        Difference(name, _text(told.before.get(name)), _text(told.after.get(name)))
+        for name in dict.fromkeys([*told.before, *told.after])
+    ]
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "(none)"
+    return text_of("", value)

@@ -17,11 +17,13 @@ from mintgate.contract.first_party import is_built_in
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
 from mintgate.identity.administration.attributes import SECRET_TIMES, SECRETS
+from mintgate.server.declaration.api_attributes import declared_limits, declared_policy
 from mintgate.server.declaration.differences import (
     attributes_of,
     defaults_of,
 )
-from mintgate.store import Database, applications, instances, users
+from mintgate.store import Database, apis, applications, users
+from mintgate.store.apis import StoredApi
 
 WITH_HASHES = (
     "An instance of mintgate; bring it back with: mintgate apply FILE",
@@ -37,7 +39,7 @@ LEFT_OUT = frozenset({"CreationTimeUtc", "SystemUser", *SECRETS, *SECRET_TIMES})
 
 
 class _Content(msgspec.Struct, frozen=True):
-    apis: Mapping[str, str | None]
+    apis: list[StoredApi]
     applications: list[TrustedApplication]
     users: list[User]
     password_hashes: Mapping[str, str | None]
@@ -57,7 +59,7 @@ def export(database: Database, instance: Instance, *, secrets: bool = True) -> s
     for line in WITH_HASHES if secrets else WITHOUT_HASHES:
         document.add(tomlkit.comment(line))
     document.add("instance", _table(instance, {}))
-    _add_tables(document, "apis", [_api(name, hashed) for name, hashed in content.apis.items()])
+    _add_tables(document, "apis", [_api(api, secrets=secrets) for api in content.apis])
     logins = {user.id: user.login for user in content.users}
     _add_tables(
         document,
@@ -74,14 +76,13 @@ def export(database: Database, instance: Instance, *, secrets: bool = True) -> s
 
 def _content(connection: Connection, instance: Instance, *, secrets: bool) -> _Content:
     all_users = users.all_of(connection, instance.id)
-    apis = instances.api_secrets(connection, instance.id)
     hashes = {
         user.id: users.password_hash(connection, instance.id, user.id)
         for user in all_users
         if secrets
     }
     return _Content(
-        apis=apis if secrets else dict.fromkeys(apis),
+        apis=apis.all_of(connection, instance.id),
         applications=[
             application
             for application in applications.all_of(connection, instance.id)
@@ -100,11 +101,18 @@ def _add_tables(document: TOMLDocument, name: str, tables: list[Table]) -> None:
         document.add(name, list_of_tables)
 
 
-def _api(name: str, secret_hash: str | None) -> Table:
+def _api(api: StoredApi, *, secrets: bool) -> Table:
     table = tomlkit.table()
-    table.add("Name", name)
-    if secret_hash:
-        table.add("SecretHash", secret_hash)
+    table.add("Name", api.settings.name)
+    if api.secret_hash and secrets:
+        table.add("SecretHash", api.secret_hash)
+    if api.settings.basic_client is not None:
+        table.add("basic_client", api.settings.basic_client)
+    for key, values in (("limits", declared_limits(api)), ("policy", declared_policy(api))):
+        if values:
+            inner = tomlkit.table()
+            inner.update(values)
+            table.add(key, inner)
     return table
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mintgate.contract import declared_apis
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
 from mintgate.contract.instance import SigningAlgorithm
 from mintgate.contract.users import UserType
@@ -20,12 +21,14 @@ class TableShape(msgspec.Struct, frozen=True):
         kinds: by key.
         required: keys that must be there; the first one identifies the record.
         aliases: other spellings that are accepted, to the key.
+        tables: what the tables within it may hold, by key.
         exclusive: pairs of keys of which at most one may be given.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
     aliases: Mapping[str, str] = {}
+    tables: Mapping[str, TableShape] = {}
     exclusive: tuple[tuple[str, str], ...] = ()
 
 
@@ -47,14 +50,38 @@ INSTANCE = TableShape(
 )
 
 
+POLICY = TableShape(
+    kinds={
+        "read_methods": kinds.texts,
+        "update_methods": kinds.texts,
+        "security": kinds.texts,
+        "reading": kinds.texts,
+        "batch": kinds.flag,
+    },
+    required=(),
+)
+LIMITS = TableShape(
+    kinds={
+        "per_session": kinds.integer,
+        "per_client": kinds.integer,
+        "per_user": kinds.integer,
+        "per_address": kinds.integer,
+    },
+    required=(),
+)
+
+
 def api(environment: Mapping[str, str]) -> TableShape:
+    """An API, and how it is guarded [ITR-1, EXT-12]."""
     return TableShape(
         kinds={
-            "Name": kinds.text(64),
+            "Name": kinds.text(declared_apis.MAX_NAME),
             "Secret": secrets.secret(environment, secrets.problem_of_secret),
             "SecretHash": secrets.secret(environment, secrets.problem_of_secret_hash),
+            "basic_client": kinds.optional_text(254),
         },
         required=("Name",),
+        tables={"policy": POLICY, "limits": LIMITS},
         exclusive=(("Secret", "SecretHash"),),
     )
 
@@ -85,6 +112,7 @@ def application(environment: Mapping[str, str]) -> TableShape:
             "SystemUser": kinds.optional_text(64),
             "SystemUserLoginUrl": kinds.optional_text(254),
             "Scope": kinds.optional_text(1024),
+            "Audiences": kinds.optional_text(4096),
             "ReferenceTokens": kinds.one_of(ReferenceTokenPolicy),
             "BasicAuthenticationAllowed": kinds.flag,
             "RequireConsent": kinds.flag,

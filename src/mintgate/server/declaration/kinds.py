@@ -52,6 +52,13 @@ def integer(value: object) -> int:
     return value
 
 
+def texts(value: object) -> list[str]:
+    """A list of texts."""
+    if not isinstance(value, list):
+        raise Unfit('must be a list of texts such as ["GET", "HEAD"]')
+    return [str(text(254)(item)) for item in value]
+
+
 def one_of(names: type[enum.StrEnum]) -> Kind:
     """One of the names of an enumeration, in its exact spelling."""
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import msgspec
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.declared_apis import Limits
 from mintgate.contract.instance import Instance
+from mintgate.contract.policy import Policy
 from mintgate.contract.users import User
 from mintgate.server.declaration.problems import Problem, Source
 
 
 class DeclaredApi(msgspec.Struct, frozen=True, kw_only=True):
-    """An API that may introspect tokens [ITR-1]; without a given secret the stored one stays."""
+    """An API that may introspect tokens [ITR-1], and how it is guarded [EXT-12].
+
+    Args:
+        secret_hash: None keeps the stored one, an empty text takes it away.
+        policy: None when nothing is said of it.
+        basic_client: an `ApplicationUri` [LEG-4].
+    """
 
     name: str
     secret_hash: str | None = None
+    policy: Policy | None = None
+    limits: Limits = Limits()
+    basic_client: str | None = None
     source: Source = Source()
 
 

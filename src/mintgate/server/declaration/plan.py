@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from mintgate.contract.applications import ClientType, TrustedApplication, warnings_of
+from mintgate.contract.declared_apis import settings_of
 from mintgate.contract.instance import API_AUDIENCES, Instance
 from mintgate.contract.users import User
 from mintgate.identity.passwords import hash_password, needs_upgrade, password_matches
@@ -15,6 +16,7 @@ from mintgate.server.declaration.model import Declaration, DeclaredUser
 from mintgate.server.declaration.problems import InvalidDeclaration
 from mintgate.server.declaration.resolve import Resolved, UserTarget, resolve
 from mintgate.server.declaration.stored import Stored
+from mintgate.store.apis import StoredApi
 
 
 class InstanceChange(msgspec.Struct, frozen=True):
@@ -22,13 +24,11 @@ class InstanceChange(msgspec.Struct, frozen=True):
     after: Instance
 
 
-class ApiChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An API is added, gets another secret or none, or is removed."""
+class ApiChange(msgspec.Struct, frozen=True):
+    """`before` is None when it is added, `after` when it is removed."""
 
-    name: str
-    is_new: bool = False
-    is_removed: bool = False
-    secret_hash: str | None = None
+    before: StoredApi | None
+    after: StoredApi | None
 
 
 class ApplicationChange(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ def plan_of(declaration: Declaration, stored: Stored, *, prune: bool) -> Plan:
         *_instance_changes(resolved, stored),
         *(ApplicationChange(application, None) for application in resolved.removed_applications),
         *(UserChange(user, None) for user in resolved.removed_users),
-        *(ApiChange(name=name, is_removed=True) for name in resolved.removed_apis),
+        *(ApiChange(stored.apis[name], None) for name in resolved.removed_apis),
         *_user_changes(resolved.users, stored),
         *(
             ApplicationChange(target.before, target.after)
@@ -108,11 +108,14 @@ def _instance_changes(resolved: Resolved, stored: Stored) -> Iterator[Change]:
 
 def _api_changes(declaration: Declaration, stored: Stored) -> Iterator[Change]:
     for api in declaration.apis:
-        is_new = api.name not in stored.apis
         before = stored.apis.get(api.name)
-        after = before if api.secret_hash is None else api.secret_hash or None
-        if is_new or after != before:
-            yield ApiChange(name=api.name, is_new=is_new, secret_hash=after)
+        kept = before.secret_hash if before else None
+        after = StoredApi(
+            settings=settings_of(api.name, api.policy, api.limits, api.basic_client),
+            secret_hash=kept if api.secret_hash is None else api.secret_hash or None,
+        )
+        if after != before:
+            yield ApiChange(before, after)
 
 
 def _user_changes(targets: Iterable[UserTarget], stored: Stored) -> Iterator[Change]:
@@ -151,12 +154,7 @@ def _warnings(declaration: Declaration, resolved: Resolved, stored: Stored) -> I
                 f"{application.application_uri}: has no secret, so it gets no token; declare "
                 "ApplicationSecret, or set one with: mintgate app set-secret"
             )
-    for api in declaration.apis:
-        if api.name not in API_AUDIENCES:
-            yield (
-                f"{api.name}: is none of {', '.join(API_AUDIENCES)}; "
-                "it may be asked about tokens, but no token names it as audience"
-            )
+    yield from _api_warnings(declaration, resolved)
     before = stored.instance
     if before is not None and before.base_url != resolved.instance.base_url:
         yield (
@@ -167,6 +165,23 @@ def _warnings(declaration: Declaration, resolved: Resolved, stored: Stored) -> I
     if any(_is_administrator(u) for u in stored.users) and not any(map(_is_administrator, left)):
         names = ", ".join(repr(user.login) for user in stored.users if _is_administrator(user))
         yield f"no administrator is left afterwards (now: {names})"
+
+
+def _api_warnings(declaration: Declaration, resolved: Resolved) -> Iterator[str]:
+    everyone = {a.application_uri: a for a in resolved.applications_afterwards}
+    listed = {name for application in everyone.values() for name in application.audience_names}
+    for api in declaration.apis:
+        if api.name not in API_AUDIENCES and api.name not in listed:
+            yield (
+                f"{api.name}: no application lists it in Audiences, so no token is for it "
+                "and all that it is sent is refused"
+            )
+        client = everyone.get(api.basic_client) if api.basic_client else None
+        if client is not None and not client.basic_authentication_allowed:
+            yield (
+                f"{api.name}: basic_client names {client.application_uri}, which does not "
+                "take HTTP Basic; set its BasicAuthenticationAllowed = true, or name none"
+            )
 
 
 def _is_administrator(user: User) -> bool:

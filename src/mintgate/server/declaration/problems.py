@@ -48,6 +48,10 @@ class Source(msgspec.Struct, frozen=True):
         """Where the record begins."""
         return self.lines.get(self.path)
 
+    def inside(self, key: str) -> Source:
+        """Where a table within the record was declared."""
+        return Source(self.lines, (*self.path, key))
+
     def problem(self, key: str, sentence: str, *other_spellings: str) -> Problem:
         """A problem at `key`, at an alias of it, or at the table when neither is there."""
         for spelling in (key, *other_spellings):

@@ -10,8 +10,10 @@ from typing import TypeVar
 import msgspec
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.declared_apis import Limits
 from mintgate.contract.identifiers import secret_hash
 from mintgate.contract.instance import Instance
+from mintgate.contract.policy import Policy
 from mintgate.contract.users import ATTRIBUTES, User, UserType
 from mintgate.server.declaration import keys
 from mintgate.server.declaration.locate import Path, lines_of
@@ -108,9 +110,13 @@ class _Reader:
 
 
 def _api(values: dict[str, object], source: Source) -> DeclaredApi:
+    policy, basic_client = values.get("policy"), values.get("basic_client")
     return DeclaredApi(
         name=str(values["Name"]),
         secret_hash=_secret_hash(values, "Secret", "SecretHash"),
+        policy=msgspec.convert(policy, Policy) if policy is not None else None,
+        limits=msgspec.convert(values.get("limits", {}), Limits),
+        basic_client=None if basic_client is None else str(basic_client),
         source=source,
     )
 

@@ -47,6 +47,11 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     removed_applications: tuple[TrustedApplication, ...]
     removed_apis: tuple[str, ...]
 
+    @property
+    def applications_afterwards(self) -> tuple[TrustedApplication, ...]:
+        """Those that there are when all is applied."""
+        return (*self.kept_applications, *(target.after for target in self.applications))
+
 
 def resolve(declaration: Declaration, stored: Stored, *, prune: bool) -> Resolved:
     """Match by `Id` where the file gives one, else by login or application URI."""

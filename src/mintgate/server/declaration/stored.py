@@ -9,7 +9,8 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
 from mintgate.server.declaration.model import Declaration
-from mintgate.store import applications, instances, users
+from mintgate.store import apis, applications, instances, users
+from mintgate.store.apis import StoredApi
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: Instance | None = None
     other_instances: tuple[Instance, ...] = ()
-    apis: dict[str, str | None] = {}
+    apis: dict[str, StoredApi] = {}
     applications: tuple[TrustedApplication, ...] = ()
     users: tuple[User, ...] = ()
     password_hashes: dict[str, str | None] = {}
@@ -43,7 +44,7 @@ def stored(connection: Connection, declaration: Declaration) -> Stored:
     return Stored(
         instance=instance,
         other_instances=others,
-        apis=instances.api_secrets(connection, instance.id),
+        apis={api.settings.name: api for api in apis.all_of(connection, instance.id)},
         applications=tuple(applications.all_of(connection, instance.id)),
         users=tuple(stored_users),
         password_hashes={

@@ -17,8 +17,15 @@ def values_of(
     values: dict[str, object] = {}
     for written, value in table.items():
         key = shape.aliases.get(written, written)
-        if key not in shape.kinds:
-            allowed = [*shape.kinds, *shape.aliases]
+        if key in shape.tables:
+            if isinstance(value, Mapping):
+                inside = source.inside(written)
+                values[key] = values_of(value, shape.tables[key], inside, problems)
+            else:
+                keys = ", ".join(shape.tables[key].kinds)
+                problems.append(source.problem(written, f"must be a table with: {keys}"))
+        elif key not in shape.kinds:
+            allowed = [*shape.kinds, *shape.tables, *shape.aliases]
             problems.append(source.problem(written, unknown_key(written, allowed)))
         elif key != written and key in table:
             problems.append(source.problem(written, f"is another name of {key}; give one of them"))

@@ -52,6 +52,7 @@ _APPLICATIONS = EntitySet(
         reference("SystemUser", "system_user", USERS),
         string("SystemUserLoginUrl", "system_user_login_url", 254),
         string("Scope", "scope", None),
+        string("Audiences", "audiences", None),
         enumeration(
             "ReferenceTokens",
             "reference_tokens",

@@ -57,6 +57,9 @@ apis = Table(
     instance_id(),
     Column("name", String(64), primary_key=True),
     Column("secret_hash", String(64)),
+    Column("policy", JSON(none_as_null=True)),
+    Column("limits", JSON(none_as_null=True)),
+    Column("basic_client", String(254)),
 )
 
 signing_keys = Table(

@@ -69,6 +69,7 @@ applications = Table(
     Column("system_user", String(36), quote=True),  # a reserved word of PostgreSQL
     Column("system_user_login_url", String(254)),
     Column("scope", Text),
+    Column("audiences", Text),
     Column("reference_tokens", String(32), nullable=False),
     Column("basic_authentication_allowed", Boolean, nullable=False),
     Column("require_consent", Boolean, nullable=False),
