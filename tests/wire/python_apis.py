@@ -84,3 +84,14 @@ def ask(port: int, method: str, target: str, headers: list[tuple[str, str]], bod
         challenges = answer.headers.get_all("www-authenticate", [])
         assert len(challenges) <= 1
         return Reply(answer.status, challenges[0] if challenges else None, answer.read())
+
+
+def ask_twice(port: int, method: str, target: str) -> bytes:
+    """Two requests without a credential on one connection: all that comes back."""
+    text = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
+        link.sendall(f"{text}\r\n{text}Connection: close\r\n\r\n".encode())
+        answer = b""
+        while piece := link.recv(65536):
+            answer += piece
+    return answer

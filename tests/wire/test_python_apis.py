@@ -16,7 +16,7 @@ from mintgate.contract.applications import ReferenceTokenPolicy
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.identity import references
 from mintgate.store import users
-from tests.wire.python_apis import COMMANDS, Reply, Running, ask, running
+from tests.wire.python_apis import COMMANDS, Reply, Running, ask, ask_twice, running
 from tests.wire.test_api_checks import resigned
 from tests.wire.test_state_feed import API_SECRET, declare_api
 from tests.world import BACKOFFICE, STOCK, World, sqlite_url
@@ -196,6 +196,17 @@ def test_an_ambiguous_path_reaches_no_operation(target: str, apis: Apis) -> None
     assert expected.status == 400
     assert replies.pop("fastapi").status in {400, 404}
     assert replies == dict.fromkeys(replies, expected)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_refused_head_has_no_body(name: str, apis: Apis) -> None:
+    """RFC 9110 §9.3.2: what follows would be read as the next answer."""
+    heads = ask_twice(apis.running[name].port, "HEAD", "/orders").split(b"\r\n\r\n")
+    statuses = [head.split(b"\r\n")[0].split(b" ")[:2] for head in heads if head]
+    # FastAPI has no HEAD beside a GET, and says so before it asks what a route depends on.
+    expected = b"405" if name == "fastapi" else b"401"
+    assert statuses[0] == [b"HTTP/1.1", expected]
+    assert all(first == b"HTTP/1.1" for first, *_ in statuses), heads
 
 
 def test_a_body_is_not_read_before_the_caller_is_known(apis: Apis) -> None:

@@ -6,6 +6,7 @@ what servers add besides; `-` and `_` in header names are one; repeated headers 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -59,6 +60,8 @@ class WsgiGuardMiddleware:
             # Not every server leaves it out, and then it would be read as the next answer.
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         note(environ, found)
+        if found.admission.session is None and not found.admission.headers:
+            return self._app(environ, start_response)
         return finish(self._app, environ, start_response, [found])
 
 
@@ -72,7 +75,7 @@ def request_of(environ: WSGIEnvironment) -> ApiRequest:
         environ["REQUEST_METHOD"],
         raw_path_of(environ),
         environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
-        list(_headers_of(environ)),
+        _headers_of(environ),
         environ.get("REMOTE_ADDR", ""),
     )
 
@@ -86,9 +89,15 @@ def raw_path_of(environ: WSGIEnvironment) -> bytes:
     Raises:
         AmbiguousRequest: what was sent does not decode to what the application is given.
     """
+    told = [text for name in _RAW_NAMES if (text := environ.get(name))]
+    decoded: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    # Most paths, at once: nothing in them was escaped.
+    is_plain = told and "%" not in decoded and decoded[:1] == "/" and decoded.isascii()
+    if is_plain and all(text.partition("?")[0] == decoded for text in told):
+        return decoded.encode("ascii")
     try:
-        given = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
-        raws = {environ[name].encode("latin-1") for name in _RAW_NAMES if environ.get(name)}
+        given = decoded.encode("latin-1")
+        raws = {text.encode("latin-1") for text in told}
     except UnicodeEncodeError:
         raise not_what_arrived("it has characters beyond bytes (PEP 3333)") from None
     if not raws:
@@ -204,14 +213,23 @@ class CountedInput:
         return piece
 
 
-def _headers_of(environ: WSGIEnvironment) -> Iterator[tuple[bytes, bytes]]:
+def _headers_of(environ: WSGIEnvironment) -> list[tuple[bytes, bytes]]:
+    headers = []
     for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            plain = name[5:].replace("_", "-").lower().encode("latin-1", "replace")
-            # No token has a comma: where one is, a server has joined several headers.
-            values = value.split(",") if name in _CREDENTIALS else (value,)
-            for one in values:
-                yield plain, one.encode("latin-1", "replace")
+        if not name.startswith("HTTP_"):
+            continue
+        encoded = value.encode("latin-1", "replace")
+        if name in _CREDENTIALS and "," in value:
+            # No token has a comma: a server has joined several headers.
+            headers += [(_header_name(name), one) for one in encoded.split(b",")]
+        else:
+            headers.append((_header_name(name), encoded))
+    return headers
+
+
+@functools.lru_cache(maxsize=256)
+def _header_name(name: str) -> bytes:
+    return name[5:].replace("_", "-").lower().encode("latin-1", "replace")
 
 
 def _path_in(raw: bytes) -> bytes:

@@ -156,6 +156,15 @@ def test_a_path_that_something_has_changed_is_refused() -> None:
     assert changed.get("/y", headers=USER).status_code == 400
 
 
+def test_an_application_below_another() -> None:
+    client, _ = a_client()
+    outer = FastAPI()
+    outer.mount("/inner", client.app)
+    below = TestClient(outer)
+    assert below.get("/inner/x", headers=USER).json() == "mira.k"
+    assert below.get("/inner/x").status_code == 401
+
+
 def test_refusals_are_told_once() -> None:
     seen: list[Refusal] = []
 

@@ -22,6 +22,7 @@ from werkzeug.serving import make_server as make_werkzeug_server
 from mintgate.contract.errors import AmbiguousRequest, Refusal
 from mintgate.contract.request_target import normal_path
 from mintgate.verify import GuardMiddleware, WsgiGuardMiddleware
+from mintgate.verify.asgi import request_of as asgi_request_of
 from mintgate.verify.wsgi import PRINCIPAL, raw_path_of, request_of
 from tests.unit.verify.workbench import Limits, OneSession, a_guard, sign, user_claims
 
@@ -169,8 +170,9 @@ def test_the_guard_is_given_what_asgi_gives_it_or_the_request_is_refused(
 ) -> None:
     """As uvicorn (raw_path, path) and gunicorn (RAW_URI, PATH_INFO) read the same request line."""
     path, _, query = sent.partition("?")
+    scope = {"path": unquote(path), "raw_path": path.encode(), "headers": []}
     try:
-        expected = normal_path(path.encode())
+        expected = normal_path(asgi_request_of(scope).raw_path)
     except AmbiguousRequest:
         expected = None
     environ = environ_of(path, raw=sent if tells else None, QUERY_STRING=query)
