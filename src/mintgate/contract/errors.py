@@ -7,6 +7,8 @@ log may know (`cause`). Rooms raise these; each protocol has one renderer (RFC 6
 
 from __future__ import annotations
 
+import functools
+import secrets
 from typing import ClassVar
 
 
@@ -26,6 +28,11 @@ class Refusal(Exception):
         self.description = description or self.sentence
         self.cause = cause or self.description
         super().__init__(f"{self.error}: {self.cause}")
+
+    @functools.cached_property
+    def id(self) -> str:
+        """By which the caller and the audit log name this very refusal."""
+        return secrets.token_hex(8)
 
 
 class InvalidRequest(Refusal):

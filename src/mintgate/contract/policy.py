@@ -183,15 +183,19 @@ def require_allowed(operation: Operation, scopes: frozenset[str], *, is_admin: b
     Raises:
         InsufficientScope, Forbidden: what the caller lacks.
     """
-    needed = operation.needed
-    if not needed <= scopes:
-        missing = missing_scope(needed, scopes)
-        if missing is not None:
-            raise InsufficientScope(needed=missing, cause=f"scope {missing} is missing")
+    require_scopes(operation.needed, scopes)
     if operation.needs_admin and not is_admin:
         raise Forbidden(
             "Only administrators may change security records.", cause="the user is no administrator"
         )
+
+
+def require_scopes(needed: frozenset[str], granted: frozenset[str]) -> None:
+    """Raises InsufficientScope for the first needed scope that is not granted [API-38]."""
+    if not needed <= granted:
+        missing = missing_scope(needed, granted)
+        if missing is not None:
+            raise InsufficientScope(needed=missing, cause=f"scope {missing} is missing")
 
 
 def _is_batch(path: str) -> bool:

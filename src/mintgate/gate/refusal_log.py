@@ -13,7 +13,6 @@ from mintgate.identity.administration.explanation import explained
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.store import AuditEvent, Database
 from mintgate.verify.asgi import request_of
-from mintgate.verify.refusals import REQUEST_ID
 
 
 class RefusalLog:
@@ -40,7 +39,7 @@ class RefusalLog:
                 "api": self._api,
                 "method": request_of(scope).method[:16],
                 "path": scope["path"][:254],
-                "request_id": scope.get(REQUEST_ID),
+                "request_id": refusal.id,
             },
         )
 

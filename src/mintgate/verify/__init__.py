@@ -11,8 +11,10 @@ from mintgate.verify.principal import Principal
 from mintgate.verify.references import ReferenceSource
 from mintgate.verify.remote_references import RemoteReferences
 from mintgate.verify.remote_state import RemoteState
+from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateSource, StateUnavailable, TokenState, UserState
 from mintgate.verify.verifier import Verifier
+from mintgate.verify.wsgi import WsgiGuardMiddleware
 
 __all__ = [
     "Admission",
@@ -24,6 +26,7 @@ __all__ = [
     "IssuerClient",
     "KeySource",
     "KeysUnavailable",
+    "OpenSession",
     "Policy",
     "Principal",
     "ReferenceSource",
@@ -35,5 +38,6 @@ __all__ = [
     "TokenState",
     "UserState",
     "Verifier",
+    "WsgiGuardMiddleware",
     "connect",
 ]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
-from mintgate.verify.refusals import REQUEST_ID, new_request_id, refusal_response
+from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateUnavailable
 
@@ -31,8 +31,8 @@ class GuardMiddleware:
     Args:
         app: the guarded application.
         guard: what to check by.
-        on_refusal: told of each refusal before it is sent, for an audit log; the scope has the
-            refusal's id under `REQUEST_ID`.
+        on_refusal: told of each refusal before it is sent, for an audit log; the caller is told
+            its `id`.
     """
 
     def __init__(self, app: Application, guard: Guard, on_refusal: OnRefusal | None = None) -> None:
@@ -63,10 +63,9 @@ class GuardMiddleware:
             await _counted(self._app, inner, receive, send, admission.session)
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
-        request_id = new_request_id()
         if self._on_refusal is not None:
-            await self._on_refusal({**scope, REQUEST_ID: request_id}, refusal)
-        status, headers, body = refusal_response(refusal, self._guard.audience, request_id)
+            await self._on_refusal(scope, refusal)
+        status, headers, body = refusal_response(refusal, self._guard.audience)
         if scope["type"] == "websocket":
             # Closing before accepting makes the server answer 403.
             await send({"type": "websocket.close", "code": 1008})
@@ -102,11 +101,11 @@ async def _counted(
 
     async def counted_receive() -> Message:
         message = await receive()
-        session.uploaded += len(message.get("body", b"") or message.get("bytes") or b"")
+        session.uploaded += _size(message)
         return message
 
     async def counted_send(message: Message) -> None:
-        session.downloaded += len(message.get("body", b"") or message.get("bytes") or b"")
+        session.downloaded += _size(message)
         await send(message)
 
     session.current += 1
@@ -114,6 +113,12 @@ async def _counted(
         await app(scope, counted_receive, counted_send)
     finally:
         session.current -= 1
+
+
+def _size(message: Message) -> int:
+    """Bytes of a body, or of a WebSocket's frame."""
+    payload = message.get("body") or message.get("bytes")
+    return len(payload) if payload else len((message.get("text") or "").encode())
 
 
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:

@@ -141,8 +141,14 @@ class Guard:
     ) -> Principal:
         return await self.verifier.verify_async(credential_of(headers), self.audience, scopes)
 
-    async def admit_async(self, request: ApiRequest) -> Admission:
+    async def admit_async(
+        self, request: ApiRequest, also: frozenset[str] = frozenset()
+    ) -> Admission:
         """Make every check of a request, in order.
+
+        Args:
+            also: scopes that the route needs besides those of the policy. They are looked at here
+                so that no session is opened for a request that lacks one [SES-11].
 
         Raises:
             ResourceRefusal: the first check that failed.
@@ -152,18 +158,18 @@ class Guard:
         if token is None:
             return _preflight(path, request)
         principal = await self.verifier.verify_async(token, self.audience)
-        admission = self._allowed(principal, path, request)
+        admission = self._allowed(principal, path, request, also)
         if not admission.operation.is_batch:
             await self.occupy_async(admission)
         return admission
 
-    def admit(self, request: ApiRequest) -> Admission:
+    def admit(self, request: ApiRequest, also: frozenset[str] = frozenset()) -> Admission:
         """The same as `admit_async`, waiting in this thread."""
         path, token = self._read(request)
         if token is None:
             return _preflight(path, request)
         principal = self.verifier.verify(token, self.audience)
-        admission = self._allowed(principal, path, request)
+        admission = self._allowed(principal, path, request, also)
         if not admission.operation.is_batch:
             self.occupy(admission)
         return admission
@@ -230,9 +236,13 @@ class Guard:
             return path, None
         return path, credential_of(request.headers)
 
-    def _allowed(self, principal: Principal, path: str, request: ApiRequest) -> Admission:
+    def _allowed(
+        self, principal: Principal, path: str, request: ApiRequest, also: frozenset[str]
+    ) -> Admission:
         operation = self.operation_of(request.method, path, request.headers)
         rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+        if also:
+            rules.require_scopes(also, principal.scopes)
         return Admission(
             principal=principal, operation=operation, path=path, address=request.address
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import msgspec
 
 from mintgate.contract.errors import Refusal, ResourceRefusal, TemporarilyUnavailable
@@ -16,23 +14,13 @@ def error_body(message: str, code: int, kind: str = "", info: str = "") -> bytes
     )
 
 
-REQUEST_ID = "mintgate.request_id"
-"""The key of an ASGI scope or a WSGI environment under which a refusal's id is found."""
-
-
-def new_request_id() -> str:
-    """An id by which an operator finds the refusal in the log."""
-    return secrets.token_hex(8)
-
-
-def refusal_response(
-    refusal: Refusal, realm: str, request_id: str | None = None
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Status, headers and body of a refusal; nothing in it tells more than the caller may know.
+
+    `X-Request-Id` finds the full explanation in the audit log.
 
     Args:
         realm: the audience name of the API.
-        request_id: finds the full explanation in the audit log; sent as `X-Request-Id`.
     """
     body = error_body(refusal.description, refusal.status, refusal.error)
     headers = [
@@ -47,6 +35,5 @@ def refusal_response(
         if challenge is not None:
             headers.append((b"www-authenticate", challenge.encode("latin-1")))
         headers += refusal.headers()
-    if request_id is not None:
-        headers.append((b"x-request-id", request_id.encode("ascii")))
+    headers.append((b"x-request-id", refusal.id.encode("ascii")))
     return refusal.status, headers, body

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from mintgate.contract.errors import TooManyRequests
 from mintgate.contract.users import UserType
 from mintgate.jose import KeySet, PublicKey
-from mintgate.verify import TokenState, UserState, Verifier
+from mintgate.verify import Guard, OpenSession, Principal, TokenState, UserState, Verifier
 from mintgate.verify.keys import StaticKeys
 
 ISSUER = "https://orion.my.example/id"
@@ -176,3 +177,41 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.002)
+
+
+class OneSession:
+    """A source that has one session open."""
+
+    def __init__(self) -> None:
+        self.session = OpenSession("S", "interactive", opened_at=0.0, last_request=0.0)
+        self.opened = 0
+
+    def touch(self, principal: Principal) -> OpenSession | None:
+        return None
+
+    def open(self, principal: Principal) -> OpenSession:
+        self.opened += 1
+        return self.session
+
+    async def open_async(self, principal: Principal) -> OpenSession:
+        return self.open(principal)
+
+
+RATE = [(b"ratelimit", b'"client";r=9;t=1')]
+
+
+class Limits:
+    """Lets requests through and says what is left, until it is used up."""
+
+    used_up = False
+
+    def hit(
+        self, principal: Principal, session: OpenSession | None, address: str
+    ) -> list[tuple[bytes, bytes]]:
+        if self.used_up:
+            raise TooManyRequests(retry_after=7, limits=tuple(RATE))
+        return RATE
+
+
+def a_guard(**options: Any) -> Guard:
+    return Guard(verifier(database=DATABASE, state=MemoryState()), "DomainAPI", **options)

@@ -1,0 +1,142 @@
+"""What the adapters for Python frameworks share: a request is admitted, or refused as one thing."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from mintgate.contract.errors import (
+    AmbiguousRequest,
+    BatchNotTaken,
+    NoCredential,
+    Refusal,
+    TemporarilyUnavailable,
+)
+from mintgate.contract.policy import require_scopes
+from mintgate.contract.request_target import normal_path
+from mintgate.verify import asgi
+from mintgate.verify.guard import Admission, ApiRequest, Guard
+from mintgate.verify.keys import KeysUnavailable
+from mintgate.verify.principal import Principal
+from mintgate.verify.refusals import refusal_response
+from mintgate.verify.state import StateUnavailable
+
+NOTHING_MORE: frozenset[str] = frozenset()
+SCOPES = "__mintgate_scopes__"
+_counting = threading.Lock()
+"""Requests of one session run in several threads of a WSGI server."""
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """An admission, and by whom: an application may have several guards."""
+
+    guard: Guard
+    admission: Admission
+
+    @property
+    def principal(self) -> Principal:
+        """The caller. Raises NoCredential for a preflight, which has none [API-25]."""
+        if self.admission.principal is None:
+            raise NoCredential(cause="a preflight reached what needs a caller")
+        return self.admission.principal
+
+    def require(self, scopes: frozenset[str]) -> Principal:
+        """The caller, who needs these scopes besides those of the policy.
+
+        Raises:
+            InsufficientScope, NoCredential: there is none, or one lacks a scope.
+        """
+        principal = self.principal
+        require_scopes(scopes, principal.scopes)
+        return principal
+
+    def start(self) -> None:
+        """One more request of the session runs [SES-26]."""
+        if self.admission.session is not None:
+            with _counting:
+                self.admission.session.current += 1
+
+    def end(self) -> None:
+        """The request ran; to be called once for each `start`."""
+        if self.admission.session is not None:
+            with _counting:
+                self.admission.session.current -= 1
+
+    def note_bytes(self, *, up: int = 0, down: int = 0) -> None:
+        if self.admission.session is not None:
+            with _counting:
+                self.admission.session.uploaded += up
+                self.admission.session.downloaded += down
+
+
+def admitted(guard: Guard, request: ApiRequest, also: frozenset[str] = NOTHING_MORE) -> Admitted:
+    """Make every check of a request.
+
+    Args:
+        also: scopes that the route needs besides those of the policy.
+
+    Raises:
+        Refusal: the first check that failed; `TemporarilyUnavailable` when it cannot be told now.
+    """
+    try:
+        admission = guard.admit(request, also)
+    except (KeysUnavailable, StateUnavailable) as error:
+        raise TemporarilyUnavailable(cause=str(error)) from error
+    return _taken(guard, admission)
+
+
+async def admitted_async(
+    guard: Guard, request: ApiRequest, also: frozenset[str] = NOTHING_MORE
+) -> Admitted:
+    """The same as `admitted`, waiting in the event loop."""
+    try:
+        admission = await guard.admit_async(request, also)
+    except (KeysUnavailable, StateUnavailable) as error:
+        raise TemporarilyUnavailable(cause=str(error)) from error
+    return _taken(guard, admission)
+
+
+def asgi_request_of(scope: asgi.Scope) -> ApiRequest:
+    """The request behind an ASGI scope, in an application that routes by `scope["path"]`.
+
+    Raises:
+        AmbiguousRequest: something in between has given the application another path than was
+            sent; the policy would judge one and the application serve the other.
+    """
+    request = asgi.request_of(scope)
+    if normal_path(request.raw_path) != scope["path"]:
+        raise not_what_arrived("the path of the ASGI scope is not its raw_path")
+    return request
+
+
+def not_what_arrived(cause: str) -> AmbiguousRequest:
+    return AmbiguousRequest("The request's path is not the one that arrived.", cause=cause)
+
+
+def text_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """`refusal_response` with headers as text, as WSGI and its frameworks take them."""
+    status, headers, body = refusal_response(refusal, realm)
+    return status, as_text(headers), body
+
+
+def as_text(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def needed_by(*views: object) -> frozenset[str]:
+    """The scopes that `requires` has written on a route's function."""
+    return NOTHING_MORE.union(*(getattr(view, SCOPES, NOTHING_MORE) for view in views))
+
+
+def named(scopes: tuple[str, ...]) -> frozenset[str]:
+    """The arguments of a `requires`. Raises ValueError when they say nothing."""
+    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
+        raise ValueError('name the scopes that are needed, such as "update"')
+    return frozenset(scopes)
+
+
+def _taken(guard: Guard, admission: Admission) -> Admitted:
+    if admission.operation.is_batch:
+        raise BatchNotTaken  # its parts are in the body, which these adapters do not read
+    return Admitted(guard, admission)
