@@ -201,6 +201,20 @@ def test_without_the_database_known_sessions_go_on_for_a_minute(
     source._database.close()
 
 
+def test_what_was_noted_is_told_before_slots_are_counted(
+    office: Office, source: ErpSessions
+) -> None:
+    """[SES-27] also when the flush is late, while nobody else may think that it is idle"""
+    use(source, ANN)
+    office.clock.advance(1100)
+    use(source, ANN)
+    office.clock.advance(105)
+    with pytest.raises(NoFreeSlot):
+        use(source, BOB)
+    assert asyncio.run(source.counts()).in_use == 1
+    assert [one.total_requests for one in asyncio.run(source.listing(None, 10))] == [2]
+
+
 def test_what_could_not_be_flushed_is_flushed_later(office: Office, source: ErpSessions) -> None:
     use(source, ANN, 7)
     real, source._database = source._database, Database("sqlite:////nowhere/x.db", office.clock)
