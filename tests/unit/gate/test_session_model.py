@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -389,10 +390,34 @@ def test_every_slot_is_as_in_the_model(database: Database) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25 if database.is_sqlite else 8,
+            max_examples=30 if database.is_sqlite else 8,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,
         ),
     )
+
+
+def test_a_long_walk_as_in_the_model(database: Database) -> None:
+    """Every kind of event in the same run many times, which a short example rarely has."""
+    machine = type("SlotsWalked", (Slots,), {"database": database})()
+    chance = random.Random(5)
+    pick = chance.choice
+    everybody = (*PEOPLE, SERVICE)
+    for _ in range(1500 if database.is_sqlite else 400):
+        (event,) = chance.choices(("requests", "time", "change", "end", "process"), (8, 5, 3, 1, 1))
+        if event == "requests":
+            machine.requests(pick(PROCESSES), pick(everybody), pick((0, 1)), pick((0, 0, 1, 3)))
+        elif event == "time":
+            seconds = pick((1, 5, 14, 14, 300, 1171, 1184, 1190, 1200, 1209, 1216))
+            machine.time_passes(seconds, pick((None, *PROCESSES)), pick(PROCESSES))
+        elif event == "change":
+            what = pick(("reserve", "reserve", "unreserve", "buy"))
+            machine.changes(what, pick(everybody), pick((0, 1, 2, 3, 5)))
+        elif event == "end":
+            how = pick(("sign-out", "sign-out", "close", "close", "all"))
+            machine.ends(how, pick(everybody), pick((0, 1, 2)))
+        else:
+            machine.sweeps_or_dies(pick(PROCESSES), dies=pick((True, False)))
+        machine.every_seat_is_as_in_the_model()
