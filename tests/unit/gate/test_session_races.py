@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,28 +103,29 @@ def test_opening_closing_and_reserving_at_once_never_wait_in_a_circle(database: 
         users.note_failed_sign_in(tx, HERE, "nobody")
         instances.lock(tx, HERE)
 
-    async def run(mine: Database, process: str) -> None:
-        work = []
-        for number in range(30):
-            key = f"K{number % 5}"
-            opening = opening_of(key, process=process)
-            work += [
-                mine.write(unrelated),
-                mine.write(lambda tx, o=opening: erp_sessions.open_or_join(tx, HERE, o), lane=LANE),
-                mine.write(lambda tx, k=key: sessions.end(tx, HERE, k, sessions.SIGNED_OUT)),
-                mine.write(lambda tx: erp_sessions.flush(tx, HERE, process, []), lane=LANE),
-                mine.write(lambda tx, k=key: erp_session_ends.close(tx, HERE, k)),
-                mine.write(lambda tx: reserved_seats.remove(tx, HERE, "r1")),
-                mine.write(lambda tx: reserved_seats.add(tx, HERE, "r1")),
-                mine.write(lambda tx: erp_session_ends.sweep(tx, HERE, process), lane=LANE),
-            ]
-            if number % 3 == 0:
-                await asyncio.gather(*work)
-                work = []
-        await asyncio.gather(*work)
+    def units(process: str, number: int) -> list[tuple[Any, str | None]]:
+        key = f"K{number % 5}"
+        opening = opening_of(key, process=process)
+        return [
+            (unrelated, None),
+            (lambda tx: erp_sessions.open_or_join(tx, HERE, opening), LANE),
+            (lambda tx: sessions.end(tx, HERE, key, sessions.SIGNED_OUT), None),
+            (lambda tx: erp_sessions.flush(tx, HERE, process, []), LANE),
+            (lambda tx: erp_session_ends.close(tx, HERE, key), None),
+            (lambda tx: reserved_seats.remove(tx, HERE, "r1"), None),
+            (lambda tx: reserved_seats.add(tx, HERE, "r1"), None),
+            (lambda tx: erp_session_ends.sweep(tx, HERE, process), LANE),
+        ]
+
+    async def run(mine: Database, process: str, turn: int) -> None:
+        for number in range(40):
+            work = units(process, number)
+            # Each writer has another order in its groups.
+            mixed = work[turn:] + work[:turn]
+            await asyncio.gather(*(mine.write(unit, lane=lane) for unit, lane in mixed))
 
     async def both() -> None:
-        await asyncio.gather(run(database, "P1"), run(other, "P2"))
+        await asyncio.gather(run(database, "P1", 0), run(other, "P2", 1))
 
     before = deadlocks(database)
     asyncio.run(both())
