@@ -19,7 +19,18 @@ from mintgate.contract.identifiers import new_guid, secret_hash
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.contract.users import User, UserType
 from mintgate.identity import references
-from mintgate.store import apis, applications, feed, keys, sessions, users
+from mintgate.server.application import Application
+from mintgate.server.instance_application import InstanceApplication
+from mintgate.store import (
+    apis,
+    applications,
+    erp_session_ends,
+    feed,
+    keys,
+    sessions,
+    users,
+)
+from mintgate.verify import Principal
 from tests.wire.verifier_process import VerifierProcess
 from tests.world import (
     LOGOUT,
@@ -43,6 +54,8 @@ COLUMNS = (
     "PAT",
     "SAT",
     "sign-in session",
+    "ERP session",
+    "slot",
 )
 _numbers = itertools.count()
 
@@ -208,6 +221,13 @@ def end_session(cast: Cast) -> None:
         sessions.end(tx, cast.world.instance.id, sid, "ended_by_administrator")
 
 
+def close_erp_session(cast: Cast) -> None:
+    """As `mintgate session close` does."""
+    sid = payload_of(cast.tokens["access_token"])["sid"]
+    with cast.world.database.begin() as tx:
+        assert erp_session_ends.close(tx, cast.world.instance.id, sid, "ada")
+
+
 def withdraw_consent(cast: Cast) -> None:
     with cast.world.database.begin() as tx:
         assert applications.withdraw_consent(
@@ -262,42 +282,43 @@ def compromise_key(cast: Cast) -> None:
 
 E, S = ENDS, SURVIVES
 TABLE: list[tuple[str, Callable[[Cast], None], tuple[str, ...], str]] = [
-    # event, act, (access, service, refresh, PAT, SAT, session), rules
-    ("password changed", change_password, (S, S, E, S, S, E), "USR-22 LIF-18"),
-    ("user disabled", change_user(active=False), (E, S, E, E, S, E), "API-14 LIF-12 REF-34"),
-    ("user locked", change_user(locked_until=NOW + 1e6), (E, S, E, E, S, E), "SGN-10 API-14"),
-    ("user renamed", rename_user, (S, S, S, S, S, S), "TOK-27 TKN-22 REF-36"),
-    ("user removed", remove_user, (E, S, E, E, S, E), "API-14 LIF-12"),
-    ("system user disabled", disable_system_user, (S, E, S, S, E, S), "API-14 REF-34"),
+    # event, act, (access, service, refresh, PAT, SAT, sign-in, ERP session, slot), rules
+    ("password changed", change_password, (S, S, E, S, S, E, E, E), "USR-22 LIF-18"),
+    ("user disabled", change_user(active=False), (E, S, E, E, S, E, S, S), "API-14 LIF-12 REF-34"),
+    ("user locked", change_user(locked_until=NOW + 1e6), (E, S, E, E, S, E, S, S), "SGN-10 API-14"),
+    ("user renamed", rename_user, (S, S, S, S, S, S, S, S), "TOK-27 TKN-22 REF-36"),
+    ("user removed", remove_user, (E, S, E, E, S, E, E, E), "API-14 LIF-12"),
+    ("system user disabled", disable_system_user, (S, E, S, S, E, S, S, S), "API-14 REF-34"),
     (
         "application disabled",
         change_application(is_enabled=False),
-        (E, E, E, E, E, S),
+        (E, E, E, E, E, S, S, S),
         "TAP-4 LIF-15",
     ),
-    ("application removed", remove_application, (E, E, E, E, E, S), "TAP-33"),
-    ("secret rotated", rotate_secret, (S, S, S, S, S, S), "TAP-32"),
-    ("signed out", sign_out, (S, S, E, S, S, E), "END-4 END-5 LIF-18"),
-    ("session ended by an administrator", end_session, (S, S, E, S, S, E), "LIF-18 OPQ-32"),
-    ("consent withdrawn", withdraw_consent, (S, S, E, S, S, S), "EXT-2"),
-    ("access token revoked", revoke("access_token"), (E, S, S, S, S, S), "REV-4"),
-    ("refresh token revoked", revoke("refresh_token"), (S, S, E, S, S, S), "REV-3 LIF-17"),
-    ("PAT revoked", revoke("pat"), (S, S, S, E, S, S), "REF-51"),
-    ("refresh token replayed", replay_refresh_token, (S, S, E, S, S, S), "LIF-14"),
-    ("code redeemed twice", replay_code, (E, S, E, S, S, S), "TKN-47"),
+    ("application removed", remove_application, (E, E, E, E, E, S, S, S), "TAP-33"),
+    ("secret rotated", rotate_secret, (S, S, S, S, S, S, S, S), "TAP-32"),
+    ("signed out", sign_out, (S, S, E, S, S, E, E, E), "END-4 END-5 LIF-18"),
+    ("session ended by an administrator", end_session, (S, S, E, S, S, E, E, E), "LIF-18 OPQ-32"),
+    ("ERP session closed", close_erp_session, (S, S, S, S, S, S, E, E), "OPQ-32 SES-22"),
+    ("consent withdrawn", withdraw_consent, (S, S, E, S, S, S, S, S), "EXT-2"),
+    ("access token revoked", revoke("access_token"), (E, S, S, S, S, S, S, S), "REV-4"),
+    ("refresh token revoked", revoke("refresh_token"), (S, S, E, S, S, S, S, S), "REV-3 LIF-17"),
+    ("PAT revoked", revoke("pat"), (S, S, S, E, S, S, S, S), "REF-51"),
+    ("refresh token replayed", replay_refresh_token, (S, S, E, S, S, S, S, S), "LIF-14"),
+    ("code redeemed twice", replay_code, (E, S, E, S, S, S, S, S), "TKN-47"),
     (
         "everything of a user revoked",
         revoke_everything_of_user,
-        (E, S, E, E, S, E),
+        (E, S, E, E, S, E, E, E),
         "LIF-18",
     ),
     (
         "everything of an application revoked",
         revoke_everything_of_application,
-        (E, E, E, E, E, S),
+        (E, E, E, E, E, S, S, S),
         "LIF-18",
     ),
-    ("key compromised", compromise_key, (E, E, S, S, S, S), "LIF-18"),
+    ("key compromised", compromise_key, (E, E, S, S, S, S, S, S), "LIF-18"),
 ]
 
 
@@ -329,9 +350,11 @@ def test_what_ends_what(
     cast = cast_in(world, require_consent=act is withdraw_consent)
     now = world.clock() + 2  # a second later, when 'before' and 'after' can be told apart
     credentials = (cast.tokens["access_token"], cast.service_token, cast.pat, cast.sat)
-    access, service, refresh, pat, sat, session = outcomes
+    access, service, refresh, pat, sat, session, erp_session, slot = outcomes
     for token in credentials:
         assert verifier.accepts(token, now), "good before it happens"
+    callers = callers_of(cast, credentials)
+    assert open_sessions(cast, callers) == ([True] * 4, 4)
 
     act(cast)
 
@@ -340,6 +363,10 @@ def test_what_ends_what(
         if outcome == ENDS:
             assert verifier.seconds_until_refused(token, now) <= 1.0, event
     world.sync()
+    # [SES-22, REF-51] The other three go on whatever happens, until they are idle.
+    still = erp_session == SURVIVES
+    assert open_sessions(cast, callers) == ([still, True, True, True], 4 if slot == SURVIVES else 3)
+    close_all(cast)
     position = world.database.read_now(feed.positions)[world.instance.id]
     verifier.catch_up(position, cast.pat, now)
     for token, outcome in expected.items():
@@ -350,6 +377,44 @@ def test_what_ends_what(
         assert status == (401 if outcome == ENDS else 200)
     assert session_outcome(cast) == session
     assert refresh_outcome(cast) == refresh
+
+
+def callers_of(cast: Cast, tokens: tuple[str, ...]) -> list[Principal]:
+    """Those behind the tokens, each with an open session in the server's process."""
+    found: list[Principal] = []
+
+    async def call(_: Application, instance: InstanceApplication) -> None:
+        for token in tokens:
+            principal = await instance._verifier.verify_async(token, "DomainAPI")
+            await instance.erp_sessions.open_async(principal)
+            found.append(principal)
+
+    close_all(cast)
+    cast.world.run_in_server(call)
+    return found
+
+
+def open_sessions(cast: Cast, callers: list[Principal]) -> tuple[list[bool], int]:
+    """Whether the session of each is open, in the server's memory as in the store; slots taken."""
+    found: list[list[bool]] = []
+    taken: list[int] = []
+
+    async def look(_: Application, instance: InstanceApplication) -> None:
+        source = instance.erp_sessions
+        found.append([source.touch(caller) is not None for caller in callers])
+        stored = {one.key for one in await source.listing(None, 100)}
+        found.append([caller.session in stored for caller in callers])
+        taken.append((await source.counts()).in_use)
+
+    cast.world.run_in_server(look)
+    assert found[0] == found[1]
+    return found[0], taken[0]
+
+
+def close_all(cast: Cast) -> None:
+    with cast.world.database.begin() as tx:
+        erp_session_ends.close_all(tx, cast.world.instance.id)
+    cast.world.sync()
 
 
 def session_outcome(cast: Cast) -> str:

@@ -20,7 +20,7 @@ from mintgate.identity.token_states import TokenStates
 from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
 
-ELSEWHERE = frozenset({"reference", "sid"})
+ELSEWHERE = frozenset({"reference", "sid", "erp_session"})
 """Kinds of changes that others keep copies of."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
@@ -23,6 +24,11 @@ from mintgate.store.licence_pools import SlotCounts
 from tests.world import NOW, MovableClock
 
 HERE = "a" * 36
+
+
+def opening_of(login: str, **more: Any) -> Opening:
+    plain = {"key": login, "kind": "interactive", "client_id": "app", "process": "P1"}
+    return Opening(login=login, user_id=login, **(plain | more))
 
 
 @dataclass
@@ -63,11 +69,10 @@ class Office:
         takes_slot: bool = True,
         touches: tuple[Touch, ...] = (),
     ) -> Opened:
-        opening = Opening(
+        opening = opening_of(
+            login,
             key=key or login,
             kind="service" if service else "interactive",
-            user_id=login,
-            login=login,
             client_id=client_id,
             process=here,
             takes_slot=takes_slot,

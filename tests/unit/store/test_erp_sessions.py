@@ -93,6 +93,7 @@ def test_who_shares_a_session_does_not_know_alone_that_it_is_idle(office: Office
     office.open("bob", here="P1")
     office.clock.advance(1200)
     assert office.counts("P1").in_use == 1
+    assert office.counts("P2").in_use == 2
     assert office.flush(touch("ann", NOW + 1190), here="P2") == []
     assert office.counts("P1").in_use == 1
     office.clock.advance(100)

@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from mintgate.contract.feed import ChangedApplication, ChangedUser, Entry, RevokedToken
+from mintgate.contract.feed import (
+    ChangedApplication,
+    ChangedUser,
+    ClosedSession,
+    Entry,
+    RevokedToken,
+)
 from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.verify.folded import MARGIN, Folded
 from mintgate.verify.verifier import MAX_LEEWAY
@@ -35,4 +41,12 @@ def test_nothing_is_forgotten_that_a_token_within_its_leeway_meets(entry: Any, a
     folded.prune(NOW + MAX_LEEWAY - 1)
     assert len(folded) == 1
     folded.prune(NOW + MAX_LEEWAY + MARGIN)
+    assert len(folded) == 0
+
+
+@pytest.mark.parametrize("session", ["S", None])
+def test_no_token_ends_with_an_erp_session(session: str | None) -> None:
+    """[SES-22]"""
+    folded = Folded()
+    assert folded.add(raw(ClosedSession(session=session), NOW)) == ClosedSession(session=session)
     assert len(folded) == 0

@@ -1,0 +1,148 @@
+"""Real processes race for the last slots, on both engines: never one too many, none leaked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mintgate.contract.identifiers import new_guid
+from mintgate.contract.instance import Instance
+from mintgate.contract.users import User, UserType
+from mintgate.store import (
+    Database,
+    Transaction,
+    erp_session_ends,
+    erp_sessions,
+    feed,
+    instances,
+    licence_pools,
+    reserved_seats,
+    schema,
+    sessions,
+    users,
+)
+from mintgate.store.licence_pools import LANE
+from tests.unit.store.session_office import HERE, opening_of
+
+ROOT = Path(__file__).parents[3]
+PROCESSES = 3
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    schema.upgrade(database)
+    with database.begin() as tx:
+        instances.add(
+            tx,
+            Instance(
+                id=HERE, name="o", database="O", base_url="https://orion.example", licences=10
+            ),
+        )
+        for login in ("r1", "r2"):
+            user = User(id=new_guid(), login=login, name={"en": login}, user_type=UserType.INTERNAL)
+            users.add(tx, HERE, user)
+            reserved_seats.add(tx, HERE, login)
+    yield database
+    database.close()
+
+
+def test_processes_that_race_share_the_slots(database: Database) -> None:
+    """[SES-11, SES-31, SES-33] eight general slots and two reserved ones for 28 sessions"""
+    url = database.url.render_as_string(hide_password=False)
+    shared = [f"shared{number}" for number in range(4)]
+    everybody = []
+    for number in range(PROCESSES):
+        own = [f"p{number}.{key}" for key in range(6)]
+        keys = [*own, *shared, f"r1 {number}", f"r2 {number}"]
+        command = [sys.executable, "-m", "tests.unit.gate.racer", url, HERE, *keys]
+        everybody.append(
+            subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        )
+    for process in everybody:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in everybody:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outcomes = [json.loads(process.communicate(timeout=60)[0]) for process in everybody]
+
+    found = database.read_now(lambda c: erp_sessions.listing(c, HERE, time.time(), None, 100))
+    seats = Counter(f"{one.seat} {one.login if one.seat == 'reserved' else ''}" for one in found)
+    assert seats == {"general ": 8, "reserved r1": 1, "reserved r2": 1}
+    stored = {one.key for one in found}
+    opened = {key for told in outcomes for key, what in told.items() if what == "open"}
+    assert opened == stored
+    assert "lost" not in {what for told in outcomes for what in told.values()}
+    for one in found:
+        touched = sum(told.get(one.key) == "open" for told in outcomes)
+        assert one.total_requests == 3 * touched
+        assert (one.toucher is None) == (touched > 1)
+    with database.begin() as tx:
+        assert erp_session_ends.close_all(tx, HERE) == 10
+    assert database.read_now(lambda c: licence_pools.counts(c, HERE, time.time())).in_use == 0
+
+
+def test_opening_closing_and_reserving_at_once_never_wait_in_a_circle(database: Database) -> None:
+    """Two writers do everything there is to sessions, mixed with other work in their groups."""
+    other = Database(database.url)
+
+    def unrelated(tx: Transaction) -> None:
+        users.note_failed_sign_in(tx, HERE, "nobody")
+        instances.lock(tx, HERE)
+
+    def units(process: str, number: int) -> list[tuple[Any, str | None]]:
+        key = f"K{number % 5}"
+        opening = opening_of(key, process=process)
+        return [
+            (unrelated, None),
+            (lambda tx: erp_sessions.open_or_join(tx, HERE, opening), LANE),
+            (lambda tx: sessions.end(tx, HERE, key, sessions.SIGNED_OUT), None),
+            (lambda tx: erp_sessions.flush(tx, HERE, process, []), LANE),
+            (lambda tx: erp_session_ends.close(tx, HERE, key), None),
+            (lambda tx: reserved_seats.remove(tx, HERE, "r1"), None),
+            (lambda tx: reserved_seats.add(tx, HERE, "r1"), None),
+            (lambda tx: erp_session_ends.sweep(tx, HERE, process), LANE),
+        ]
+
+    async def run(mine: Database, process: str, turn: int) -> None:
+        for number in range(40):
+            work = units(process, number)
+            # Each writer has another order in its groups.
+            mixed = work[turn:] + work[:turn]
+            await asyncio.gather(*(mine.write(unit, lane=lane) for unit, lane in mixed))
+
+    async def both() -> None:
+        await asyncio.gather(run(database, "P1", 0), run(other, "P2", 1))
+
+    before = deadlocks(database)
+    asyncio.run(both())
+    other.close()
+    assert deadlocks(database) == before
+    counted = database.read_now(lambda c: licence_pools.counts(c, HERE, time.time()))
+    assert counted.general_in_use <= 8
+    assert database.read_now(feed.positions)[HERE] > 0
+
+
+def deadlocks(database: Database) -> int:
+    if database.is_sqlite:
+        return 0
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+        return int(
+            connection.exec_driver_sql(
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            ).scalar_one()
+        )
