@@ -50,7 +50,7 @@ def test_a_new_number_of_licences_counts_at_once(world: World) -> None:
         assert instance.erp_sessions.touch(principal_of("ann", "A2")) is not None
 
     world.run_in_server(fill)
-    world.declare(replace=("licences = 10", "licences = 3"))
+    world.declare(replace=("licences = 1000", "licences = 3"))
     assert world.http.get("/id/.well-known/openid-configuration").status_code == 200
     world.run_in_server(one_more)
 

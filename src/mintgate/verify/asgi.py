@@ -44,6 +44,8 @@ class GuardMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        # A copy: servers add trailers to the list later, which nobody would have judged.
+        scope = {**scope, "headers": list(scope["headers"])}
         try:
             admission = await self._guard.admit_async(request_of(scope))
             if admission.operation.is_batch:

@@ -453,3 +453,16 @@ def test_a_folded_header_gets_nothing_in(api: Api, base: str) -> None:
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401"))
     assert api.served == []
     assert b'a"' not in answer
+
+
+def test_trailers_that_come_later_reach_nobody() -> None:
+    """Servers append trailers to the very list of headers that was judged."""
+    headers = [(b"authorization", BEARER.encode())]
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers.append((b"x-mintgate-login", b"admin"))
+        seen.extend(scope["headers"])
+
+    _run(GuardMiddleware(app, Guard(verifier(), "DomainAPI")), {**A_GET, "headers": headers})
+    assert seen == [(b"authorization", BEARER.encode())]
