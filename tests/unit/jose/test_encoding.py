@@ -222,7 +222,10 @@ def test_hostile_members_are_passed_over(document: dict[str, Any]) -> None:
 
 
 @settings(deadline=None, max_examples=500)
-@given(text=st.binary(max_size=60) | _json_values.map(lambda v: json.dumps(v).encode()))
+@given(
+    text=st.binary(max_size=60)
+    | _json_values.filter(lambda v: not _is_key_set(v)).map(lambda v: json.dumps(v).encode())
+)
 @example(text=b"[" * 5000 + b"]" * 5000)
 @example(text=b'{"keys":' * 2000)
 @example(text=b'{"keys":' + b"[" * 3000 + b"]" * 3000 + b"}")
@@ -234,6 +237,11 @@ def test_hostile_members_are_passed_over(document: dict[str, Any]) -> None:
 def test_what_is_no_key_set_raises_malformed_key_set(text: bytes) -> None:
     with pytest.raises(MalformedKeySet):
         KeySet.from_json(text)
+
+
+def _is_key_set(value: Any) -> bool:
+    # Hypothesis may find the name "keys" in our own source.
+    return isinstance(value, dict) and isinstance(value.get("keys"), list)
 
 
 def _set_of(*members: dict[str, Any]) -> KeySet:
