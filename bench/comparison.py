@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -19,7 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ours` adds is at most `limit` times what `peer` adds.
+    """What `ours` adds is at most `limit` times what `peer` adds; or, by rate, it does at least
+    `limit` times as much in a second.
 
     Args:
         ratio, met: known after the run; None when the peer was left out.
@@ -29,17 +30,23 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     ours: str
     peer: str
     limit: float
+    by: Literal["added time", "rate"] = "added time"
     ratio: float | None = None
     met: bool | None = None
 
     def judged(self, contenders: Mapping[str, Summary]) -> Target:
         ours, peer = contenders.get(self.ours), contenders.get(self.peer)
-        if ours is None or peer is None or ours.added_us is None or peer.added_us is None:
+        if ours is None or peer is None:
+            return self
+        if self.by == "rate":
+            ratio = ours.rate / peer.rate
+            return msgspec.structs.replace(self, ratio=ratio, met=ratio >= self.limit)
+        if ours.added_us is None or peer.added_us is None:
             return self
         # By the product, not the ratio: a peer below the floor must not turn the sign.
         met = ours.added_us <= self.limit * peer.added_us
-        ratio = ours.added_us / peer.added_us if peer.added_us > 0 else None
-        return msgspec.structs.replace(self, ratio=ratio, met=met)
+        times = ours.added_us / peer.added_us if peer.added_us > 0 else None
+        return msgspec.structs.replace(self, ratio=times, met=met)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,7 +73,8 @@ def verdict(target: Target) -> str:
     if target.met is None:
         return f"not measured: {target.text} ({target.peer} was left out)"
     state = "met" if target.met else "NOT MET"
-    ratio = "" if target.ratio is None else f" ({target.ratio:.2f}, at most {target.limit:.2f})"
+    bound = "at most" if target.by == "added time" else "at least"
+    ratio = "" if target.ratio is None else f" ({target.ratio:.2f}, {bound} {target.limit:.2f})"
     return f"{state}: {target.text}{ratio}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 import uvloop
 
-from bench.minting.load import BadAnswer, split_answer
+from bench.load import BadAnswer, split_answer
 from bench.problems import Unmeasurable
 from bench.processes import Child
 

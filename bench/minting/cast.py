@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench.cores import Cores
+from bench.load import Job
 from bench.minting import mintgate_server, node_provider
-from bench.minting.load import Job
 from bench.minting.signing import SigningWork
 from bench.minting.subject import Subject, first_token, free_port, require_valid, write_private
 from bench.node import find
@@ -38,8 +38,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     def measure(self, seconds: float) -> Sample:
         job = Job(
             port=self.port,
-            path=self.path,
-            body=self.form,
+            requests=[post_request(self.port, self.path, self.form)],
+            gives_tokens=True,
             connections=CONNECTIONS,
             seconds=seconds,
             lead_in=LEAD_IN,
@@ -70,7 +70,7 @@ class Cast:
         self._children = children
         self._subject = subject
         self._core = cores.server
-        self._load = children.worker("load", cores.load, "bench.minting.load")
+        self._load = children.worker("load", cores.load, "bench.load")
         self.contenders: list[Contender] = []
         self.token_bytes: dict[str, int] = {}
         self.versions: dict[str, str] = {}
@@ -127,6 +127,14 @@ class Cast:
             )
         )
         return token
+
+
+def post_request(port: int, path: str, form: str) -> str:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(form)}\r\n\r\n{form}"
+    )
 
 
 def _private_key(pkcs8: bytes) -> rsa.RSAPrivateKey:

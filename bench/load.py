@@ -1,4 +1,4 @@
-"""The load generator, a worker: keep-alive HTTP/1.1 in a closed loop, the same body for all."""
+"""The load generator, a worker: keep-alive HTTP/1.1 in a closed loop, the same requests for all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import time
+from itertools import cycle
 from pathlib import Path
 from typing import cast
 
@@ -27,44 +28,41 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One measurement.
 
     Args:
-        body: the form.
+        requests: whole requests, head and body; each connection sends them in turn.
+        status: of every answer; anything else ends the measurement.
+        gives_tokens: each answer must hold an access token, and some are kept.
         lead_in: seconds under load before counting begins.
         server: the server's process id, to read what CPU it used.
     """
 
     port: int
-    path: str
-    body: str
+    requests: list[str]
+    status: int = 200
+    gives_tokens: bool = False
     connections: int
     seconds: float
     lead_in: float
     server: int
 
-    def request(self) -> bytes:
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(self.body)}\r\n\r\n"
-        )
-        return (head + self.body).encode()
-
 
 class BadAnswer(Unmeasurable):
-    """The server did not answer with a token."""
+    """The server did not answer as it should."""
 
 
-def split_answer(data: bytes) -> bytes | None:
+def split_answer(data: bytes, status: int = 200) -> bytes | None:
     """The body of a complete answer, None while more is to come.
 
     Raises:
-        BadAnswer: not a 200 with a length.
+        BadAnswer: another status, or no length.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
-    if not data.startswith(b"HTTP/1.1 200 "):
+    if not data.startswith(b"HTTP/1.1 %d " % status):
         raise BadAnswer(data[:300].decode("latin-1"))
     length = _LENGTH.search(data, 0, end + 2)
+    if length is None and status == 204:  # which has no body (RFC 9110 §15.3.5)
+        return b""
     if length is None:
         raise BadAnswer("an answer without Content-Length")
     size = end + 4 + int(length[1])
@@ -85,19 +83,21 @@ class Measurement:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.request = job.request()
+        self.requests = [request.encode("latin-1") for request in job.requests]
         self.finished = asyncio.get_running_loop().create_future()
         self.latencies: list[int] = []
         self.tokens: list[str] = []
         self.counting = False
         self.seen = 0
 
-    def done(self, started: int, token: bytes) -> None:
+    def done(self, started: int, body: bytes) -> None:
         if self.counting:
             self.latencies.append(time.perf_counter_ns() - started)
         self.seen += 1
-        if self.seen % SAMPLE_EVERY == 1:
-            self.tokens.append(token.decode())
+        if self.job.gives_tokens:
+            token = token_in(body)
+            if self.seen % SAMPLE_EVERY == 1:
+                self.tokens.append(token.decode())
 
     def fail(self, error: Exception) -> None:
         if not self.finished.done():
@@ -109,6 +109,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, measurement: Measurement) -> None:
         self._measurement = measurement
+        self._requests = cycle(measurement.requests)
+        self._status = measurement.job.status
         self._data = b""
         self._started = 0
         self.transport: asyncio.Transport | None = None
@@ -120,15 +122,15 @@ class Connection(asyncio.Protocol):
 
     def _send(self, transport: asyncio.Transport) -> None:
         self._started = time.perf_counter_ns()
-        transport.write(self._measurement.request)
+        transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._data = self._data + data if self._data else data
         try:
-            body = split_answer(self._data)
+            body = split_answer(self._data, self._status)
             if body is None:
                 return
-            self._measurement.done(self._started, token_in(body))
+            self._measurement.done(self._started, body)
         except BadAnswer as error:
             self._measurement.fail(error)
             return
