@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.world import BACKOFFICE, FULL, REDIRECT, SECRET, World
+from tests.world import BACKOFFICE, FULL, PASSWORD, REDIRECT, SECRET, World, answer_of
 
 PARALLEL = 50
 
@@ -77,3 +78,18 @@ def test_one_interaction_submitted_at_once(login: str, world: World) -> None:
     first = answer_of(browser.submit(page, login=login, password=PASSWORD))["code"]
     assert browser.submit(page, login=login, password=PASSWORD).status_code == 400
     assert world.redeem(first).status_code == 200
+
+
+def test_first_sign_ins_of_one_person_at_once(world: World) -> None:
+    """[EXT-1] one of them upgrades the imported hash, which is no change of the password."""
+    browsers = [world.browser() for _ in range(2)]
+    pages = [browser.authorize() for browser in browsers]
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        answers = list(
+            pool.map(
+                lambda browser, page: browser.submit(page, login="mira.k", password=PASSWORD),
+                browsers,
+                pages,
+            )
+        )
+    assert ["code" in answer_of(answer) for answer in answers] == [True, True]

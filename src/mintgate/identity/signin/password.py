@@ -109,9 +109,9 @@ class PasswordSignIn:
             return None
         if needs_upgrade(stored):
             upgraded = await self._upgrade(user, password, stored)
-            if upgraded is None:
-                return None  # changed while it was checked: only the new password counts
-            stored = upgraded
+            stored = upgraded or await self._changed_meanwhile(user, password)
+            if stored is None:
+                return None
         await self._database.write(lambda tx: self._forget_tries(tx, attempt.origin, user))
         return Proved(user, stored)
 
@@ -195,6 +195,21 @@ class PasswordSignIn:
             return users.upgrade_password_hash(tx, self._instance_id, user.id, stored, hashed)
 
         return hashed if await self._database.write(work) else None
+
+    async def _changed_meanwhile(self, user: User, password: str) -> str | None:
+        """The hash that is stored now, when the password is right by that one, too.
+
+        A sign-in beside this one may have upgraded the hash; if the password was changed, only
+        the new one counts.
+        """
+        found = await self._database.read(
+            lambda c: users.for_sign_in(c, self._instance_id, user.login)
+        )
+        stored = found[1] if found is not None and found[0].id == user.id else None
+        matches = await asyncio.get_running_loop().run_in_executor(
+            self._threads, _matches, password, stored
+        )
+        return stored if matches else None
 
 
 def _matches(password: str, stored: str | None) -> bool:
