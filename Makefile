@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
 KILLS ?= 200
+SOAK_SECONDS ?= 1800
 # Passed on to pytest: make test ARGS="-k TKN-46"
 ARGS ?=
 
@@ -53,6 +54,10 @@ test: lint browser ## Lint, then run every test (ARGS="-k TKN-46" for some)
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Kill a loaded server 200 times (KILLS=200) and look for what was lost
 	MINTGATE_CHAOS_KILLS=$(KILLS) $(BIN)/pytest -q -s tests/chaos $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.dev ## Mixed traffic for 30 minutes (SOAK_SECONDS=1800): memory flat, slots exact
+	MINTGATE_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -q -s tests/soak $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types and the layers between rooms

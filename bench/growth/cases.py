@@ -10,8 +10,8 @@ import msgspec
 from bench.growth.engines import NewDatabase
 from bench.growth.filling import fill
 from bench.growth.rows import DAY, reference_rows, revoked_rows
-from bench.growth.site import Site
 from bench.growth.sizes import Sizes
+from bench.instance import Site
 from bench.progress import Progress
 from mintgate.store.housekeeping import KEPT_AFTER_END
 from mintgate.store.tables import reference_tokens, revoked_tokens

@@ -6,8 +6,8 @@ import random
 
 from bench.cores import Cores
 from bench.growth.rows import reference_token
-from bench.growth.site import Site
 from bench.growth.traffic import Stream, drive, wait_until_ready
+from bench.instance import Site
 from bench.latencies import Round
 from bench.processes import Children
 

@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import func, select
 
 from bench.cores import Cores
-from bench.growth.site import Site
 from bench.growth.traffic import Stream, ask_once, drive, wait_until_ready
+from bench.instance import Site
 from bench.latencies import Round
 from bench.processes import Children
 from mintgate.store import Database

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from bench.growth.site import LOGIN, Ids
+from bench.instance import LOGIN, Ids
 from mintgate.contract.identifiers import token_digest
 from mintgate.contract.lifetimes import ACCESS_TOKEN
 from mintgate.contract.reference_tokens import PREFIX

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from bench.cores import Cores
-from bench.growth.site import Site
 from bench.growth.traffic import wait_until_ready
+from bench.instance import Site
 from bench.processes import Children
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from bench.comparison import Comparison, Target
 from bench.cores import parse_list
-from bench.machine import cpu_flags, cpu_model, short_cpu
 from bench.load import BadAnswer, split_answer, token_in
+from bench.machine import cpu_flags, cpu_model, short_cpu
 from bench.report import remarks, rows, verdict
 from bench.rounds import settle
 from bench.samples import Sample, added_us, percentile, summarize

@@ -11,8 +11,8 @@ from bench.cores import Cores
 from bench.growth import Sizes, lookup, purging, starting
 from bench.growth.filling import fill
 from bench.growth.rows import DAY, reference_rows, revoked_rows
-from bench.growth.site import Site
 from bench.growth.traffic import Stream, drive
+from bench.instance import Site
 from bench.latencies import Latencies, Round, rows
 from bench.problems import Unmeasurable
 

@@ -68,21 +68,24 @@ class Site:
     Args:
         folder: its own; the key file lies in it, and the SQLite file when there is no `url`.
         url: a database that is there and empty.
+        declaration: of the instance; `{port}` stands for its port.
 
     Raises:
         Unmeasurable: what `mintgate apply` said.
     """
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, url: str | None = None, *, declaration: str = _DECLARATION
+    ) -> None:
         folder.mkdir(mode=0o700)
         self.folder = folder
         self.port = free_port()
         self.url = url or f"sqlite:///{folder / 'mintgate.db'}"
-        declaration = folder / "instance.toml"
-        declaration.touch(mode=0o600)
-        declaration.write_text(_DECLARATION.format(port=self.port))
+        file = folder / "instance.toml"
+        file.touch(mode=0o600)
+        file.write_text(declaration.format(port=self.port))
         done = subprocess.run(
-            [*_COMMAND, "apply", str(declaration)],
+            [*_COMMAND, "apply", str(file)],
             cwd=ROOT,
             env=self._environment(),
             capture_output=True,

@@ -1,0 +1,206 @@
+"""Mixed traffic at several processes: memory stays flat, and the slots are exact.
+
+`make soak` does it for 30 minutes, `make test` for one (MINTGATE_SOAK_SECONDS).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+from sqlalchemy import select
+
+from mintgate.server import declaration
+from mintgate.store import Database, erp_session_ends, instances, licence_pools, schema
+from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.tables import erp_sessions
+from tests.soak.journal import Journal
+from tests.soak.traffic import Door, Traffic, client_of, people
+from tests.wire.test_serve import PROGRAM, free_port
+from tests.world import PASSWORD_HASH, TOML
+
+SECONDS = float(os.environ.get("MINTGATE_SOAK_SECONDS", "60"))
+SEED = int(os.environ.get("MINTGATE_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+LICENCES = 6
+CUSTOMERS = "/api/domain/odata/Crm_Sales_Customers?$top=1"
+WATCH_SECONDS = 0.5
+MEGABYTE = 2**20
+MOST_GROWTH = 0.06
+"""Of a process in the second half, by the least of each quarter: the memory for a check of a
+password comes and goes, a leak stays."""
+
+
+def test_slots_are_exact_and_memory_is_flat(tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    """[SES-11, SES-21, SES-25, SES-33, EXT-17]"""
+    ports = free_port(), free_port()
+    base = f"http://127.0.0.1:{ports[0]}"
+    servers = [f"http://127.0.0.1:{port}" for port in ports]
+    database = declare(tmp_path, base, postgresql())
+    journal = Journal()
+    with ExitStack() as stack:
+        processes = {
+            f"server {number}": stack.enter_context(serving(tmp_path, port, database.url))
+            for number, port in enumerate(ports)
+        }
+        doors = [
+            Door(f"server {number}", caller(stack, server, base))
+            for number, server in enumerate(servers)
+        ]
+        watch = Watch(database, journal, {n: p.pid for n, p in processes.items()})
+        traffic = Traffic(servers, doors, journal, SEED)
+        watch.start()
+        traffic.start()
+        watch.wait(SECONDS)
+        traffic.stop()
+        watch.stop()
+        assert not journal.problems, (SEED, journal.problems, dict(journal.counts))
+        print(f"seed {SEED}: {dict(journal.counts)}\n{watch.told()}")  # noqa: T201 - for `make soak`
+        for what in ("sign-ins", "sign-outs", "refused for want of a slot", "closed"):
+            assert journal.counts[what] > 0, (what, journal.counts)
+        assert database.keys() == journal.open
+        assert database.in_use() == len(journal.open) <= LICENCES
+        assert watch.growth() == {}
+        for key in sorted(journal.open):
+            database.close_session(key)
+        assert (database.keys(), database.in_use()) == (set(), 0)
+    database.dispose()
+
+
+class Books:
+    """What the store says of sessions and slots, read and changed as another process does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._database = Database(url)
+        schema.upgrade(self._database)
+
+    def declare(self, text: str, key: KeyEncryptionKey) -> None:
+        declaration.apply(self._database, declaration.read(text, {}), lambda: key)
+        self._id = self._database.read_now(instances.all_of)[0].id
+
+    def keys(self) -> set[str]:
+        return set(
+            self._database.read_now(lambda c: c.execute(select(erp_sessions.c.key)).scalars())
+        )
+
+    def in_use(self) -> int:
+        now = time.time()
+        return self._database.read_now(lambda c: licence_pools.counts(c, self._id, now).in_use)
+
+    def close_session(self, key: str) -> None:
+        with self._database.begin() as tx:
+            assert erp_session_ends.close(tx, self._id, key, "soak"), key
+
+    def dispose(self) -> None:
+        self._database.close()
+
+
+class Watch:
+    """The administrator: closes what was left, counts slots, and looks at the memory."""
+
+    def __init__(self, books: Books, journal: Journal, pids: dict[str, int]) -> None:
+        self._books, self._journal = books, journal
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self.memory: dict[str, list[int]] = {name: [] for name in pids}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._journal.problems:
+            self._stopping.wait(0.2)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(60)
+
+    def told(self) -> str:
+        return "\n".join(
+            f"{name}: {values[0] / MEGABYTE:.1f} MB at first, then "
+            + ", ".join(f"{value / MEGABYTE:.1f}" for value in self._quarters(values))
+            for name, values in self.memory.items()
+        )
+
+    def growth(self) -> dict[str, str]:
+        """Processes that grew from the second quarter to the last one by more than they may."""
+        grown = {}
+        for name, values in self.memory.items():
+            _, before, _, after = self._quarters(values)
+            if after > before * (1 + MOST_GROWTH):
+                grown[name] = f"{before / MEGABYTE:.1f} to {after / MEGABYTE:.1f} MB"
+        return grown
+
+    def _quarters(self, values: list[int]) -> list[int]:
+        size = max(1, len(values) // 4)
+        return [min(values[start : start + size]) for start in range(0, 4 * size, size)]
+
+    def _work(self) -> None:
+        while not self._stopping.wait(WATCH_SECONDS):
+            in_use = self._books.in_use()
+            if in_use > LICENCES:
+                self._journal.problem(f"{in_use} slots of {LICENCES} are in use")
+                return
+            for name, process in self._processes.items():
+                self.memory[name].append(process.memory_info().rss)
+            key = self._journal.take_left()
+            if key is not None:
+                self._books.close_session(key)
+                self._journal.closed(key)
+                self._journal.count("closed")
+
+
+def declare(folder: Path, base: str, url: str) -> Books:
+    text = TOML.replace("licences = 1000", f"licences = {LICENCES}").format(
+        base_url=base, instance_settings="", password_hash=PASSWORD_HASH, more=people()
+    )
+    books = Books(url)
+    books.declare(text, KeyEncryptionKey.from_file(folder / "mintgate.key", create=True))
+    return books
+
+
+@contextmanager
+def serving(folder: Path, port: int, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    output = folder / f"{port}.txt"
+    command = [*PROGRAM, "serve", "--port", str(port), "--database", url]
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--key-file", str(folder / "mintgate.key")],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, output)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, "it did not start"
+        time.sleep(0.05)
+
+
+def caller(stack: ExitStack, server: str, base: str) -> Callable[[str], httpx.Response]:
+    http = stack.enter_context(client_of(server, base))
+    return lambda token: http.get(CUSTOMERS, headers={"Authorization": f"Bearer {token}"})
