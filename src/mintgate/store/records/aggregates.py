@@ -70,6 +70,7 @@ def aggregate(connection: Connection, instance_id: str, cube: Cube, query: CubeQ
     limit = MAX_GROUPS if query.top is None else min(query.top, MAX_GROUPS)
     statement = (
         select(*grouped, *(c.label(f"r{index}") for index, c in enumerate(computed)))
+        .select_from(facts)
         .group_by(*grouped)
         .order_by(
             *(_ordered(by_name[name], descending) for name, descending in query.order),

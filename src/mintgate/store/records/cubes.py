@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mintgate.store.records.attributes import Attribute, EntitySet, Kind
+from mintgate.store.records.attributes import TRACKING, Attribute, EntitySet, Kind
 from mintgate.store.records.catalog import DATA_SETS, ENTITY_SETS
 
 COUNT = "count"
@@ -85,6 +85,8 @@ def _cube(name: str, set_name: str) -> Cube:
 
 def _dimensions(entity_set: EntitySet, path: tuple[str, ...]) -> Iterator[Dimension]:
     for attribute in entity_set.visible:
+        if path and attribute in TRACKING:
+            continue  # of interest for the facts themselves only
         here = (*path, attribute.name)
         if attribute.kind is Kind.AMOUNT:
             yield _dimension((*here, "Currency"), Kind.STRING)
