@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import datetime
 import http.client
+import json
+import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,3 +259,39 @@ def test_no_spelling_gets_around_sec(path: str, world: World, tokens: dict[str, 
     connection.endheaders()
     assert connection.getresponse().status in {400, 403}
     connection.close()
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "built-in-apis.md"
+COMMANDS = [
+    block
+    for block in re.findall(r"^```sh\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    if "$TOKEN" in block
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_of_the_docs(command: str, world: World, tokens: dict[str, str]) -> None:
+    """As curl would send them."""
+    replaced = {"\\$": "\0", "$ROOT": world.base, "$TOKEN": tokens["service update"], "\0": "$"}
+    for text, value in replaced.items():
+        command = command.replace(text, value)
+    words = iter(shlex.split(command.replace("\\\n", " ")))
+    assert next(words) == "curl"
+    options: dict[str, str] = {}
+    asked: dict[str, Any] = {"method": "GET", "headers": {}}
+    for word in words:
+        if word.startswith("http"):
+            asked["url"] = word
+        elif word == "-H":
+            name, _, value = next(words).partition(": ")
+            asked["headers"][name] = value
+        elif word == "--data-urlencode":
+            name, _, value = next(words).partition("=")
+            options[name] = value
+        elif word == "--json":
+            asked |= {"method": "POST", "json": json.loads(next(words))}
+        else:
+            assert word in {"-sf", "-sfG"}
+    answer = world.http.request(**asked, params=options)
+    assert answer.status_code == 200, answer.text
+    assert answer.json().get("value") != []

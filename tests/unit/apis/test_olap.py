@@ -90,8 +90,8 @@ FILTERS: dict[str | None, Callable[[Row], bool]] = {
     "State in ('New','Released') and Void eq false": lambda o: (
         o["State"] in {"New", "Released"} and not o["Void"]
     ),
-    "DocumentDate ge 2021-01-01": lambda o: (
-        o["DocumentDate"] is not None and o["DocumentDate"] >= "2021-01-01"
+    "DocumentDate ge 2024-06-01": lambda o: (
+        o["DocumentDate"] is not None and o["DocumentDate"] >= "2024-06-01"
     ),
     "Customer/CustomerType/Code eq 'nobody'": lambda o: False,
 }
@@ -119,16 +119,8 @@ def _expected(
     ]
 
 
-def _plain(rows: Sequence[Row]) -> list[str]:
-    """Rows that can be compared whatever their order, and however floats are added up."""
-    rounded = [
-        {
-            n: round(v, 4) + 0.0 if isinstance(v, float | int) and not isinstance(v, bool) else v
-            for n, v in row.items()
-        }
-        for row in rows
-    ]
-    return sorted(json.dumps(row) for row in rounded)
+def _sorted(rows: Sequence[Row], dimensions: Sequence[str]) -> list[Row]:
+    return sorted(rows, key=lambda row: json.dumps([row[d] for d in dimensions]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -155,7 +147,9 @@ def test_groups_are_those_of_the_model(
         options = {"dimensions": ",".join(dimensions), "measures": ",".join(measures)}
         found = groups(cubes, **{n: v for n, v in {**options, "filter": condition}.items() if v})
     orders = [o for o in _every_order(filled_database) if FILTERS[condition](o)]
-    assert _plain(found) == _plain(_expected(orders, dimensions, measures))
+    expected = _sorted(_expected(orders, dimensions, measures), dimensions)
+    # Floats may be added up in any order.
+    assert [pytest.approx(row, abs=1e-5) for row in expected] == _sorted(found, dimensions)
     assert all(list(row) == [*dimensions, *measures] for row in found)
 
 

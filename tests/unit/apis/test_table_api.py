@@ -113,11 +113,11 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "like": like,
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "Document_No": st.integers(1, 400).map(lambda n: f"SO{n:06}"),
+    "Document_No": st.integers(1, 400).map(lambda n: f"SO{n:07}"),
     "State": st.sampled_from(["New", "Planned", "FirmPlanned", "Released", "Completed", "Closed"]),
     "Total_Amount_Value": st.integers(0, 3_000_000).map(lambda n: n / 100),
     "Total_Amount_Currency": st.sampled_from(["EUR", "BGN", "USD"]),
-    "Document_Date": st.dates(date(2019, 1, 1), date(2025, 1, 1)).map(lambda d: f"{d}T00:00:00Z"),
+    "Document_Date": st.dates(date(2023, 12, 1), date(2025, 3, 1)).map(lambda d: f"{d}T00:00:00Z"),
 }
 PATTERNS = st.text(alphabet="SOso0123%_", min_size=1, max_size=6)
 
