@@ -20,7 +20,7 @@ _ESCAPE = "\\"
 _DANGLING = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 MAX_PATTERN = 254
 MAX_WILDCARDS = 8
-"""Each one more can multiply the time that a database tries to match a text."""
+"""No person's pattern has more, and what one match may cost stays small."""
 _PARTS = frozenset({"year", "month", "day", "hour", "minute", "second"})
 
 
