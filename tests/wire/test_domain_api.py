@@ -16,12 +16,13 @@ import pytest
 import uvicorn
 from sqlalchemy import insert
 
-from mintgate.apis.domain import PRINCIPAL, DomainApi
+from mintgate.apis.domain import DomainApi
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User, UserType
 from mintgate.store import Database, schema, users
 from mintgate.store.records import ENTITY_SETS, fill_demo_data
 from mintgate.store.tables import instances
+from mintgate.verify.asgi import PRINCIPAL
 from mintgate.verify.principal import Principal
 
 CUSTOMERS = "Crm_Sales_Customers"

@@ -67,7 +67,12 @@ def test_auto_discovery(path: str, shared_world: World) -> None:
     assert domain["Status"] == "Working"
     root = domain["AdditionalProperties"]["ODataServiceRoot"]
     assert root == f"{shared_world.base}/api/domain/odata/"
+    assert sites["TableAPI"]["AdditionalProperties"] == {
+        "ODataServiceRoot": f"{shared_world.base}/tableapi/odata/"
+    }
+    assert sites["OLAP"]["Url"] == f"{shared_world.base}/olap"
     for site in sites.values():
+        assert (site["Status"], site["Url"].startswith(shared_world.base)) == ("Working", True)
         members = ["Type", "Status", "StatusDescription", "Url", "System", "AdditionalProperties"]
         assert list(site) == members
 
@@ -79,6 +84,9 @@ def test_sha256(path: str, shared_world: World) -> None:
     assert answer.json() == {"sha256": "T/AGymuI51LwjLeIFxRQXOs9IHnupDKs/ajhWODR2C4="}
     assert answer.headers["cache-control"] == "no-store"
     assert shared_world.http.get(path).status_code == 400
+    posted = shared_world.http.post(path, data={"secret": "DEMO"})
+    assert posted.json() == answer.json()
+    assert posted.headers["cache-control"] == "no-store"
 
 
 def test_version(shared_world: World) -> None:

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.apis import security_records, writing
+from mintgate.apis.answering import ODATA_JSON, body_of, json_response, language_of
 from mintgate.apis.change import Change
-from mintgate.apis.language import response_language
 from mintgate.apis.odata import bodies, metadata, parameters
 from mintgate.apis.odata.address import METHODS, Address, address_of
 from mintgate.apis.odata.parameters import Parameters, parameters_of
-from mintgate.apis.odata.problems import BadRequest, MethodNotAllowed, NotBuilt, NotFound, TooLarge
+from mintgate.apis.odata.problems import BadRequest, MethodNotAllowed, NotBuilt, NotFound
 from mintgate.apis.odata.shape import shape_of
 from mintgate.apis.reading import Reader
 from mintgate.contract import policy
@@ -31,7 +31,6 @@ from mintgate.store.records.literals import guid_of
 from mintgate.verify.principal import Principal
 
 _ALL_METHODS = tuple(sorted(policy.DOMAIN_API_METHODS))
-_JSON = "application/json; odata.metadata=minimal; charset=utf-8"
 _ALLOWED_OPTIONS = {
     "service": parameters.FOR_DOCUMENTS,
     "metadata": parameters.FOR_DOCUMENTS,
@@ -137,7 +136,7 @@ class Operations:
 
     async def _with_body(self, request: Request, change: Change) -> Change:
         """The change with the values of the request's body."""
-        body = bodies.decode(request.headers.get("content-type", ""), await _body_of(request))
+        body = bodies.decode(request.headers.get("content-type", ""), await body_of(request))
         is_partial = request.method == "PATCH"
         read = bodies.changed_values if is_partial else bodies.new_values
         values = read(change.entity_set, body)
@@ -170,12 +169,7 @@ class Operations:
             raise Forbidden("Changing this needs an administrator.")
 
     def _reader(self, request: Request, options: Parameters, principal: Principal) -> Reader:
-        language = response_language(
-            options.other.get("culture"),
-            request.cookies.get(".AspNetCore.Culture"),
-            request.headers.get("accept-language"),
-            principal.locale,
-        )
+        language = language_of(request, options.other.get("culture"), principal)
         return Reader(self._instance.id, self._instance.odata_root, language, self._clock())
 
 
@@ -193,14 +187,5 @@ def _key_of(address: Address) -> str:
     return key
 
 
-async def _body_of(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bodies.MAX_BODY:
-            raise TooLarge(f"The body has more than {bodies.MAX_BODY} bytes.")
-    return bytes(body)
-
-
 def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, media_type=_JSON)
+    return json_response(body, status, headers, ODATA_JSON)

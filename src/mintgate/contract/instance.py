@@ -19,6 +19,10 @@ PROFILE_PATH = "/profile"
 MANAGE_PATH = "/manage"
 DOMAIN_API_PATH = "/api"
 ODATA_ROOT_PATH = "/api/domain/odata/"
+TABLE_API_PATH = "/tableapi"
+TABLE_ROOT_PATH = "/tableapi/odata/"
+OLAP_PATH = "/olap"
+APP_SERVER_PATH = "/appserver"
 
 
 class SigningAlgorithm(enum.StrEnum):
@@ -66,6 +70,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def odata_root(self) -> str:
         return self.base_url + ODATA_ROOT_PATH
+
+    @property
+    def table_root(self) -> str:
+        return self.base_url + TABLE_ROOT_PATH
 
     @property
     def is_loopback(self) -> bool:

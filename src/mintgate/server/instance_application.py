@@ -8,12 +8,21 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mintgate.apis.domain import AUDIENCE, DomainApi
+from mintgate.apis.app_server import AppServer
+from mintgate.apis.domain import DomainApi
 from mintgate.apis.management.answers import refusal_parts
 from mintgate.apis.management.tables import ManagementApis
+from mintgate.apis.olap import OlapApi
+from mintgate.apis.table_api import TableApi
 from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
-from mintgate.contract.instance import DOMAIN_API_PATH, Instance
+from mintgate.contract.instance import (
+    APP_SERVER_PATH,
+    DOMAIN_API_PATH,
+    OLAP_PATH,
+    TABLE_API_PATH,
+    Instance,
+)
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.sessions import ErpSessions
@@ -61,7 +70,7 @@ class InstanceApplication:
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
-            self._domain_api(),
+            *self._apis(),
             *self._management(key_encryption_key),
             *identity_routes(self.directory, database, self._verifier, pages, clock),
             *RootTools(instance).routes(),
@@ -117,11 +126,25 @@ class InstanceApplication:
             *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
         ]
 
-    def _domain_api(self) -> Mount:
+    def _apis(self) -> list[BaseRoute]:
+        instance, database, clock = self.instance, self._database, self._clock
+        return [
+            self._guarded(
+                DOMAIN_API_PATH,
+                "DomainAPI",
+                DomainApi(instance, database, clock, hash_password),
+            ),
+            self._guarded(TABLE_API_PATH, "TableAPI", TableApi(instance, database, clock)),
+            self._guarded(OLAP_PATH, "OLAP", OlapApi(instance, database, clock)),
+            self._guarded(APP_SERVER_PATH, "AppServer", AppServer(instance)),
+        ]
+
+    def _guarded(self, path: str, audience: str, app: ASGIApp) -> Mount:
+        """A built-in API behind the checks of its audience, all with the same sessions."""
         guarded = GuardMiddleware(
-            DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(self._verifier, AUDIENCE, sessions=self.erp_sessions),
-            on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
+            app,
+            Guard(self._verifier, audience, sessions=self.erp_sessions),
+            on_refusal=RefusalLog(self.instance, audience, self._database, self._clock),
         )
-        answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
-        return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))
+        answering = Failures(guarded, lambda refusal: refusal_response(refusal, audience))
+        return Mount(path, CrossOrigin(answering, self.directory.browser_origins))

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.discovery import sites_of
 from mintgate.contract.instance import Instance
 from mintgate.contract.redirects import origin_of
 from mintgate.contract.users import translated
-from mintgate.sites.root import sites_of
 
 ASSETS_PATH = "/assets"
 """Below the issuer."""

@@ -1,4 +1,4 @@
-"""One instance, its administrator, and a way to call the DomainAPI without a server."""
+"""One instance, its administrator, and a way to call a built-in API without a server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 from sqlalchemy import insert
+from starlette.types import ASGIApp
 
 from mintgate.apis.domain import DomainApi
 from mintgate.contract.instance import Instance
@@ -58,13 +59,28 @@ def fill(database: Database, instance: Instance) -> None:
 
 
 class World:
-    """Calls the API as one principal, who is put where the guard puts it."""
+    """Calls an API as one principal, who is put where the guard puts it.
 
-    def __init__(self, database: Database, instance: Instance, principal: Principal) -> None:
+    Args:
+        api: another one than the DomainAPI.
+        root: where that one is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        instance: Instance,
+        principal: Principal,
+        api: ASGIApp | None = None,
+        root: str = "/api/domain/odata/",
+    ) -> None:
         self.database = database
         self.instance = instance
-        self._api = DomainApi(instance, database, hash_password=lambda text: f"hash of {text}")
+        self._api = api or DomainApi(
+            instance, database, hash_password=lambda text: f"hash of {text}"
+        )
         self._principal = principal
+        self._root = root
 
     def call(
         self,
@@ -75,7 +91,7 @@ class World:
         json: Any = None,
         content: bytes | None = None,
     ) -> httpx.Response:
-        """One request below the OData root; a failure inside the API is a failed test."""
+        """One request below the API's root; a failure inside the API is a failed test."""
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             scope[PRINCIPAL] = self._principal
@@ -86,7 +102,7 @@ class World:
             async with httpx.AsyncClient(transport=transport, base_url="https://any.host") as http:
                 return await http.request(
                     method,
-                    f"/api/domain/odata/{path}",
+                    f"{self._root}{path}",
                     params=options,
                     json=json,
                     content=content,

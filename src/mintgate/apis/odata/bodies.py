@@ -28,15 +28,25 @@ def decode(content_type: str, body: bytes) -> dict[str, Any]:
         TooLarge: more than an entity can need.
         BadRequest: not a JSON object.
     """
+    require_json(content_type, body)
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("The body must be one JSON object.") from None
+
+
+def require_json(content_type: str, body: bytes) -> None:
+    """Look at a body before it is decoded.
+
+    Raises:
+        NotJson: another media type is declared.
+        TooLarge: more than an entity can need.
+    """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in {"", "application/json"}:
         raise NotJson("The body must be application/json.")
     if len(body) > MAX_BODY:
         raise TooLarge(f"The body has more than {MAX_BODY} bytes.")
-    try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        raise BadRequest("The body must be one JSON object.") from None
 
 
 def new_values(entity_set: EntitySet, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ bounded here, before parsing. A parser has state; each call makes its own.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ MAX_TOKENS = 1_500
 MAX_DEPTH = 40
 NULL_FUNCTIONS = frozenset({"equalnull", "lessequalnull", "greaterequalnull"})
 """[API-64] ERP.net's own, besides the functions of the standard."""
+
+LIKE = "like"
 
 _PREFIXES = frozenset({"NOT", "UMINUS"})
 _ENDS_PREFIX = frozenset({"AND", "OR", ","})
@@ -61,8 +64,11 @@ class _Lexer(ODataLexer):
         return token
 
 
-def parse_filter(text: str) -> Any:
+def parse_filter(text: str, *, like: bool = False) -> Any:
     """The tree of an expression, as `odata_query.ast` has it.
+
+    Args:
+        like: whether `Name like 'A%'` is an expression too; the tree has a call of `like`.
 
     Raises:
         BadRequest: a syntax error, an unknown function, or too much text or nesting.
@@ -71,8 +77,11 @@ def parse_filter(text: str) -> Any:
         raise BadRequest(f"$filter has more than {MAX_LENGTH} characters.")
     try:
         tokens = _bounded(_Lexer().tokenize(text.strip()))
+        if like:
+            tokens = list(_likes_as_calls(tokens))
         parser: Any = ODataParser()
-        parser._function_call = _call_of(parser._function_call)
+        own = NULL_FUNCTIONS | {LIKE} if like else NULL_FUNCTIONS
+        parser._function_call = _call_of(parser._function_call, own)
         tree = parser.parse(_mended(tokens))
     except ODataException:
         raise BadRequest("$filter is not a valid expression.") from None
@@ -81,9 +90,9 @@ def parse_filter(text: str) -> Any:
     return tree
 
 
-def _call_of(standard: Any) -> Any:
+def _call_of(standard: Any, own: frozenset[str]) -> Any:
     def call(function: Any, arguments: list[Any]) -> Any:
-        if function.full_name() in NULL_FUNCTIONS:
+        if function.full_name() in own:
             return ast.Call(function, arguments)
         return standard(function, arguments)
 
@@ -135,7 +144,32 @@ def _mended(tokens: list[Any]) -> Iterator[Any]:
         yield token
 
 
+def _likes_as_calls(tokens: list[Any]) -> Iterator[Any]:
+    """`Name like 'A%'` [API-71] as `like(Name,'A%')`, as the grammar has no such operator."""
+    position = 0
+    while position < len(tokens):
+        words = [token for token in tokens[position : position + 5] if token.type != "WS"][:3]
+        kinds = [token.type for token in words]
+        if (
+            kinds == ["ODATA_IDENTIFIER", "ODATA_IDENTIFIER", "STRING"]
+            and tokens[position] is words[0]
+            and words[1].value.full_name().lower() == LIKE
+        ):
+            column, operator, pattern = words
+            operator.value = dataclasses.replace(operator.value, name=LIKE)
+            yield from (operator, _sign_at(operator, "("), column, _sign_at(column, ","), pattern)
+            yield _sign_at(pattern, ")")
+            position = tokens.index(pattern, position) + 1
+        else:
+            yield tokens[position]
+            position += 1
+
+
 def _comma_before(token: Any) -> Any:
-    comma = copy.copy(token)
-    comma.type = comma.value = ","
-    return comma
+    return _sign_at(token, ",")
+
+
+def _sign_at(token: Any, sign: str) -> Any:
+    made = copy.copy(token)
+    made.type = made.value = sign
+    return made

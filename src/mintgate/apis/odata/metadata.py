@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -18,6 +18,7 @@ _TYPES = {
     Kind.BOOLEAN: "Edm.Boolean",
     Kind.INTEGER: "Edm.Int32",
     Kind.AMOUNT: f"{NAMESPACE}.Amount",
+    Kind.DECIMAL: "Edm.Decimal",
     Kind.DATE: "Edm.DateTimeOffset",
     Kind.TIME: "Edm.DateTimeOffset",
     Kind.TRANSLATED: f"{NAMESPACE}.MultilanguageString",
@@ -25,23 +26,28 @@ _TYPES = {
 }
 
 
-def service_document(odata_root: str) -> dict[str, Any]:
+def service_document(odata_root: str, names: Iterable[str] = ENTITY_SETS) -> dict[str, Any]:
     """The list of entity sets (OData JSON §5)."""
     return {
         "@odata.context": f"{odata_root}$metadata",
-        "value": [{"name": n, "kind": "EntitySet", "url": n} for n in ENTITY_SETS],
+        "value": [{"name": n, "kind": "EntitySet", "url": n} for n in names],
     }
 
 
 @lru_cache(maxsize=1)
 def metadata_document() -> bytes:
+    """That of the DomainAPI."""
+    return document_of(tuple(ENTITY_SETS.values()))
+
+
+def document_of(entity_sets: Sequence[EntitySet]) -> bytes:
     """Every entity type, enumeration and set; attributes that are secret are not in it [API-72]."""
     root = Xml.Element("edmx:Edmx", {"xmlns:edmx": _EDMX, "Version": "4.0"})
     services = Xml.SubElement(root, "edmx:DataServices")
     schema = Xml.SubElement(services, "Schema", {"xmlns": _EDM, "Namespace": NAMESPACE})
-    for entity_set in ENTITY_SETS.values():
+    for entity_set in entity_sets:
         _entity_type(schema, entity_set)
-    for entity_set in ENTITY_SETS.values():
+    for entity_set in entity_sets:
         for attribute in entity_set.attributes:
             if attribute.kind is Kind.ENUM:
                 _enumeration(schema, entity_set, attribute)
@@ -55,7 +61,7 @@ def metadata_document() -> bytes:
     # Its properties are languages, so it is open.
     Xml.SubElement(schema, "ComplexType", {"Name": "MultilanguageString", "OpenType": "true"})
     container = Xml.SubElement(schema, "EntityContainer", {"Name": "Container"})
-    for entity_set in ENTITY_SETS.values():
+    for entity_set in entity_sets:
         _set(container, entity_set)
     document: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
@@ -75,6 +81,8 @@ def _entity_type(schema: Xml.Element, entity_set: EntitySet) -> None:
             facets["Nullable"] = "false"
         if attribute.max_length and attribute.kind is Kind.STRING:
             facets["MaxLength"] = str(attribute.max_length)
+        if attribute.kind is Kind.DECIMAL:
+            facets["Scale"] = "2"
         tag = "NavigationProperty" if attribute.kind is Kind.REFERENCE else "Property"
         Xml.SubElement(entity, tag, facets)
 

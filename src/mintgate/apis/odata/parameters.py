@@ -97,7 +97,8 @@ def parameters_of(query: bytes, allowed: frozenset[str]) -> Parameters:
         if not name.startswith("$"):
             other.setdefault(name, value)
         elif name not in allowed:
-            raise BadRequest(f"The query option {name[:32]!r} is not known here.")
+            known = ", ".join(sorted(allowed))
+            raise BadRequest(f"The query option {name[:32]!r} is not known here, but: {known}.")
         elif name in system:
             raise BadRequest(f"The query option {name} is given twice.")
         else:

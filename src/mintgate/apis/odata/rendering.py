@@ -25,7 +25,7 @@ def entity(
         if inner is not None and value is not None:
             body[attribute.name] = _opened(attribute, inner, value, targets, path, skip_nulls)
         elif value is not None or not skip_nulls:
-            body[attribute.name] = _plain(attribute, value)
+            body[attribute.name] = plain(attribute, value)
     return body
 
 
@@ -40,7 +40,8 @@ def _opened(
     return entity(target_set, shape, row, targets, inner_path, skip_nulls)
 
 
-def _plain(attribute: Attribute, value: Any) -> Any:
+def plain(attribute: Attribute, value: Any) -> Any:
+    """The value of one attribute as JSON."""
     if value is None:
         return None
     match attribute.kind:
@@ -49,6 +50,17 @@ def _plain(attribute: Attribute, value: Any) -> Any:
         case Kind.AMOUNT:
             hundredths, currency = value
             return {"Value": hundredths / 100, "Currency": currency}
+        case kind:
+            return of_kind(kind, value)
+
+
+def of_kind(kind: Kind, value: Any) -> Any:
+    """A value of a kind whose JSON form needs no more than the value; null for None."""
+    if value is None:
+        return None
+    match kind:
+        case Kind.DECIMAL:
+            return value / 100
         case Kind.DATE:
             return f"{value.isoformat()}T00:00:00Z"
         case Kind.TIME:

@@ -19,6 +19,8 @@ class Kind(enum.Enum):
     INTEGER = enum.auto()
     AMOUNT = enum.auto()
     """`{"Value", "Currency"}` [API-67]; the value is stored in hundredths, so that it is exact."""
+    DECIMAL = enum.auto()
+    """The value of an amount without its currency, in a column of its own."""
     DATE = enum.auto()
     TIME = enum.auto()
     """Unix seconds in the table, a date and time in UTC outside."""
@@ -114,6 +116,8 @@ def _types(attribute: Attribute) -> tuple[TypeEngine[Any], ...]:
             return (Integer(),)
         case Kind.AMOUNT:
             return (BigInteger(), String(3))
+        case Kind.DECIMAL:
+            return (BigInteger(),)
         case Kind.DATE:
             return (Date(),)
         case Kind.TIME:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ from mintgate.store.records.syntax import ast
 
 Resolve = Callable[[Any], Operand]
 _TEXTS = frozenset({Kind.STRING, Kind.TRANSLATED, Kind.ENUM, Kind.DISPLAY})
+_ESCAPE = "\\"
+_DANGLING = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+MAX_PATTERN = 254
+MAX_WILDCARDS = 8
+"""No person's pattern has more, and what one match may cost stays small."""
 _PARTS = frozenset({"year", "month", "day", "hour", "minute", "second"})
 
 
@@ -33,6 +39,8 @@ def call(source: Source, resolve: Resolve, name: str, arguments: Sequence[Any]) 
         return _part(source, name, resolve(arguments[0]))
     if name == "date" and arguments:
         return _day(source, resolve(arguments[0]))
+    if name == "like":
+        return _test(source, _like, resolve, _with_pattern(arguments))
     if name in _TESTS:
         return _test(source, _TESTS[name], resolve, arguments)
     if name in _TEXT_FUNCTIONS:
@@ -92,6 +100,27 @@ def _startswith(_: Source, text: Any, part: Any) -> ColumnElement[bool]:
 def _endswith(_: Source, text: Any, part: Any) -> ColumnElement[bool]:
     start = func.length(text) - func.length(part) + 1
     return and_(start > 0, func.substr(text, start, type_=String) == part)
+
+
+def _like(source: Source, text: Any, pattern: Any) -> ColumnElement[bool]:
+    # [API-71] In lower case on both sides: the databases' own LIKE differs in what case means.
+    found: ColumnElement[bool] = source.lower(text).like(source.lower(pattern), escape=_ESCAPE)
+    return found
+
+
+def _with_pattern(arguments: Sequence[Any]) -> Sequence[Any]:
+    """The arguments of `like`, when its pattern is one that both databases take."""
+    pattern = arguments[1].val if len(arguments) == 2 else None
+    if not isinstance(pattern, str) or not isinstance(arguments[1], ast.String):
+        raise QueryProblem("like needs a text in quotes after it, such as 'A%'")
+    if len(pattern) > MAX_PATTERN or pattern.count("%") > MAX_WILDCARDS:
+        raise QueryProblem(
+            f"a pattern of like has at most {MAX_PATTERN} characters and {MAX_WILDCARDS} "
+            "percent signs"
+        )
+    if _DANGLING.search(pattern):
+        raise QueryProblem("a pattern of like must not end with a backslash that escapes nothing")
+    return arguments
 
 
 _TESTS = {"contains": _contains, "startswith": _startswith, "endswith": _endswith}

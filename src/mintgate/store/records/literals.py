@@ -141,6 +141,7 @@ _CONVERTERS = {
     Kind.BOOLEAN: _boolean,
     Kind.INTEGER: _integer,
     Kind.AMOUNT: _hundredths,
+    Kind.DECIMAL: _hundredths,
     Kind.DATE: _date,
     Kind.TIME: _time,
     Kind.REFERENCE: _identifier,
