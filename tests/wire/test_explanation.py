@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,3 +120,21 @@ def cli(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "PYTHONPATH": ":".join(sys.path)},
     )
+
+
+ORDERS = """
+[[apis]]
+Name = "Orders"
+policy = { reading = ["/orders/search"], security = ["/orders/admin"] }
+"""
+
+
+def test_a_declared_api_is_explained_by_its_own_policy(a_world: Callable[..., World]) -> None:
+    """[EXT-12]"""
+    world = a_world(more=ORDERS)
+    world.change_application(STOCK, audiences="Orders")
+    token = world.service_token("read")
+    search = explain(world, token, "POST", "/orders/search", "Orders")
+    assert failed(search) == []
+    assert failed(explain(world, token, "POST", "/orders", "Orders")) == ["API-15"]
+    assert failed(explain(world, token, "GET", "/orders/admin", "Orders")) == ["API-15"]

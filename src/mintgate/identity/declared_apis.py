@@ -48,7 +48,7 @@ class DeclaredApis:
         source = self._source
         generation = source.generation
         try:
-            found = await source.database.read(lambda c: _read(c, source.instance.id))
+            found = await source.database.read(lambda c: read_apis(c, source.instance.id))
         except DatabaseUnavailable:
             if self._known is None:
                 raise
@@ -59,6 +59,7 @@ class DeclaredApis:
         return self._known
 
 
-def _read(connection: Connection, instance_id: str) -> Apis:
+def read_apis(connection: Connection, instance_id: str) -> Apis:
+    """As the rows are: the built-in ones first, then the declared by name."""
     declared = {api.settings.name: api.settings for api in apis.all_of(connection, instance_id)}
     return {name: settings_of(name) for name in API_AUDIENCES} | declared

@@ -6,8 +6,10 @@ from sqlalchemy import Connection
 
 from mintgate.contract.automation.credentials import CheckLine, Explained, RequestToExplain
 from mintgate.contract.automation.problems import InvalidInput
-from mintgate.contract.instance import API_AUDIENCES, Instance
+from mintgate.contract.declared_apis import settings_of
+from mintgate.contract.instance import Instance
 from mintgate.identity.administration.call import Call
+from mintgate.identity.declared_apis import read_apis
 from mintgate.identity.stored_sources import stored_verifier
 from mintgate.verify import ApiRequest, CheckOutcome, Guard
 from mintgate.verify.request_explanation import explain_request, first_failure
@@ -18,8 +20,9 @@ MAX_TARGET = 8192
 def explain(call: Call) -> Explained:
     """Raises InvalidInput for an API that the instance does not have."""
     body = call.given(RequestToExplain)
-    if body.api not in API_AUDIENCES:
-        known = ", ".join(API_AUDIENCES)
+    apis = read_apis(call.connection, call.instance.id)
+    if body.api not in apis:
+        known = ", ".join(apis)
         raise InvalidInput(problems=[("api", f"is not an API of this instance; it has {known}")])
     target = body.path.encode()
     if len(target) > MAX_TARGET:
@@ -47,8 +50,13 @@ def explain(call: Call) -> Explained:
 def explained(
     connection: Connection, instance: Instance, now: float, api: str, request: ApiRequest
 ) -> list[CheckOutcome]:
-    """Every check of a request as the rows are at `now` (Unix seconds)."""
-    guard = Guard(stored_verifier(connection, instance, now), api)
+    """Every check of a request as the rows are at `now` (Unix seconds).
+
+    Args:
+        api: its name; what is not declared any more has the policy that nothing was declared for.
+    """
+    settings = read_apis(connection, instance.id).get(api) or settings_of(api)
+    guard = Guard(stored_verifier(connection, instance, now), api, settings.policy)
     return explain_request(guard, request)
 
 
