@@ -37,6 +37,30 @@ def all_of(connection: Connection, instance_id: str) -> list[Reservation]:
     return [from_row(Reservation, row) for row in rows]
 
 
+def of(connection: Connection, instance_id: str, login: str) -> Reservation | None:
+    """The reservation of an account."""
+    statement = select(reserved_seats).where(
+        reserved_seats.c.instance_id == instance_id, reserved_seats.c.login_key == login_key(login)
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(Reservation, row) if row else None
+
+
+def taken(connection: Connection, instance_id: str, now: float, process: str | None) -> set[str]:
+    """The login keys of accounts with a session in their own seat.
+
+    Args:
+        now: Unix seconds.
+        process: as for `licence_pools.is_over`.
+    """
+    statement = select(_sessions.login_key).where(
+        _sessions.instance_id == instance_id,
+        _sessions.seat == Seat.RESERVED,
+        licence_pools.is_open(now, process),
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def add(tx: Transaction, instance_id: str, login: str) -> bool:
     """Reserve a seat; False when the account has one already.
 
