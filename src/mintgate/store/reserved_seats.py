@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
@@ -121,6 +121,25 @@ def remove(tx: Transaction, instance_id: str, login: str) -> bool:
     return removed == 1
 
 
+def rename(tx: Transaction, instance_id: str, before: str, after: str) -> None:
+    """Take a reservation along with its user, who gets another login.
+
+    Their open sessions go along, as else one in the reserved seat would not count for it.
+    """
+    _lock(tx, instance_id)
+    names = {"login": after, "login_key": login_key(after)}
+    key = login_key(before)
+    tx.connection.execute(
+        update(reserved_seats)
+        .where(reserved_seats.c.instance_id == instance_id, reserved_seats.c.login_key == key)
+        .values(names)
+    )
+    chosen = select(_sessions.key).where(
+        _sessions.instance_id == instance_id, _sessions.login_key == key
+    )
+    _change(tx, instance_id, chosen, names)
+
+
 def _lock(tx: Transaction, instance_id: str) -> None:
     instances.lock(tx, instance_id)
     licence_pools.lock(tx, instance_id)
@@ -135,11 +154,17 @@ def _of(instance_id: str, key: str, seat: Seat) -> Iterable[ColumnElement[bool]]
 
 
 def _move(tx: Transaction, instance_id: str, chosen: Select[tuple[str]], seat: Seat) -> None:
+    _change(tx, instance_id, chosen, {"seat": seat})
+
+
+def _change(
+    tx: Transaction, instance_id: str, chosen: Select[tuple[str]], values: Mapping[str, str]
+) -> None:
     # A row that is locked is just being closed.
     keys = tx.connection.execute(chosen.with_for_update(skip_locked=True)).scalars().all()
     if keys:
         tx.connection.execute(
             update(erp_sessions)
             .where(_sessions.instance_id == instance_id, _sessions.key.in_(keys))
-            .values(seat=seat)
+            .values(values)
         )
