@@ -12,9 +12,8 @@ from mintgate.server.declaration.carry_out import carry_out
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.plan import Plan, plan_of
 from mintgate.server.declaration.stored import Stored, stored
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, keys
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, instances, keys
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.store.reserved_seats import ReservationRefused
 
 ATTEMPTS = 5
 
@@ -62,16 +61,15 @@ def apply(
         if not planned.changes and not built_in:
             return planned
         kek = key_encryption_key() if planned.is_new_instance else None
-        try:
-            with database.begin() as tx:
-                if stored(tx.connection, declaration) != before:
-                    continue
-                actions = (*planned.changes, *built_in)
-                carry_out(tx, planned.instance.id, actions, actor=actor)
-                if kek is not None:
-                    _create_signing_key(tx, planned.instance, kek, actor)
-        except ReservationRefused:
-            continue  # the slots were reserved by somebody else in this moment
+        with database.begin() as tx:
+            # Who reserves a licence slot waits, so that there are enough afterwards [SES-36].
+            instances.lock(tx, planned.instance.id)
+            if stored(tx.connection, declaration) != before:
+                continue
+            actions = (*planned.changes, *built_in)
+            carry_out(tx, planned.instance.id, actions, actor=actor)
+            if kek is not None:
+                _create_signing_key(tx, planned.instance, kek, actor)
         return planned
     raise DatabaseUnavailable("others keep changing the same instance; try again")
 

@@ -40,7 +40,7 @@ def seat_problems(
         seen.add(key_of(login))
     reserved = len(seats_left(resolved, stored)) if wanted is None else len(seen)
     licences = declaration.instance.licences
-    if reserved > licences:
+    if reserved > max(licences, 0):  # a negative number is a problem of its own
         where = "licences" if wanted is None else "reserved_seats"
         yield source.problem(
             where, f"{reserved} slots are reserved and there are {licences} licences [SES-36]"
