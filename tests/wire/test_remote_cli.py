@@ -75,7 +75,7 @@ def test_lists_are_the_same_as_on_the_database(remote: Remote) -> None:
         assert there == remote.here(*command), command
         assert there or "pat" in command
     # A world's clock stands still: its session has ended for a program that asks the real one.
-    assert "mira.k" in remote("session", "list", "--user", "mira.k").stdout
+    assert "mira.k" in remote("sign-in", "list", "--user", "mira.k").stdout
     assert list(remote.shell.directory.iterdir()) == []
 
 
@@ -117,12 +117,12 @@ def test_a_user_and_the_sign_ins(remote: Remote) -> None:
         .partition("&")[0]
     ).json()
     sid = payload_of(tokens["access_token"])["sid"]
-    assert sid in remote("session", "list").stdout
-    assert "with 1 refresh tokens" in remote("session", "end", sid).stdout
+    assert sid in remote("sign-in", "list").stdout
+    assert "with 1 refresh tokens" in remote("sign-in", "end", sid).stdout
     assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert "there is no sign-in" in remote("session", "end", sid, code=REFUSED).stderr
+    assert "there is no sign-in" in remote("sign-in", "end", sid, code=REFUSED).stderr
     world.browser().sign_in("jane", "jane's")
-    assert "Ended 1 sign-ins" in remote("session", "end-all", "--user", "jane").stdout
+    assert "Ended 1 sign-ins" in remote("sign-in", "end-all", "--user", "jane").stdout
     assert "0 sign-ins" in remote("user", "revoke-everything", "jane").stderr
     remote("user", "rename", "jane", "jane.doe")
     remote("user", "disable", "jane.doe")

@@ -215,7 +215,7 @@ def sign_out(cast: Cast) -> None:
 
 
 def end_session(cast: Cast) -> None:
-    """As `mintgate session end` does."""
+    """As `mintgate sign-in end` does."""
     sid = payload_of(cast.tokens["access_token"])["sid"]
     with cast.world.database.begin() as tx:
         sessions.end(tx, cast.world.instance.id, sid, "ended_by_administrator")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -191,7 +192,7 @@ class _Elsewhere:
         try:
             answer = self._http.request(
                 route.method,
-                self._base + AUTOMATION_ROOT + route.path.format(**path),
+                self._base + AUTOMATION_ROOT + _filled(route, path),
                 content=msgspec.json.encode(body) if body is not None else None,
                 params=_parameters(query),
                 headers=_headers(route, body),
@@ -235,6 +236,11 @@ class _Told(msgspec.Struct):
 
 class _Refusal(msgspec.Struct):
     error: _Told
+
+
+def _filled(route: Route, path: Mapping[str, str]) -> str:
+    """The path with its parameters, none of which can become another part of the address."""
+    return route.path.format(**{name: quote(value, safe="") for name, value in path.items()})
 
 
 def _headers(route: Route, body: Any) -> dict[str, str]:

@@ -11,10 +11,12 @@ from mintgate.cli import (
     applications,
     audit,
     declared,
+    erp_sessions,
     keys,
+    licences,
     reference_tokens,
-    sessions,
     sign_in_tries,
+    sign_ins,
     user_data,
     users,
 )
@@ -62,6 +64,8 @@ sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")
-app.add_typer(sessions.session_commands, name="session")
+app.add_typer(sign_ins.sign_in_commands, name="sign-in")
+app.add_typer(erp_sessions.session_commands, name="session")
+app.add_typer(licences.licence_commands, name="licence")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

@@ -48,7 +48,8 @@ InstanceName = Annotated[
         envvar="MINTGATE_INSTANCE",
         metavar="NAME|URL",
         help="Which instance is meant, when the database has several; or the base URL of one "
-        "elsewhere, whose automation API does the work (app, user, pat, sat, key, session, token).",
+        "elsewhere, whose automation API does the work (app, user, pat, sat, key, sign-in, "
+        "session, licence, token).",
         show_default=False,
     ),
 ]

@@ -115,7 +115,12 @@ class InstanceApplication:
     def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
         people = self._verifier_of(MAY_SIGN_IN)
         apis = ManagementApis(
-            self.instance, self._database, key_encryption_key, self._verifier, people
+            self.instance,
+            self._database,
+            key_encryption_key,
+            self._verifier,
+            people,
+            self.erp_sessions,
         )
 
         def answering(app: ASGIApp) -> Failures:

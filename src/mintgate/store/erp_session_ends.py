@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, or_, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, or_, select
 
+from mintgate.contract import licences
 from mintgate.contract.feed import ClosedSession
 from mintgate.store import instances, licence_pools
 from mintgate.store.audit import AuditEvent
@@ -19,34 +22,76 @@ EVERY_SESSION = "*"
 _column = erp_sessions.c
 
 
+class Closer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who closes sessions, for the audit log.
+
+    Args:
+        name: the administrator's login.
+        carried: what carried the wish, such as the application of a token.
+    """
+
+    name: str
+    user_id: str | None = None
+    address: str | None = None
+    carried: Mapping[str, Any] = {}
+
+
+By = Closer | str | None
+"""Who, or only a name; None for nobody in particular."""
+
+
 def audited_key(key: str) -> str:
     """A session's key as audit events have it."""
     return key[:32]
 
 
-def close(tx: Transaction, instance_id: str, key: str, by: str | None = None) -> bool:
+def keys_named(connection: Connection, instance_id: str, text: str, shown: int) -> list[str]:
+    """At most two keys of sessions that are `text`, or whose first `shown` characters are."""
+    beginning = func.substr(_column.key, 1, shown)
+    statement = select(_column.key).where(
+        _column.instance_id == instance_id, or_(_column.key == text, beginning == text)
+    )
+    return list(connection.execute(statement.limit(2)).scalars())
+
+
+def close(tx: Transaction, instance_id: str, key: str, by: By = None) -> bool:
     """Close a session at once, as an administrator [OPQ-32]; its token stays as good as it was.
 
     Args:
-        by: the administrator's name.
+        by: the administrator.
 
     Returns:
         False when no session with this key is open.
     """
     _lock(tx, instance_id)
-    closed = _close_now(tx, instance_id, _column.key == key, "administrator", by)
-    if closed:
-        tx.changed(instance_id, key, ClosedSession(session=key))
-    return closed == 1
+    return len(_close_some(tx, instance_id, _column.key == key, by)) == 1
 
 
-def close_all(tx: Transaction, instance_id: str, by: str | None = None) -> int:
+def close_of_user(
+    tx: Transaction, instance_id: str, user_id: str | None, login: str, by: By = None
+) -> int:
+    """Close every session of a user, also those of service tokens that name only the login.
+
+    Returns:
+        How many there were.
+    """
+    _lock(tx, instance_id)
+    return len(_close_some(tx, instance_id, of_user(user_id, login), by))
+
+
+def of_user(user_id: str | None, login: str) -> ColumnElement[bool]:
+    """Which sessions are of a user, whose login may have been another one at their opening."""
+    by_login = _column.login_key == licences.login_key(login)
+    return by_login if user_id is None else or_(by_login, _column.user_id == user_id)
+
+
+def close_all(tx: Transaction, instance_id: str, by: By = None) -> int:
     """Close every session of an instance [SES-23, EXT-17]; returns how many there were."""
     _lock(tx, instance_id)
     anyone = _column.instance_id == instance_id
     closed = _close_now(tx, instance_id, anyone, "all", by)
     tx.changed(instance_id, EVERY_SESSION, ClosedSession(session=None))
-    return closed
+    return len(closed)
 
 
 def close_of_sign_in(tx: Transaction, instance_id: str, sid: str, because: Cause) -> bool:
@@ -119,17 +164,26 @@ def _close_ended(
     return [row["key"] for row in closed]
 
 
+def _close_some(
+    tx: Transaction, instance_id: str, condition: ColumnElement[bool], by: By
+) -> list[str]:
+    closed = _close_now(tx, instance_id, condition, "administrator", by)
+    for key in closed:
+        tx.changed(instance_id, key, ClosedSession(session=key))
+    return closed
+
+
 def _close_now(
     tx: Transaction,
     instance_id: str,
     condition: ColumnElement[bool],
     because: Cause,
-    by: str | None,
-) -> int:
+    by: By,
+) -> list[str]:
     closed = _take(tx, instance_id, condition)
     for row in closed:
         _record(tx, row, because, tx.now, by)
-    return len(closed)
+    return [row["key"] for row in closed]
 
 
 def _take(
@@ -153,20 +207,22 @@ def _take(
     )
 
 
-def _record(
-    tx: Transaction, row: RowMapping, because: Cause, at: float, by: str | None = None
-) -> None:
+def _record(tx: Transaction, row: RowMapping, because: Cause, at: float, by: By = None) -> None:
+    closer = Closer(name=by) if isinstance(by, str) else by
     details: dict[str, Any] = {
         "because": because,
         "kind": row["kind"],
         "requests": row["total_requests"],
+        **(closer.carried if closer else {}),
     }
     tx.record(
         AuditEvent(
             instance_id=row["instance_id"],
             at=at,
             event="erp_session.closed",
-            actor=by,
+            actor=closer.name if closer else None,
+            actor_id=closer.user_id if closer else None,
+            address=closer.address if closer else None,
             subject_id=row["user_id"],
             application=row["client_ids"][0],
             session=audited_key(row["key"]),

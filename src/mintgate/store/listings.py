@@ -10,8 +10,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Label,
     RowMapping,
     Select,
+    String,
     Table,
     and_,
     func,
@@ -21,26 +23,31 @@ from sqlalchemy import (
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
+from mintgate.store import erp_session_ends, licence_pools
 from mintgate.store.audit.rows import matching
+from mintgate.store.erp_sessions import ErpSession
 from mintgate.store.reference_tokens import ReferenceToken
 from mintgate.store.refresh import Family
+from mintgate.store.reserved_seats import Reservation
 from mintgate.store.rows import from_row
 from mintgate.store.sessions import IdentitySession
 from mintgate.store.tables import (
     applications,
     audit_events,
     consents,
+    erp_sessions,
     identity_sessions,
     reference_tokens,
     refresh_families,
     refresh_tokens,
+    reserved_seats,
     users,
 )
 
 Place = Sequence[str | int | float]
 """The values of the order columns of the last row that was seen."""
-Order = Sequence[tuple[Column[Any], bool]]
-"""Columns, and whether each descends."""
+Order = Sequence[tuple[Column[Any] | Label[Any], bool]]
+"""Columns (or what is selected beside them), and whether each descends."""
 
 
 class BadPlace(ValueError):
@@ -162,6 +169,45 @@ def session(connection: Connection, instance_id: str, sid: str) -> IdentitySessi
     return from_row(IdentitySession, row) if row else None
 
 
+def erp_sessions_part(
+    connection: Connection,
+    instance_id: str,
+    now: float,
+    after: Place | None,
+    limit: int,
+    *,
+    shown: int,
+    user: tuple[str | None, str] | None = None,
+    process: str | None = None,
+) -> Part:
+    """Open ERP sessions, newest first [SES-26].
+
+    Args:
+        shown: so many characters of a key may be in a place.
+        user: id and login of the only user that is asked for.
+        process: as for `licence_pools.is_over`.
+    """
+    table = erp_sessions
+    conditions = [licence_pools.is_open(now, process)]
+    if user is not None:
+        conditions.append(erp_session_ends.of_user(*user))
+    beginning = func.substr(table.c.key, 1, shown, type_=String).label("beginning")
+    order: Order = [(table.c.started_at, True), (beginning, False)]
+    statement = select(table, beginning)
+    part = _part(connection, table, instance_id, conditions, order, after, limit, statement)
+    return Part([from_row(ErpSession, row) for row in part.rows], part.following)
+
+
+def reserved_seats_part(
+    connection: Connection, instance_id: str, after: Place | None, limit: int
+) -> Part:
+    """Who has a licence slot reserved, by login [SES-36]."""
+    table = reserved_seats
+    order = [(table.c.login_key, False)]
+    part = _part(connection, table, instance_id, [], order, after, limit)
+    return Part([from_row(Reservation, row) for row in part.rows], part.following)
+
+
 def audit_part(
     connection: Connection,
     instance_id: str,
@@ -252,7 +298,7 @@ def _require_fitting(order: Order, place: Place) -> None:
         raise BadPlace
 
 
-def _fits(column: Column[Any], value: object) -> bool:
+def _fits(column: Column[Any] | Label[Any], value: object) -> bool:
     if column.type.python_type is str:
         return isinstance(value, str) and "\0" not in value  # PostgreSQL takes no NUL
     # Beyond 64 bits is nothing that a driver takes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
@@ -35,6 +35,30 @@ def all_of(connection: Connection, instance_id: str) -> list[Reservation]:
         .order_by(reserved_seats.c.login_key)
     ).mappings()
     return [from_row(Reservation, row) for row in rows]
+
+
+def of(connection: Connection, instance_id: str, login: str) -> Reservation | None:
+    """The reservation of an account."""
+    statement = select(reserved_seats).where(
+        reserved_seats.c.instance_id == instance_id, reserved_seats.c.login_key == login_key(login)
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(Reservation, row) if row else None
+
+
+def taken(connection: Connection, instance_id: str, now: float, process: str | None) -> set[str]:
+    """The login keys of accounts with a session in their own seat.
+
+    Args:
+        now: Unix seconds.
+        process: as for `licence_pools.is_over`.
+    """
+    statement = select(_sessions.login_key).where(
+        _sessions.instance_id == instance_id,
+        _sessions.seat == Seat.RESERVED,
+        licence_pools.is_open(now, process),
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def add(tx: Transaction, instance_id: str, login: str) -> bool:
@@ -97,6 +121,25 @@ def remove(tx: Transaction, instance_id: str, login: str) -> bool:
     return removed == 1
 
 
+def rename(tx: Transaction, instance_id: str, before: str, after: str) -> None:
+    """Take a reservation along with its user, who gets another login.
+
+    Their open sessions go along, as else one in the reserved seat would not count for it.
+    """
+    _lock(tx, instance_id)
+    names = {"login": after, "login_key": login_key(after)}
+    key = login_key(before)
+    tx.connection.execute(
+        update(reserved_seats)
+        .where(reserved_seats.c.instance_id == instance_id, reserved_seats.c.login_key == key)
+        .values(names)
+    )
+    chosen = select(_sessions.key).where(
+        _sessions.instance_id == instance_id, _sessions.login_key == key
+    )
+    _change(tx, instance_id, chosen, names)
+
+
 def _lock(tx: Transaction, instance_id: str) -> None:
     instances.lock(tx, instance_id)
     licence_pools.lock(tx, instance_id)
@@ -111,11 +154,17 @@ def _of(instance_id: str, key: str, seat: Seat) -> Iterable[ColumnElement[bool]]
 
 
 def _move(tx: Transaction, instance_id: str, chosen: Select[tuple[str]], seat: Seat) -> None:
+    _change(tx, instance_id, chosen, {"seat": seat})
+
+
+def _change(
+    tx: Transaction, instance_id: str, chosen: Select[tuple[str]], values: Mapping[str, str]
+) -> None:
     # A row that is locked is just being closed.
     keys = tx.connection.execute(chosen.with_for_update(skip_locked=True)).scalars().all()
     if keys:
         tx.connection.execute(
             update(erp_sessions)
             .where(_sessions.instance_id == instance_id, _sessions.key.in_(keys))
-            .values(seat=seat)
+            .values(values)
         )

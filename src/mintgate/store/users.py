@@ -110,7 +110,10 @@ def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | No
 
 
 def change(tx: Transaction, instance_id: str, user: User) -> None:
+    before = by_id(tx.connection, instance_id, user.id)
     tx.connection.execute(update(users).where(_of(instance_id, user.id)).values(**_columns(user)))
+    if before is not None and before.login != user.login:
+        reserved_seats.rename(tx, instance_id, before.login, user.login)
     _tell(tx, instance_id, user.id)
 
 

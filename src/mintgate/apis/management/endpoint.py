@@ -24,6 +24,7 @@ from mintgate.contract.automation.problems import (
 )
 from mintgate.contract.automation.route import Route
 from mintgate.contract.errors import Refusal, TemporarilyUnavailable
+from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.administration.call import Acting, Call, etag_of
 from mintgate.identity.administration.operations import OPERATIONS, Operation
 from mintgate.identity.auditing import record_refusal, refusal_event
@@ -43,12 +44,14 @@ class Parts(msgspec.Struct, frozen=True):
         root: the path above the table's paths.
         specials: by route name.
         under_way: keys of requests that this process is working on.
+        erp_sessions: those that this process has noted something of.
     """
 
     access: Access
     database: Database
     key_encryption_key: KeyEncryptionKey
     root: str
+    erp_sessions: ErpSessions
     specials: Mapping[str, Special] = {}
     under_way: set[str] = set()
 
@@ -91,6 +94,8 @@ class Endpoint:
         special = self._parts.specials.get(route.name)
         if special is not None:
             return _shown(route, await special(wanted.body), self._parts.root).response()
+        if route.counts_sessions:
+            await self._parts.erp_sessions.flush()
         operation = OPERATIONS[route.name]
         if not route.is_write:
             return (await self._read(request, principal, wanted, operation)).response()
@@ -182,6 +187,7 @@ class Endpoint:
             body=wanted.body,
             prepared=wanted.prepared,
             if_match=wanted.if_match,
+            process=self._parts.erp_sessions.process if wanted.route.counts_sessions else None,
         )
 
     async def _audit(self, scope: Scope, refusal: Refusal) -> None:

@@ -28,6 +28,7 @@ from mintgate.contract.automation.routes import (
 from mintgate.contract.errors import ResourceRefusal
 from mintgate.contract.first_party import MANAGE_CLIENT, PROFILE_CLIENT
 from mintgate.contract.instance import Instance
+from mintgate.gate.sessions import ErpSessions
 from mintgate.store import Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import Verifier
@@ -41,6 +42,7 @@ class ManagementApis:
     Args:
         verifier: takes tokens of internal users, as APIs do.
         people: takes tokens of everyone who may sign in.
+        erp_sessions: of this process.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class ManagementApis:
         key_encryption_key: KeyEncryptionKey,
         verifier: Verifier,
         people: Verifier,
+        erp_sessions: ErpSessions,
     ) -> None:
         self._instance = instance
         self._database = database
         self._kek = key_encryption_key
         self._verifier = verifier
         self._people = people
+        self._erp_sessions = erp_sessions
 
     def automation(self) -> ASGIApp:
         """What is mounted at `AUTOMATION_ROOT`."""
@@ -90,7 +94,9 @@ class ManagementApis:
     def _parts(
         self, guarded: Access, root: str, specials: dict[str, Special] | None = None
     ) -> Parts:
-        return Parts(guarded, self._database, self._kek, root, specials or {}, set())
+        return Parts(
+            guarded, self._database, self._kek, root, self._erp_sessions, specials or {}, set()
+        )
 
     async def _introspect(self, body: TokenText) -> dict[str, Any]:
         """[ITR-5]; an administrator also learns why a token is refused."""

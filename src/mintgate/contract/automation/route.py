@@ -18,6 +18,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         result: the type of the answer; None answers 204.
         has_etag: the answer has an ETag.
         needs_match: the request must name the ETag that it changes, with If-Match.
+        counts_sessions: what was noted of ERP sessions must be stored before it [SES-27].
     """
 
     name: str
@@ -30,6 +31,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     has_etag: bool = False
     needs_match: bool = False
+    counts_sessions: bool = False
 
     @property
     def is_write(self) -> bool:

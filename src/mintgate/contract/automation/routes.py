@@ -6,6 +6,7 @@ from typing import Any
 
 from mintgate.contract.automation import credentials as c
 from mintgate.contract.automation import records as r
+from mintgate.contract.automation.licence_routes import LICENCE_ROUTES
 from mintgate.contract.automation.route import Route
 
 AUTOMATION_ROOT = "/manage/api/v1"
@@ -168,6 +169,7 @@ AUTOMATION = (
         "End a sign-in with its refresh tokens and open codes.",
         c.Ended,
     ),
+    *LICENCE_ROUTES,
     _get("keys.list", "/keys", "List the signing keys, oldest first.", _page(c.KeyRecord)),
     _post(
         "keys.rotate", "/keys", "Make and publish a new key.", c.KeyRecord, c.Rotation, status=201

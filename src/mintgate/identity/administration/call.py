@@ -52,6 +52,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         prepared: what the operation's `prepare` made before the transaction.
         if_match: the ETags that the record must have one of; None checks nothing.
         key_encryption_key: asked for only by operations with keys.
+        process: the name of this process among those with ERP sessions, when all that it noted of
+            them is stored [SES-27].
     """
 
     connection: Connection
@@ -65,6 +67,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     prepared: Any = None
     if_match: frozenset[str] | None = None
+    process: str | None = None
 
     @property
     def writing(self) -> Transaction:
@@ -91,12 +94,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         if etag_of(shown) not in self.if_match:
             raise PreconditionFailed
 
+    @property
+    def carried_by(self) -> dict[str, Any]:
+        """What carried the call, as details of audit events; empty at the machine itself."""
+        at = self.acting
+        if at.client_id is None:
+            return {}
+        return {"by": {"application": at.client_id, "jti": at.jti}}
+
     def record(self, event: str, **fields: Any) -> None:
         """Note an audit event of the acting user, in the transaction."""
-        details = fields.pop("details", {})
-        at = self.acting
-        if at.client_id is not None:
-            details = {**details, "by": {"application": at.client_id, "jti": at.jti}}
+        details = fields.pop("details", None) or {}
+        at, details = self.acting, {**details, **self.carried_by}
         self.writing.record(
             AuditEvent(
                 instance_id=self.instance.id,

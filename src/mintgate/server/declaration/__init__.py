@@ -27,6 +27,7 @@ from mintgate.server.declaration.plan import (
     Change,
     InstanceChange,
     Plan,
+    SeatChange,
     UserChange,
 )
 from mintgate.server.declaration.problems import InvalidDeclaration, Problem
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidDeclaration",
     "Plan",
     "Problem",
+    "SeatChange",
     "UserChange",
     "action_of",
     "apply",

@@ -12,7 +12,7 @@ from mintgate.server.declaration.carry_out import carry_out
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.plan import Plan, plan_of
 from mintgate.server.declaration.stored import Stored, stored
-from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, keys
+from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, instances, keys
 from mintgate.store.keys import KeyEncryptionKey
 
 ATTEMPTS = 5
@@ -62,6 +62,8 @@ def apply(
             return planned
         kek = key_encryption_key() if planned.is_new_instance else None
         with database.begin() as tx:
+            # Who reserves a licence slot waits, so that there are enough afterwards [SES-36].
+            instances.lock(tx, planned.instance.id)
             if stored(tx.connection, declaration) != before:
                 continue
             actions = (*planned.changes, *built_in)

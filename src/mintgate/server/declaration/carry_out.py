@@ -21,10 +21,19 @@ from mintgate.server.declaration.plan import (
     ApplicationChange,
     Change,
     InstanceChange,
+    SeatChange,
     UserChange,
 )
 from mintgate.server.declaration.stored import key_of
-from mintgate.store import AuditEvent, Transaction, apis, applications, instances, users
+from mintgate.store import (
+    AuditEvent,
+    Transaction,
+    apis,
+    applications,
+    instances,
+    reserved_seats,
+    users,
+)
 
 
 def carry_out(
@@ -48,9 +57,11 @@ def carry_out(
             _write_api(tx, instance_id, change)
         elif isinstance(change, ApplicationChange):
             _write_application(tx, instance_id, change)
+        elif isinstance(change, SeatChange):
+            _write_seat(tx, instance_id, change)
         else:
             _write_user(tx, instance_id, change)
-        tx.record(_event(instance_id, tx.now, change, actor))
+        tx.record(_event(tx, instance_id, change, actor))
 
 
 def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
@@ -68,6 +79,13 @@ def _write_application(tx: Transaction, instance_id: str, change: ApplicationCha
         applications.add(tx, instance_id, change.after)
     else:
         applications.change(tx, instance_id, change.after)
+
+
+def _write_seat(tx: Transaction, instance_id: str, change: SeatChange) -> None:
+    if change.after is not None:
+        reserved_seats.add(tx, instance_id, change.after)
+    else:
+        reserved_seats.remove(tx, instance_id, name_of(change))
 
 
 def _write_user(tx: Transaction, instance_id: str, change: UserChange) -> None:
@@ -123,8 +141,18 @@ def _handed_over(names: Sequence[tuple[str | None, str | None]]) -> set[int]:
     }
 
 
-def _event(instance_id: str, now: float, change: Change, actor: str | None) -> AuditEvent:
-    event = f"{kind_of(change)}.{action_of(change)}"
+def _event(tx: Transaction, instance_id: str, change: Change, actor: str | None) -> AuditEvent:
+    event, now = f"{kind_of(change)}.{action_of(change)}", tx.now
+    if isinstance(change, SeatChange):
+        user = users.by_login(tx.connection, instance_id, name_of(change))
+        return AuditEvent(
+            instance_id=instance_id,
+            at=now,
+            event=event,
+            actor=actor,
+            subject_id=user.id if user else None,
+            personal={"login": name_of(change)},
+        )
     if not isinstance(change, ApiChange):
         return change_event(
             instance_id,

@@ -10,6 +10,7 @@ from mintgate.contract import users as user_rules
 from mintgate.contract.first_party import is_built_in
 from mintgate.contract.users import User
 from mintgate.server.declaration.check_apis import api_problems, names_afterwards
+from mintgate.server.declaration.check_seats import seat_problems
 from mintgate.server.declaration.model import Declaration
 from mintgate.server.declaration.problems import Problem, Source
 from mintgate.server.declaration.resolve import ApplicationTarget, Resolved, UserTarget
@@ -27,6 +28,7 @@ def problems_with(declaration: Declaration, resolved: Resolved, stored: Stored) 
             *api_problems(declaration, resolved, stored),
             *_user_problems(resolved, stored),
             *_application_problems(resolved, names_afterwards(declaration, resolved, stored)),
+            *seat_problems(declaration, resolved, stored),
         )
         if (problem.line, problem.key) not in known
     ]

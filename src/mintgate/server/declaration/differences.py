@@ -22,6 +22,7 @@ from mintgate.server.declaration.plan import (
     ApplicationChange,
     Change,
     InstanceChange,
+    SeatChange,
     UserChange,
 )
 from mintgate.store.apis import StoredApi
@@ -48,7 +49,7 @@ def action_of(change: Change) -> str:
 
 
 def kind_of(change: Change) -> str:
-    """`instance`, `api`, `application` or `user`."""
+    """`instance`, `api`, `application`, `user` or `reserved_seat`."""
     return _KINDS[type(change)]
 
 
@@ -57,12 +58,15 @@ _KINDS: dict[type, str] = {
     ApiChange: "api",
     ApplicationChange: "application",
     UserChange: "user",
+    SeatChange: "reserved_seat",
 }
 
 
 def name_of(change: Change) -> str:
     """The name, the URI or the login, as it was before."""
     record = change.before or change.after
+    if isinstance(record, str):
+        return record
     if isinstance(record, StoredApi):
         return record.settings.name
     if isinstance(record, User):
@@ -73,12 +77,12 @@ def name_of(change: Change) -> str:
 
 
 def differences_of(change: Change, logins: Mapping[str, str]) -> list[Difference]:
-    """What a change does; a removal has no differences.
+    """What a change does; a removal has no differences, nor has a reserved seat.
 
     Args:
         logins: by user id, so that `SystemUser` shows a login.
     """
-    if change.after is None:
+    if change.after is None or isinstance(change, SeatChange):
         return []
     if isinstance(change, ApiChange):
         return _differences_of_api(change)

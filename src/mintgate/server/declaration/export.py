@@ -22,7 +22,7 @@ from mintgate.server.declaration.differences import (
     attributes_of,
     defaults_of,
 )
-from mintgate.store import Database, apis, applications, users
+from mintgate.store import Database, apis, applications, reserved_seats, users
 from mintgate.store.apis import StoredApi
 
 WITH_HASHES = (
@@ -43,6 +43,7 @@ class _Content(msgspec.Struct, frozen=True):
     applications: list[TrustedApplication]
     users: list[User]
     password_hashes: Mapping[str, str | None]
+    reserved_seats: list[str]
 
 
 def export(database: Database, instance: Instance, *, secrets: bool = True) -> str:
@@ -58,7 +59,10 @@ def export(database: Database, instance: Instance, *, secrets: bool = True) -> s
     document = tomlkit.document()
     for line in WITH_HASHES if secrets else WITHOUT_HASHES:
         document.add(tomlkit.comment(line))
-    document.add("instance", _table(instance, {}))
+    table = _table(instance, {})
+    if content.reserved_seats:
+        table.add("reserved_seats", content.reserved_seats)
+    document.add("instance", table)
     _add_tables(document, "apis", [_api(api, secrets=secrets) for api in content.apis])
     logins = {user.id: user.login for user in content.users}
     _add_tables(
@@ -90,6 +94,7 @@ def _content(connection: Connection, instance: Instance, *, secrets: bool) -> _C
         ],
         users=all_users,
         password_hashes=hashes,
+        reserved_seats=[seat.login for seat in reserved_seats.all_of(connection, instance.id)],
     )
 
 

@@ -38,6 +38,7 @@ INSTANCE = TableShape(
         "database": kinds.text(128),
         "base_url": kinds.text(254),
         "licences": kinds.integer,
+        "reserved_seats": kinds.texts,
         "access_token_lifetime": kinds.integer,
         "public_refresh_tokens": kinds.flag,
         "refresh_grace_seconds": kinds.integer,

@@ -69,6 +69,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         instance: its `id` is empty.
+        reserved_seats: logins with a licence slot of their own [SES-36]; None when nothing is said
+            of them.
         problems: what is wrong with the file by itself; it cannot be applied then.
     """
 
@@ -76,5 +78,6 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     apis: tuple[DeclaredApi, ...] = ()
     applications: tuple[DeclaredApplication, ...] = ()
     users: tuple[DeclaredUser, ...] = ()
+    reserved_seats: tuple[str, ...] | None = None
     instance_source: Source = Source()
     problems: tuple[Problem, ...] = ()

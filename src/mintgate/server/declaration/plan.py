@@ -12,10 +12,11 @@ from mintgate.contract.instance import API_AUDIENCES, Instance
 from mintgate.contract.users import User
 from mintgate.identity.passwords import hash_password, needs_upgrade, password_matches
 from mintgate.server.declaration.check import problems_with
+from mintgate.server.declaration.check_seats import seats_left
 from mintgate.server.declaration.model import Declaration, DeclaredUser
 from mintgate.server.declaration.problems import InvalidDeclaration
 from mintgate.server.declaration.resolve import Resolved, UserTarget, resolve
-from mintgate.server.declaration.stored import Stored
+from mintgate.server.declaration.stored import Stored, key_of
 from mintgate.store.apis import StoredApi
 
 
@@ -50,7 +51,14 @@ class UserChange(msgspec.Struct, frozen=True):
         return f"UserChange({self.before!r}, {self.after!r})"  # hashes must reach no log
 
 
-Change = InstanceChange | ApiChange | ApplicationChange | UserChange
+class SeatChange(msgspec.Struct, frozen=True):
+    """A licence slot reserved for a login, or (`after` is None) not any more [SES-36]."""
+
+    before: str | None
+    after: str | None
+
+
+Change = InstanceChange | ApiChange | ApplicationChange | UserChange | SeatChange
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +99,7 @@ def plan_of(declaration: Declaration, stored: Stored, *, prune: bool) -> Plan:
             if target.before != target.after
         ),
         *_api_changes(declaration, stored),
+        *_seat_changes(declaration, resolved, stored),
     )
     users = (*stored.users, *(target.after for target in resolved.users))
     return Plan(
@@ -116,6 +125,20 @@ def _api_changes(declaration: Declaration, stored: Stored) -> Iterator[Change]:
         )
         if after != before:
             yield ApiChange(before, after)
+
+
+def _seat_changes(declaration: Declaration, resolved: Resolved, stored: Stored) -> Iterator[Change]:
+    """Those given up come first, as there may be no slot left for new ones until then."""
+    if declaration.reserved_seats is None:
+        return
+    wanted = {key_of(login) for login in declaration.reserved_seats}
+    there = {key_of(login) for login in seats_left(resolved, stored)}
+    for login in seats_left(resolved, stored):
+        if key_of(login) not in wanted:
+            yield SeatChange(login, None)
+    for login in declaration.reserved_seats:
+        if key_of(login) not in there:
+            yield SeatChange(None, login)
 
 
 def _user_changes(targets: Iterable[UserTarget], stored: Stored) -> Iterator[Change]:

@@ -62,7 +62,7 @@ class _Reader:
         for name in self._document:
             if name not in TABLES:
                 self._problems.append(root.problem(name, unknown_key(name, TABLES)))
-        instance = self._instance()
+        instance, reserved_seats = self._instance()
         apis = self._records("apis", keys.api(environment), _api)
         applications = self._records("applications", keys.application(environment), _application)
         users = self._records("users", keys.user(environment), _user)
@@ -73,21 +73,25 @@ class _Reader:
             apis=apis,
             applications=applications,
             users=users,
+            reserved_seats=reserved_seats,
             instance_source=Source(self._lines, ("instance",)),
             problems=tuple(self._problems),
         )
 
-    def _instance(self) -> Instance | None:
+    def _instance(self) -> tuple[Instance | None, tuple[str, ...] | None]:
+        """The instance, and the logins with a licence slot of their own."""
         table = self._document.get("instance")
         source = Source(self._lines, ("instance",))
         if not isinstance(table, dict):
             needed = "must be a table: [instance] with name, database and base_url"
             self._problems.append(Source(self._lines).problem("instance", needed))
-            return None
+            return None, None
         values = values_of(table, keys.INSTANCE, source, self._problems)
         if not values.keys() >= set(keys.INSTANCE.required):
-            return None
-        return msgspec.convert({"id": "", **values}, Instance)
+            return None, None
+        seats = values.pop("reserved_seats", None)
+        reserved = None if seats is None else msgspec.convert(seats, tuple[str, ...])
+        return msgspec.convert({"id": "", **values}, Instance), reserved
 
     def _records(
         self,

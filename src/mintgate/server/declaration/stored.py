@@ -9,7 +9,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
 from mintgate.server.declaration.model import Declaration
-from mintgate.store import apis, applications, instances, users
+from mintgate.store import apis, applications, instances, reserved_seats, users
 from mintgate.store.apis import StoredApi
 
 
@@ -25,6 +25,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     applications: tuple[TrustedApplication, ...] = ()
     users: tuple[User, ...] = ()
     password_hashes: dict[str, str | None] = {}
+    reserved_seats: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Stored({self.instance!r})"  # hashes must reach no log
@@ -52,6 +53,7 @@ def stored(connection: Connection, declaration: Declaration) -> Stored:
             for user in stored_users
             if user.id in declared or key_of(user.login) in logins
         },
+        reserved_seats=tuple(seat.login for seat in reserved_seats.all_of(connection, instance.id)),
     )
 
 

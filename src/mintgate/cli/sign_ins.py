@@ -1,4 +1,4 @@
-"""`mintgate session …`: who is signed in, and signing out whom (SES, END)."""
+"""`mintgate sign-in …`: who is signed in, and signing out whom [END-4]."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mintgate.cli import common, records
 from mintgate.cli.administration import Refused, administration, everything, user
 from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceName
 
-session_commands = typer.Typer(
+sign_in_commands = typer.Typer(
     help="Sign-ins of people: list them, end one, end all of a user.", no_args_is_help=True
 )
 
 Login = Annotated[str, typer.Option("--user", metavar="LOGIN", show_default=False)]
 
 
-@session_commands.command("list")
-def list_sessions(
+@sign_in_commands.command("list")
+def list_sign_ins(
     login: Annotated[
         str | None,
         typer.Option("--user", metavar="LOGIN", help="Only this user's.", show_default=False),
@@ -54,7 +54,7 @@ def list_sessions(
     )
 
 
-@session_commands.command("end")
+@sign_in_commands.command("end")
 def end(
     sid: Annotated[str, typer.Argument(metavar="SID", help="As `list` shows it.")],
     database_url: DatabaseUrl = DEFAULT_DATABASE,
@@ -67,11 +67,11 @@ def end(
         except Refused as refused:
             if refused.kind != "not_found":
                 raise
-            common.fail(f"there is no sign-in {sid!r}; list them with: mintgate session list")
+            common.fail(f"there is no sign-in {sid!r}; list them with: mintgate sign-in list")
     typer.echo(f"Ended, with {ended.grants} refresh tokens.")
 
 
-@session_commands.command("end-all")
+@sign_in_commands.command("end-all")
 def end_all(
     login: Login,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
