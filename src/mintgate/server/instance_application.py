@@ -13,14 +13,18 @@ from mintgate.apis.management.answers import refusal_parts
 from mintgate.apis.management.tables import ManagementApis
 from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
-from mintgate.contract.instance import DOMAIN_API_PATH, Instance
+from mintgate.contract.instance import DOMAIN_API_PATH, ID_PATH, Instance
+from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate.refusal_log import RefusalLog
+from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
+from mintgate.gate.session_leases import SessionLeases
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
+from mintgate.identity.rendering import Methods
 from mintgate.jose import ALGORITHMS
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
@@ -64,6 +68,7 @@ class InstanceApplication:
             self._domain_api(),
             *self._management(key_encryption_key),
             *identity_routes(self.directory, database, self._verifier, pages, clock),
+            self._session_leases(),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
@@ -116,6 +121,13 @@ class InstanceApplication:
             Mount(AUTOMATION_ROOT, answering(apis.automation())),
             *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
         ]
+
+    def _session_leases(self) -> Route:
+        parts = (self._database, self._verifier, self._clock)
+        leases = SessionLeases(self.instance.id, *parts)
+        endpoint = SessionLeaseEndpoint(self.instance.id, leases, self._database, self._clock)
+        # An API's server calls it, never a browser: no CORS [EP-8].
+        return Route(ID_PATH + SESSION_LEASE_PATH, Methods(POST=endpoint.post))
 
     def _domain_api(self) -> Mount:
         guarded = GuardMiddleware(
