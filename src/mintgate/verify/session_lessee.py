@@ -149,6 +149,7 @@ class Lessee:
         self, attempt: Attempt, principal: Principal, opened: LeaseOpened, sent_at: float
     ) -> OpenSession:
         end = opened.absolute_end
+        self.known.note_freshness()
         return self.known.keep(
             attempt,
             kind_of(principal)[0],

@@ -341,6 +341,7 @@ def test_a_session_that_nobody_told_of_ends_by_the_flush(adapter: Adapter, offic
 def test_known_sessions_go_on_for_a_minute(adapter: Adapter, desk: Desk, office: Office) -> None:
     """[SES-27] and none is opened"""
     office.buy(2)
+    office.clock.advance(100)
     adapter.use(ANN)
     desk.is_away, adapter.is_fresh = True, False
     asked = len(desk.asked)
