@@ -11,12 +11,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
 
-from mintgate.contract.errors import Refusal, TemporarilyUnavailable
-from mintgate.verify import ApiRequest, RemoteSessions, StateUnavailable, connect_guard
+from mintgate.contract.errors import Refusal
+from mintgate.verify import ApiRequest, RemoteSessions, RemoteState, connect_guard
 from mintgate.verify.admitting import admitted
+from mintgate.verify.principal import principal_of
 from mintgate.verify.refusals import refusal_response
 
 SECRET_VARIABLE = "API_SECRET"
@@ -39,8 +41,9 @@ def main(issuer: str, database: str) -> None:
         database=database,
         clock=lambda: now,
     )
-    sessions = guard.sessions
+    sessions, state = guard.sessions, guard.verifier._state
     assert isinstance(sessions, RemoteSessions)
+    assert isinstance(state, RemoteState)
 
     def request(token: str) -> Reply:
         headers = [(b"authorization", f"Bearer {token}".encode())]
@@ -52,21 +55,24 @@ def main(issuer: str, database: str) -> None:
         return Reply(200, {}, "")
 
     def knows(token: str) -> bool:
-        try:
-            principal = guard.verifier.verify(token, "DomainAPI")
-        except (Refusal, StateUnavailable, TemporarilyUnavailable):
-            return False
+        # Also of a token that is refused by now: its session may go on [SES-22].
+        principal = principal_of(guard.verifier.examined(token).claims)
         return sessions._own.lessee.known.probable(principal) is not None
 
     def flush(_: str) -> bool:
         sessions.flush()
         return True
 
+    def position(_: str) -> int:
+        return state._position if state.is_fresh else -1
+
+    everything = {"request": request, "knows": knows, "flush": flush, "position": position}
+
     with ThreadPoolExecutor(8) as threads:
         for line in sys.stdin:
             question = json.loads(line)
             now = question["now"]
-            work = {"request": request, "knows": knows, "flush": flush}[question["do"]]
+            work: Any = everything[question["do"]]
             sys.stdout.write(json.dumps(list(threads.map(work, question["tokens"]))) + "\n")
             sys.stdout.flush()
     sessions.close()
@@ -111,6 +117,17 @@ class LeaseProcess:
     def flush(self, now: float) -> None:
         self.begin("flush", [""], now)
         self.end()
+
+    def position(self, now: float) -> int:
+        """Up to where it has read the state feed; -1 when it cannot be read."""
+        self.begin("position", [""], now)
+        return int(self.end()[0])
+
+    def wait_for(self, reached: Callable[[int], bool], now: float) -> None:
+        deadline = time.monotonic() + 10
+        while not reached(self.position(now)):
+            assert time.monotonic() < deadline, "the feed was not followed"
+            time.sleep(0.02)
 
     def seconds_until_forgotten(self, token: str, now: float, limit: float) -> float:
         started = time.monotonic()
