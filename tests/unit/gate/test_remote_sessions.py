@@ -26,7 +26,7 @@ from mintgate.contract.session_leases import (
 )
 from mintgate.gate.session_leases import process_of
 from mintgate.store import Database, audit, schema
-from mintgate.verify import Guard, RemoteSessions, StateUnavailable
+from mintgate.verify import Guard, GuardMiddleware, RemoteSessions, StateUnavailable
 from mintgate.verify.guard import ApiRequest
 from mintgate.verify.lessee_process import PROBE_SECONDS
 from mintgate.verify.remote_sessions import FLUSH_SECONDS
@@ -153,6 +153,32 @@ def test_the_thread_tells_by_itself_and_at_the_end(desk: Desk, office: Office) -
     found = office.session("A")
     assert found is not None, "closing tells, and closes no session"
     assert found.total_requests == 2
+
+
+def test_the_end_of_an_application_tells_what_is_left(adapter: Adapter, office: Office) -> None:
+    """[SES-27] servers end by a signal, at which the interpreter runs nothing any more"""
+    guard = Guard(verifier(clock=office.clock), "DomainAPI", sessions=adapter.sessions)
+    told: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def life() -> None:
+        async def receive() -> dict[str, Any]:
+            return {}
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        await GuardMiddleware(app, guard)({"type": "lifespan"}, receive, send)
+
+    adapter.use(ANN)
+    asyncio.run(life())
+    assert len(told) == 2
+    found = office.session("A")
+    assert found is not None
+    assert found.total_requests == 1
 
 
 def test_a_second_application_of_the_sign_in_is_told(adapter: Adapter, office: Office) -> None:
