@@ -75,7 +75,6 @@ def main(issuer: str, database: str) -> None:
             work: Any = everything[question["do"]]
             sys.stdout.write(json.dumps(list(threads.map(work, question["tokens"]))) + "\n")
             sys.stdout.flush()
-    sessions.close()
 
 
 class LeaseProcess:

@@ -305,3 +305,14 @@ def test_a_reader_of_the_list_sees_requests_of_other_processes(
         lambda c: erp_sessions.listing(c, lease_world.instance.id, now, None, 10)
     )
     assert (found.login, found.total_requests) == ("mira.k", 20)
+
+
+def test_a_process_that_ends_tells_what_it_has_noted(lease_world: World) -> None:
+    """[SES-27] its sessions stay open"""
+    close_all(lease_world)
+    token = lease_world.service_token()
+    with process_of(lease_world) as process:
+        for _ in range(5):
+            assert process.status(token, lease_world.clock()) == 200
+    (row,) = lease_world.rows("erp_sessions")
+    assert (row["key"], row["total_requests"]) == (payload_of(token)["jti"], 5)

@@ -25,7 +25,7 @@ from mintgate.contract.session_leases import (
     TellTouches,
 )
 from mintgate.gate.session_leases import process_of
-from mintgate.store import Database, audit, schema
+from mintgate.store import Database, audit, erp_session_ends, schema
 from mintgate.verify import Guard, GuardMiddleware, RemoteSessions, StateUnavailable
 from mintgate.verify.guard import ApiRequest
 from mintgate.verify.lessee_process import PROBE_SECONDS
@@ -359,6 +359,29 @@ def test_a_session_that_nobody_told_of_ends_by_the_flush(adapter: Adapter, offic
     adapter.sessions.flush()
     assert adapter.touch(ANN) is None
     assert office.session("A") is None
+
+
+def test_a_session_that_is_just_being_closed_is_waited_for(postgresql: Any) -> None:
+    """What goes along is stored once, however often it is tried."""
+    office = Office(postgresql(), licences=2)
+    desk = Desk(HERE, office.database, office.clock)
+    adapter = Adapter(desk, office.clock)
+    adapter.use(ANN)
+    adapter.use(BOB)
+    office.clock.advance(601)
+    assert adapter.touch(BOB) is not None
+    adapter.sessions.on_entry(EndedSession(sid="A"))
+    with ThreadPoolExecutor(1) as threads, office.database.begin() as tx:
+        erp_session_ends.close_of_sign_in(tx, HERE, "A", "sign_out")
+        opening = threads.submit(adapter.open, ANN)
+        assert not _done_soon(opening.done)
+        tx.connection.commit()
+        assert opening.result().key == "A"
+    found = office.session("B")
+    assert found is not None
+    assert found.total_requests == 2
+    assert office.counts().in_use == 2
+    office.database.close()
 
 
 # The issuer is away.
