@@ -255,6 +255,33 @@ def test_what_could_not_be_told_goes_along_with_the_next_opening(
     assert office.session("A") is not None
 
 
+def test_touches_that_went_along_with_an_opening_are_not_lost(
+    desk: Desk, office: Office, adapter: Adapter
+) -> None:
+    """When it fails, when its token is refused; and what the issuer does not have is forgotten."""
+    office.buy(2)
+    adapter.use(ANN)
+    office.clock.advance(700)
+    assert adapter.touch(ANN) is not None
+    desk.is_away = True
+    with pytest.raises(StateUnavailable):
+        adapter.use(BOB)
+    desk.is_away = False
+    with pytest.raises(InvalidToken):
+        adapter.sessions.open(BOB, "no token")
+    adapter.use(BOB)
+    assert [len(asked["touches"]) for asked in desk.asked] == [0, 1, 1, 1]
+    found = office.session("A")
+    assert found is not None
+    assert (found.total_requests, found.last_request_at) == (2, office.clock())
+
+    office.clock.advance(700)
+    assert adapter.touch(ANN) is not None
+    office.close("A")
+    adapter.use(ADA)
+    assert adapter.touch(ANN) is None
+
+
 def test_many_touches_go_in_several_messages(desk: Desk, office: Office, adapter: Adapter) -> None:
     office.buy(1000)
     everybody = [principal_of("ann", f"A{number}") for number in range(300)]
@@ -291,11 +318,16 @@ def test_many_touches_go_in_several_messages(desk: Desk, office: Office, adapter
 
 
 def test_clocks_that_differ(desk: Desk, office: Office) -> None:
-    """The adapter's runs a minute ahead: its sessions end as early and as late as others."""
+    """A minute ahead or behind: sessions end as early and as late as others."""
     office.buy(5)
+    behind = Adapter(desk, lambda: office.clock() - 60)
+    behind.use(BOB)
+    office.clock.advance(1185)
+    assert behind.touch(BOB) is None
     ahead = Adapter(desk, lambda: office.clock() + 60)
     session = ahead.use(SERVICE)
     assert session.absolute_end == office.clock() + 60 + 3600
+    ahead.use(ADA)
     ahead.use(ANN)
     office.clock.advance(30)
     assert ahead.touch(ANN) is not None
@@ -303,7 +335,9 @@ def test_clocks_that_differ(desk: Desk, office: Office) -> None:
     found = office.session("A")
     assert found is not None
     assert found.last_request_at == office.clock()
-    office.clock.advance(1184)
+    office.clock.advance(1154)
+    assert ahead.touch(ADA) is not None
+    office.clock.advance(30)
     assert ahead.touch(ANN) is not None
 
 
@@ -412,6 +446,34 @@ def test_known_sessions_go_on_for_a_minute(adapter: Adapter, desk: Desk, office:
     found = office.session("A")
     assert found is not None
     assert found.total_requests == 5
+
+
+def test_one_request_finds_out_and_the_others_do_not_wait(
+    adapter: Adapter, desk: Desk, office: Office
+) -> None:
+    office.buy(5)
+    adapter.use(ANN)
+    desk.is_away, adapter.is_fresh = True, False
+    adapter.use(ANN)
+    adapter.monotonic += PROBE_SECONDS
+    waiting, arrived = threading.Event(), threading.Event()
+
+    def before(asked: dict[str, Any]) -> None:
+        arrived.set()
+        assert waiting.wait(5)
+
+    desk.before = before
+    asked = len(desk.asked)
+    with ThreadPoolExecutor(1) as threads:
+        finding_out = threads.submit(adapter.use, BOB)
+        assert arrived.wait(5)
+        assert adapter.use(ANN).key == "A"
+        with pytest.raises(StateUnavailable):
+            adapter.use(ADA)
+        assert len(desk.asked) == asked + 1
+        waiting.set()
+        with pytest.raises(StateUnavailable):
+            finding_out.result()
 
 
 def test_while_the_feed_cannot_be_read_each_session_is_looked_at(
