@@ -120,24 +120,31 @@ class IssuerClient:
 
     def _ask(self, method: str, url: str, **content: Any) -> bytes:
         try:
-            with self._http.get().stream(
-                method, url, auth=self._auth, follow_redirects=False, **content
-            ) as response:
-                if response.status_code == 410:
-                    raise FeedGap
-                if response.status_code == 401:
-                    raise StateUnavailable(
-                        f"{self.issuer} refuses this API's secret; compare it with [[apis]] there"
-                    )
-                response.raise_for_status()
-                body = bytearray()
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > MAX_DOCUMENT_BYTES:
-                        raise StateUnavailable(f"the answer of {self.issuer} is too large")
-                return bytes(body)
+            try:
+                return self._asked_once(method, url, content)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # The issuer has closed an idle connection in the very moment of its use.
+                return self._asked_once(method, url, content)
         except httpx.HTTPError as error:
             raise StateUnavailable(f"{self.issuer} does not answer: {error}") from error
+
+    def _asked_once(self, method: str, url: str, content: dict[str, Any]) -> bytes:
+        with self._http.get().stream(
+            method, url, auth=self._auth, follow_redirects=False, **content
+        ) as response:
+            if response.status_code == 410:
+                raise FeedGap
+            if response.status_code == 401:
+                raise StateUnavailable(
+                    f"{self.issuer} refuses this API's secret; compare it with [[apis]] there"
+                )
+            response.raise_for_status()
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > MAX_DOCUMENT_BYTES:
+                    raise StateUnavailable(f"the answer of {self.issuer} is too large")
+            return bytes(body)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -499,6 +499,21 @@ def test_a_lost_answer_is_no_lost_slot(adapter: Adapter, desk: Desk, office: Off
     assert office.counts().in_use == 1
 
 
+def test_an_idle_connection_that_was_just_closed_is_no_refusal(
+    adapter: Adapter, desk: Desk, office: Office
+) -> None:
+    failures = iter([httpx.RemoteProtocolError("disconnected"), None])
+
+    def before(asked: dict[str, Any]) -> None:
+        failure = next(failures)
+        if failure is not None:
+            raise failure
+
+    desk.before = before
+    assert adapter.use(ANN).key == "A"
+    assert office.counts().in_use == 1
+
+
 # A preforking server.
 
 
