@@ -16,17 +16,14 @@ import json
 import os
 from typing import Any
 
-from mintgate.verify import Guard, GuardMiddleware, Principal, connect
+from mintgate.verify import GuardMiddleware, Principal, connect_guard
 from mintgate.verify.asgi import PRINCIPAL, Receive, Scope, Send
 
-guard = Guard(
-    connect(
-        os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
-        api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
-        secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
-        database=os.environ.get("MINTGATE_DATABASE"),
-    ),
-    os.environ["MINTGATE_API"],
+guard = connect_guard(
+    os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
+    api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
+    secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
+    database=os.environ.get("MINTGATE_DATABASE"),
 )
 
 orders: dict[str, dict[str, str]] = {"1": {"id": "1", "item": "tea", "by": "the example"}}

@@ -23,17 +23,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from mintgate.verify import Guard, connect
+from mintgate.verify import connect_guard
 from mintgate.verify.django import principal_of, requires_scope
 
-guard = Guard(
-    connect(
-        os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
-        api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
-        secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
-        database=os.environ.get("MINTGATE_DATABASE"),
-    ),
-    os.environ["MINTGATE_API"],
+guard = connect_guard(
+    os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
+    api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
+    secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
+    database=os.environ.get("MINTGATE_DATABASE"),
 )
 
 # In a project of several files this is settings.py.

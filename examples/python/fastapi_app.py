@@ -16,17 +16,14 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 
-from mintgate.verify import Guard, Principal, connect
+from mintgate.verify import Principal, connect_guard
 from mintgate.verify.fastapi import GuardDependency
 
-guard = Guard(
-    connect(
-        os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
-        api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
-        secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
-        database=os.environ.get("MINTGATE_DATABASE"),
-    ),
-    os.environ["MINTGATE_API"],
+guard = connect_guard(
+    os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
+    api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
+    secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
+    database=os.environ.get("MINTGATE_DATABASE"),
 )
 
 app = FastAPI(title="Orders")

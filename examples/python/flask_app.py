@@ -17,17 +17,14 @@ from typing import Any
 
 from flask import Flask, abort, request
 
-from mintgate.verify import Guard, connect
+from mintgate.verify import connect_guard
 from mintgate.verify.flask import MintgateFlask, current_principal, requires
 
-guard = Guard(
-    connect(
-        os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
-        api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
-        secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
-        database=os.environ.get("MINTGATE_DATABASE"),
-    ),
-    os.environ["MINTGATE_API"],
+guard = connect_guard(
+    os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
+    api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
+    secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
+    database=os.environ.get("MINTGATE_DATABASE"),
 )
 
 app = Flask(__name__)

@@ -17,20 +17,17 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from mintgate.verify import Guard, Principal, WsgiGuardMiddleware, connect
+from mintgate.verify import Principal, WsgiGuardMiddleware, connect_guard
 from mintgate.verify.wsgi import PRINCIPAL
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-guard = Guard(
-    connect(
-        os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
-        api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
-        secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
-        database=os.environ.get("MINTGATE_DATABASE"),
-    ),
-    os.environ["MINTGATE_API"],
+guard = connect_guard(
+    os.environ["MINTGATE_ISSUER"],  # such as https://orion.my.example/id
+    api=os.environ["MINTGATE_API"],  # the audience, such as DomainAPI
+    secret=os.environ["MINTGATE_API_SECRET"],  # as declared in [[apis]]
+    database=os.environ.get("MINTGATE_DATABASE"),
 )
 
 orders: dict[str, dict[str, str]] = {"1": {"id": "1", "item": "tea", "by": "the example"}}

@@ -241,6 +241,20 @@ def test_what_is_revoked_is_refused_by_all(apis: Apis) -> None:
     assert replies == dict.fromkeys(COMMANDS, replies["asgi"])
 
 
+def test_without_a_free_slot_all_refuse_as_the_server_does(apis: Apis) -> None:
+    """[API-16, SES-34] and whoever is in stays in"""
+    assert {reply.status for reply in all_replies(apis, bearer("user"), GET).values()} == {200}
+    apis.world.declare(replace=("licences = 1000", "licences = 1"))
+    apis.tokens["late"] = apis.world.service_token()
+    replies = all_replies(apis, bearer("late"), GET)
+    own = apis.world.api("Crm_Sales_Customers?$top=1", apis.tokens["late"])
+    assert json.loads(own.content)["error"]["type"] == "MaximumLicenseCountExceeded"
+    assert replies == dict.fromkeys(COMMANDS, Reply(503, None, own.content))
+    assert {reply.status for reply in all_replies(apis, bearer("user"), GET).values()} == {200}
+    apis.world.declare()
+    assert {reply.status for reply in all_replies(apis, bearer("late"), GET).values()} == {200}
+
+
 def test_the_openapi_document_tells_the_scheme(apis: Apis) -> None:
     document = json.loads(ask(apis.running["fastapi"].port, "GET", "/openapi.json", [], b"").body)
     scheme = document["components"]["securitySchemes"]["DomainAPI"]

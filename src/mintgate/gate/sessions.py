@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_hex128
-from mintgate.contract.licences import IDLE_SECONDS, Occupancy, Touch, takes_slot
+from mintgate.contract.licences import IDLE_SECONDS, Occupancy, Touch
+from mintgate.gate.session_openings import opening_of, refusal_of, told
 from mintgate.identity.auditing import record_refusal
 from mintgate.store import (
     AuditEvent,
@@ -23,7 +24,7 @@ from mintgate.store import (
     erp_sessions,
     licence_pools,
 )
-from mintgate.store.erp_sessions import ErpSession, Opened, Opening
+from mintgate.store.erp_sessions import ErpSession, Opened
 from mintgate.store.licence_pools import LANE, SlotCounts
 from mintgate.store.pacing import bit_by_bit
 from mintgate.verify.known_sessions import Attempt, KnownSessions, kind_of
@@ -59,8 +60,10 @@ class ErpSessions:
         self.touch = self.known.touch
         self._opening: dict[tuple[str, str], asyncio.Task[OpenSession]] = {}
 
-    async def open_async(self, principal: Principal) -> OpenSession:
+    async def open_async(self, principal: Principal, credential: str = "") -> OpenSession:
         """Open or join the session of a principal, and note one request of it.
+
+        The credential is not needed here, where its principal was found.
 
         Requests that come at once for the same session wait for the same answer [SES-13].
 
@@ -75,7 +78,7 @@ class ErpSessions:
             task.add_done_callback(lambda done: self._has_opened(which, done))
         return self.known.note_request(await asyncio.shield(task))
 
-    def open(self, principal: Principal) -> OpenSession:
+    def open(self, principal: Principal, credential: str = "") -> OpenSession:
         """The same, waiting in this thread, in a transaction of its own."""
         known = self._certain(principal)
         attempt = self.known.begin(principal.session)
@@ -172,18 +175,7 @@ class ErpSessions:
         raise StateUnavailable("the session is being closed, and that does not end")
 
     def _work(self, principal: Principal, touches: list[Touch], tx: Transaction) -> Opened:
-        kind, lifetime = kind_of(principal)
-        opening = Opening(
-            key=principal.session,
-            kind=kind,
-            user_id=principal.user_id,
-            login=principal.login,
-            client_id=principal.client_id,
-            process=self.process,
-            takes_slot=takes_slot(principal.login, principal.user_type),
-            lifetime=lifetime,
-            touches=touches,
-        )
+        opening = opening_of(principal, self.process, touches)
         return erp_sessions.open_or_join(tx, self._instance_id, opening)
 
     def _outcome(
@@ -192,7 +184,7 @@ class ErpSessions:
         self.known.forget_gone(touches, opened.gone)
         session, found = opened.session, opened.refused
         if found is not None:
-            raise no_free_slot(principal, cause=_told(found))
+            raise no_free_slot(principal, cause=told(found))
         if session is None:
             raise StateUnavailable("the session is just being closed")
         return self.known.keep(
@@ -249,20 +241,4 @@ class ErpSessions:
             task.exception()  # whoever asked may have gone away
 
     def _refusal(self, principal: Principal, found: Occupancy) -> AuditEvent:
-        return AuditEvent(
-            instance_id=self._instance_id,
-            at=self._clock(),
-            event="erp_session.refused",
-            actor=principal.login,
-            actor_id=principal.user_id,
-            application=principal.client_id,
-            session=erp_session_ends.audited_key(principal.session),
-            cause=f"MaximumLicenseCountExceeded: {_told(found)}",
-        )
-
-
-def _told(found: Occupancy) -> str:
-    return (
-        f"{found.general} of {found.total - found.reserved} slots of the general pool are taken "
-        f"({found.total} in all, {found.reserved} reserved)"
-    )
+        return refusal_of(principal, found, self._instance_id, self._clock())

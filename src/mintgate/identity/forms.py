@@ -70,17 +70,29 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
     content_type = header(scope, b"content-type") or ""
     if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
         raise InvalidRequest(f"Send the parameters as {FORM_TYPE}.")
+    return parse_parameters(await read_body(receive))
+
+
+async def read_body(receive: Receive, limit: int = MAX_BODY_BYTES) -> bytes:
+    """A body of bounded size.
+
+    Args:
+        limit: bytes.
+
+    Raises:
+        InvalidRequest: it is longer, does not end or does not come.
+    """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")  # one message holds it all, nearly always
     else:
-        body = await _rest_of_body(message, receive)
-    if len(body) > MAX_BODY_BYTES:
-        raise InvalidRequest(f"The body is longer than {MAX_BODY_BYTES} bytes.")
-    return parse_parameters(body)
+        body = await _rest_of_body(message, receive, limit)
+    if len(body) > limit:
+        raise InvalidRequest(f"The body is longer than {limit} bytes.")
+    return body
 
 
-async def _rest_of_body(message: Message, receive: Receive) -> bytes:
+async def _rest_of_body(message: Message, receive: Receive, limit: int) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -89,7 +101,7 @@ async def _rest_of_body(message: Message, receive: Receive) -> bytes:
                     # Half a form says something else than the whole one: nothing is done.
                     raise InvalidRequest("The connection ended before the body did.")
                 body += bytes(message.get("body", b""))
-                if len(body) > MAX_BODY_BYTES or not message.get("more_body"):
+                if len(body) > limit or not message.get("more_body"):
                     return body
                 message = await receive()
     except TimeoutError:

@@ -19,17 +19,22 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.instance import (
     APP_SERVER_PATH,
     DOMAIN_API_PATH,
+    ID_PATH,
     OLAP_PATH,
     TABLE_API_PATH,
     Instance,
 )
+from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate.refusal_log import RefusalLog
+from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
+from mintgate.gate.session_leases import SessionLeases
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
+from mintgate.identity.rendering import Methods
 from mintgate.jose import ALGORITHMS
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
@@ -73,6 +78,7 @@ class InstanceApplication:
             *self._apis(),
             *self._management(key_encryption_key),
             *identity_routes(self.directory, database, self._verifier, pages, clock),
+            self._session_leases(),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
@@ -130,6 +136,13 @@ class InstanceApplication:
             Mount(AUTOMATION_ROOT, answering(apis.automation())),
             *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
         ]
+
+    def _session_leases(self) -> Route:
+        parts = (self._database, self._verifier, self._clock)
+        leases = SessionLeases(self.instance.id, *parts)
+        endpoint = SessionLeaseEndpoint(self.instance.id, leases, self._database, self._clock)
+        # An API's server calls it, never a browser: no CORS [EP-8].
+        return Route(ID_PATH + SESSION_LEASE_PATH, Methods(POST=endpoint.post))
 
     def _apis(self) -> list[BaseRoute]:
         instance, database, clock = self.instance, self._database, self._clock

@@ -34,6 +34,7 @@ from mintgate.store.transaction import Transaction
 _column = erp_sessions.c
 MAX_TOUCHES = 500
 """So many are written by one statement: some ten milliseconds of the one writer."""
+MAX_RUNNING = 1_000_000_000
 
 
 class ErpSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +151,15 @@ def is_still_open(
     return not ended and found is not None and found.started_at == opened_at
 
 
+def opened_at(connection: Connection, instance_id: str, key: str, now: float) -> float | None:
+    """When the session that is open at `now` began (both Unix seconds); None: there is none."""
+    statement = select(_column.started_at).where(
+        _column.instance_id == instance_id, _column.key == key, licence_pools.is_open(now)
+    )
+    found: float | None = connection.execute(statement).scalar()
+    return found
+
+
 def listing(
     connection: Connection,
     instance_id: str,
@@ -262,6 +272,11 @@ def _write(
     return gone
 
 
+def _running(count: ColumnElement[int]) -> ColumnElement[int]:
+    """Within what the column holds, whatever an adapter elsewhere says."""
+    return case((count < 0, 0), (count > MAX_RUNNING, MAX_RUNNING), else_=count)
+
+
 def _write_some(
     tx: Transaction, instance_id: str, process: str, touches: Sequence[Touch], now: float
 ) -> list[str]:
@@ -284,7 +299,7 @@ def _write_some(
                     (_column.last_request_at < at, at), else_=_column.last_request_at
                 ),
                 toucher=case((_column.toucher == process, process), else_=None),
-                current_requests=_column.current_requests + bindparam("more_current"),
+                current_requests=_running(_column.current_requests + bindparam("more_current")),
                 total_requests=_column.total_requests + bindparam("more_requests"),
                 uploaded=_column.uploaded + bindparam("more_uploaded"),
                 downloaded=_column.downloaded + bindparam("more_downloaded"),

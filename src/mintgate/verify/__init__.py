@@ -3,13 +3,14 @@
 from mintgate.contract.policy import Policy
 from mintgate.verify.asgi import GuardMiddleware
 from mintgate.verify.checks import CheckOutcome, Expected
-from mintgate.verify.connect import connect
+from mintgate.verify.connect import connect, connect_guard
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.issuer_client import IssuerClient
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal
 from mintgate.verify.references import ReferenceSource
 from mintgate.verify.remote_references import RemoteReferences
+from mintgate.verify.remote_sessions import RemoteSessions
 from mintgate.verify.remote_state import RemoteState
 from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateSource, StateUnavailable, TokenState, UserState
@@ -32,6 +33,7 @@ __all__ = [
     "ReferenceSource",
     "RemoteKeys",
     "RemoteReferences",
+    "RemoteSessions",
     "RemoteState",
     "StateSource",
     "StateUnavailable",
@@ -40,4 +42,5 @@ __all__ = [
     "Verifier",
     "WsgiGuardMiddleware",
     "connect",
+    "connect_guard",
 ]

@@ -89,6 +89,7 @@ class Admission(msgspec.Struct, kw_only=True):
         path: normalised and decoded.
         session: None where no sessions are kept.
         headers: for the answer.
+        credential: the token, which a session source elsewhere has to show to the issuer.
     """
 
     principal: Principal | None
@@ -97,6 +98,10 @@ class Admission(msgspec.Struct, kw_only=True):
     address: str
     session: OpenSession | None = None
     headers: list[tuple[bytes, bytes]] = []
+    credential: str = ""
+
+    def __repr__(self) -> str:
+        return f"Admission({self.path!r})"  # without the credential, which must not be logged
 
 
 class Guard:
@@ -158,7 +163,7 @@ class Guard:
         if token is None:
             return _preflight(path, request)
         principal = await self.verifier.verify_async(token, self.audience)
-        admission = self._allowed(principal, path, request, also)
+        admission = self._allowed(principal, path, request, also, token)
         if not admission.operation.is_batch:
             await self.occupy_async(admission)
         return admission
@@ -169,7 +174,7 @@ class Guard:
         if token is None:
             return _preflight(path, request)
         principal = self.verifier.verify(token, self.audience)
-        admission = self._allowed(principal, path, request, also)
+        admission = self._allowed(principal, path, request, also, token)
         if not admission.operation.is_batch:
             self.occupy(admission)
         return admission
@@ -217,16 +222,27 @@ class Guard:
         if self.sessions is not None and admission.principal is not None:
             admission.session = self.sessions.touch(admission.principal)
             if admission.session is None:
-                admission.session = await self.sessions.open_async(admission.principal)
+                admission.session = await self.sessions.open_async(
+                    admission.principal, admission.credential
+                )
         self._count(admission)
 
     def occupy(self, admission: Admission) -> None:
         """The same as `occupy_async`, waiting in this thread."""
         if self.sessions is not None and admission.principal is not None:
             admission.session = self.sessions.touch(admission.principal) or self.sessions.open(
-                admission.principal
+                admission.principal, admission.credential
             )
         self._count(admission)
+
+    def close(self) -> None:
+        """Have the session source tell what it has not told yet; to be called at the end.
+
+        Sessions stay open, and nothing breaks when a request comes later.
+        """
+        close = getattr(self.sessions, "close", None)
+        if close is not None:
+            close()
 
     def _read(self, request: ApiRequest) -> tuple[str, str | None]:
         """The path and the credential; no credential for a preflight."""
@@ -237,14 +253,23 @@ class Guard:
         return path, credential_of(request.headers)
 
     def _allowed(
-        self, principal: Principal, path: str, request: ApiRequest, also: frozenset[str]
+        self,
+        principal: Principal,
+        path: str,
+        request: ApiRequest,
+        also: frozenset[str],
+        credential: str,
     ) -> Admission:
         operation = self.operation_of(request.method, path, request.headers)
         rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
         if also:
             rules.require_scopes(also, principal.scopes)
         return Admission(
-            principal=principal, operation=operation, path=path, address=request.address
+            principal=principal,
+            operation=operation,
+            path=path,
+            address=request.address,
+            credential=credential,
         )
 
     def _count(self, admission: Admission) -> None:

@@ -1,4 +1,7 @@
-"""Asking the issuer as an API that proves itself by its secret: introspection, the state feed."""
+"""Asking the issuer as an API that proves itself by its secret.
+
+Introspection, the state feed, session leases.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import httpx
 import msgspec
 
 from mintgate.contract.feed import STATE_FEED_MEMBER, FeedGap, FeedPage
+from mintgate.contract.session_leases import SESSION_LEASE_MEMBER, LeaseAnswer, LeaseRequest
 from mintgate.jose.encoding import decode_object
 from mintgate.verify.keys import MAX_DOCUMENT_BYTES, fetch, require_safe
 from mintgate.verify.own_client import OwnClient
 from mintgate.verify.state import StateUnavailable
 
 _page = msgspec.json.Decoder(FeedPage)
+_lease_answer = msgspec.json.Decoder(LeaseAnswer)
 
 
 class IssuerClient:
@@ -76,6 +81,24 @@ class IssuerClient:
         except msgspec.MsgspecError as error:
             raise StateUnavailable(f"{self.issuer} gave no page of a state feed") from error
 
+    def session_lease(self, request: LeaseRequest) -> LeaseAnswer:
+        """What the issuer says to a question about ERP sessions.
+
+        Raises:
+            StateUnavailable: it does not answer, refuses the secret, or has no such endpoint.
+        """
+        body = self._ask(
+            "POST",
+            self._endpoint(SESSION_LEASE_MEMBER),
+            content=msgspec.json.encode(request),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            answer: LeaseAnswer = _lease_answer.decode(body)
+        except msgspec.MsgspecError as error:
+            raise StateUnavailable(f"{self.issuer} gave no answer about a session") from error
+        return answer
+
     def _endpoint(self, member: str) -> str:
         known = self._endpoints.get(member)
         if known is not None:
@@ -97,24 +120,31 @@ class IssuerClient:
 
     def _ask(self, method: str, url: str, **content: Any) -> bytes:
         try:
-            with self._http.get().stream(
-                method, url, auth=self._auth, follow_redirects=False, **content
-            ) as response:
-                if response.status_code == 410:
-                    raise FeedGap
-                if response.status_code == 401:
-                    raise StateUnavailable(
-                        f"{self.issuer} refuses this API's secret; compare it with [[apis]] there"
-                    )
-                response.raise_for_status()
-                body = bytearray()
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > MAX_DOCUMENT_BYTES:
-                        raise StateUnavailable(f"the answer of {self.issuer} is too large")
-                return bytes(body)
+            try:
+                return self._asked_once(method, url, content)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # The issuer has closed an idle connection in the very moment of its use.
+                return self._asked_once(method, url, content)
         except httpx.HTTPError as error:
             raise StateUnavailable(f"{self.issuer} does not answer: {error}") from error
+
+    def _asked_once(self, method: str, url: str, content: dict[str, Any]) -> bytes:
+        with self._http.get().stream(
+            method, url, auth=self._auth, follow_redirects=False, **content
+        ) as response:
+            if response.status_code == 410:
+                raise FeedGap
+            if response.status_code == 401:
+                raise StateUnavailable(
+                    f"{self.issuer} refuses this API's secret; compare it with [[apis]] there"
+                )
+            response.raise_for_status()
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > MAX_DOCUMENT_BYTES:
+                    raise StateUnavailable(f"the answer of {self.issuer} is too large")
+            return bytes(body)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class KnownSessions:
     ) -> OpenSession:
         """Know a session from now on, unless its end was told while it was asked for."""
         known = self._known.get(attempt.key)
-        if known is not None and known.opened_at == opened_at:
+        if known is not None and known.opened_at == opened_at and not attempt.is_outlived:
             session = known  # requests that run now count in it
             session.client_ids.update(client_ids)
         else:
@@ -151,6 +151,13 @@ class KnownSessions:
             self._known.clear()
         else:
             self._known.pop(key, None)
+
+    def doubt(self) -> None:
+        """Some may have ended without a word: each is asked for anew; its requests stay counted."""
+        for attempt in list(self._attempts):
+            attempt.is_outlived = True
+        for session in list(self._known.values()):
+            session.client_ids.clear()
 
     def forget_gone(self, touches: list[Touch], gone: Any) -> None:
         """Forget those of `touches` whose keys are in `gone`, unless they were opened again."""

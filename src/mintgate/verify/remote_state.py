@@ -44,6 +44,7 @@ class RemoteState:
         max_entries: how many entries are kept in memory.
         on_entry: told of every entry, in the follower's thread: `keys.end` of a key source, a
             cache of reference tokens, a gate that frees slots.
+        on_gap: told that entries may have been missed, so that everything has to be asked anew.
         clock: Unix seconds; `monotonic` paces the following.
     """
 
@@ -56,6 +57,7 @@ class RemoteState:
         max_entries: int = 100_000,
         poll_seconds: float = POLL_SECONDS,
         on_entry: Callable[[Entry], None] = lambda entry: None,
+        on_gap: Callable[[], None] = lambda: None,
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
     ) -> None:
@@ -65,6 +67,7 @@ class RemoteState:
         self._max_entries = max_entries
         self._poll_seconds = poll_seconds
         self._on_entry = on_entry
+        self._on_gap = on_gap
         self._clock, self._monotonic = clock, monotonic
         self._folded: Folded | None = None
         self._position = 0
@@ -161,6 +164,7 @@ class RemoteState:
         except (FeedGap, UnknownEntry, _TooLong) as problem:
             # What was missed may be the end of any token: nothing known is used any more.
             self._folded = None
+            self._on_gap()
             if not isinstance(problem, FeedGap):
                 self._not_before_retry = started + RETRY_SECONDS
             _log.warning("the state feed cannot be followed, beginning anew: %r", problem)

@@ -10,6 +10,7 @@ from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import CheckOutcome, has_required_claims
 from mintgate.verify.guard import ApiRequest, Guard, credential_of
 from mintgate.verify.principal import principal_of
+from mintgate.verify.state import StateUnavailable
 
 Peek = Callable[[], CheckOutcome]
 _BATCH = CheckOutcome(
@@ -26,7 +27,8 @@ def explain_request(
     """What the guard's checks say of a request; nothing is opened, counted or written by it.
 
     Args:
-        sessions: tells of check API-16 without opening a session.
+        sessions: tells of check API-16 without opening a session; by default the guard's own
+            session source does, where it can.
     """
     outcomes = [_target(request)]
     credential, token = _credential(request)
@@ -40,16 +42,9 @@ def explain_request(
     instead = _BATCH if operation is not None and operation.is_batch else method
     if instead is not None:
         outcomes = [*(o for o in outcomes if o.id != instead.id), instead]
-    outcomes.append(
-        sessions()
-        if sessions is not None
-        else CheckOutcome(
-            "API-16", "session open or a slot free", "not checked", "no sessions are kept here"
-        )
-    )
-    outcomes.append(
-        CheckOutcome("API-17", "rate limits", "not checked", "an explanation counts no request")
-    )
+    outcomes.append(sessions() if sessions is not None else _session(guard, token))
+    counted = "an explanation counts no request" if guard.limits else "nothing is counted here"
+    outcomes.append(CheckOutcome("API-17", "rate limits", "not checked", counted))
     outcomes.append(
         CheckOutcome("API-18", "rights on the record", "not checked", "the API itself decides")
     )
@@ -117,6 +112,24 @@ def _operation(guard: Guard, request: ApiRequest) -> tuple[Operation | None, Che
             expected=", ".join(refusal.allowed),
             mend="Use a method that the API has.",
         )
+
+
+def _session(guard: Guard, token: str | None) -> CheckOutcome:
+    peek = getattr(guard.sessions, "peek", None)
+    if guard.sessions is None:
+        why = "no sessions are kept here"
+    elif token is None:
+        why = "there is no token whose session it could be"
+    elif peek is None:
+        why = "it cannot be told without opening one"
+    else:
+        try:
+            seen: CheckOutcome = peek(token)
+        except StateUnavailable as error:
+            why = f"it cannot be known now: {error}"
+        else:
+            return seen
+    return CheckOutcome("API-16", "session open or a slot free", "not checked", why)
 
 
 def _administrator(guard: Guard, token: str) -> CheckOutcome:

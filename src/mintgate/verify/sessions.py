@@ -62,14 +62,20 @@ class OpenSession:
 
 
 class SessionSource(Protocol):
-    """Opens sessions, and knows those that this process has opened or joined."""
+    """Opens sessions, and knows those that this process has opened or joined.
+
+    One that also has `peek(credential) -> CheckOutcome` tells of check API-16 in explanations.
+    """
 
     def touch(self, principal: Principal) -> OpenSession | None:
         """Note one more request of a session that is known to be open; None: ask `open`."""
         ...
 
-    def open(self, principal: Principal) -> OpenSession:
+    def open(self, principal: Principal, credential: str = "") -> OpenSession:
         """Open or join the principal's session, waiting in this thread.
+
+        Args:
+            credential: the token as it came; a source that asks somebody else has to show it.
 
         Raises:
             NoFreeSlot: all licence slots are taken [SES-33].
@@ -77,7 +83,7 @@ class SessionSource(Protocol):
         """
         ...
 
-    async def open_async(self, principal: Principal) -> OpenSession:
+    async def open_async(self, principal: Principal, credential: str = "") -> OpenSession:
         """The same, waiting in the event loop."""
         ...
 

@@ -189,11 +189,11 @@ class OneSession:
     def touch(self, principal: Principal) -> OpenSession | None:
         return None
 
-    def open(self, principal: Principal) -> OpenSession:
+    def open(self, principal: Principal, credential: str = "") -> OpenSession:
         self.opened += 1
         return self.session
 
-    async def open_async(self, principal: Principal) -> OpenSession:
+    async def open_async(self, principal: Principal, credential: str = "") -> OpenSession:
         return self.open(principal)
 
 

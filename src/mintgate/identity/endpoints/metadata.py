@@ -14,6 +14,7 @@ from mintgate.contract.claims import PROFILE_CLAIMS
 from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
+from mintgate.contract.session_leases import SESSION_LEASE_MEMBER, SESSION_LEASE_PATH
 from mintgate.identity.application_facts import LogoutChannels
 from mintgate.identity.directory import Directory
 from mintgate.identity.rendering import RawJson
@@ -41,8 +42,9 @@ def metadata_of(instance: Instance, logout: LogoutChannels) -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/connect/endsession",
         "introspection_endpoint": f"{issuer}/connect/introspect",
         "revocation_endpoint": f"{issuer}/connect/revocation",
-        # Ours, not a registered name (RFC 8414 §2 allows more members): for verifiers.
+        # Ours, not registered names (RFC 8414 §2 allows more members): for verifiers and guards.
         STATE_FEED_MEMBER: f"{issuer}{STATE_FEED_PATH}",
+        SESSION_LEASE_MEMBER: f"{issuer}{SESSION_LEASE_PATH}",
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code", "code id_token"],
         "response_modes_supported": ["query", "fragment", "form_post"],
