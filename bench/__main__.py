@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import checking, cores, growth, machine, minting, report
+from bench import checking, cores, growth, guarding, machine, minting, report
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.problems import Unmeasurable
@@ -20,7 +20,13 @@ from bench.processes import ROOT
 from bench.progress import Progress
 from bench.report import Report
 
-COMPARISONS = {"minting": minting.run, "checking": checking.run}
+COMPARISONS = {
+    "minting": minting.run,
+    "checking": checking.run,
+    "middleware": guarding.middleware,
+    "forward-auth": guarding.forward_auth,
+    "gate": guarding.gate,
+}
 """Each a function of folder, cores, settings and progress."""
 
 NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
@@ -36,8 +42,8 @@ def arguments() -> argparse.Namespace:
         nargs="?",
         choices=("speed", "growth"),
         default="speed",
-        help="speed: minting and checking, against the floor and against peers (the default); "
-        "growth: lookup, start and purging with a database that has grown",
+        help="speed: minting, checking and guarding, against the floor and against peers (the "
+        "default); growth: lookup, start and purging with a database that has grown",
     )
     parser.add_argument(
         "--rows",

@@ -87,7 +87,7 @@ class Site:
         done = subprocess.run(
             [*_COMMAND, "apply", str(file)],
             cwd=ROOT,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -112,7 +112,7 @@ class Site:
 
     def serve(self, children: Children, core: int) -> Child:
         command = [*_COMMAND, "serve", "--port", str(self.port)]
-        return children.start("mintgate", core, command, env=self._environment())
+        return children.start("mintgate", core, command, env=self.environment())
 
     def introspection(self, token: str) -> bytes:
         """The request with which the API asks for a token."""
@@ -136,7 +136,7 @@ class Site:
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         # Settings of the person who runs this must not reach the server under test.
         own = {name: value for name, value in os.environ.items() if "MINTGATE" not in name}
         key_file = str(self.folder / "mintgate.key")
