@@ -12,6 +12,7 @@ from mintgate.cli import (
     audit,
     declared,
     keys,
+    legacy,
     reference_tokens,
     sessions,
     sign_in_tries,
@@ -63,5 +64,6 @@ app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")
 app.add_typer(sessions.session_commands, name="session")
+app.add_typer(legacy.legacy_commands, name="legacy")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

@@ -15,16 +15,19 @@ from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
+from mintgate.gate.legacy import LegacyAccess, LegacyEndpoints, LegacyUses
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
+from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.jose import ALGORITHMS
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
+from mintgate.server.legacy_route import LegacyRoute
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
@@ -40,6 +43,7 @@ class InstanceApplication:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
         erp_sessions: those of the instance before one of its settings changed.
+        legacy_uses: the same.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class InstanceApplication:
         is_fresh: Callable[[], bool],
         clock: Clock,
         erp_sessions: ErpSessions | None = None,
+        legacy_uses: LegacyUses | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
@@ -58,12 +63,23 @@ class InstanceApplication:
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
         self.erp_sessions = erp_sessions or ErpSessions(instance.id, database, is_fresh, clock)
+        self.legacy_uses = legacy_uses or LegacyUses(instance.id, database, clock)
+        passwords = PasswordSignIn(self.directory, database, clock)
+        self.legacy = LegacyAccess(
+            self.directory,
+            passwords,
+            self.erp_sessions,
+            self.legacy_uses,
+            database,
+            is_fresh,
+            clock,
+        )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
-            self._domain_api(),
+            *self._domain_api(),
             *self._management(key_encryption_key),
-            *identity_routes(self.directory, database, self._verifier, pages, clock),
+            *identity_routes(self.directory, database, self._verifier, pages, clock, passwords),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
@@ -80,6 +96,7 @@ class InstanceApplication:
         for change in changes:
             if change.instance_id == self.instance.id:
                 self.erp_sessions.apply(change)
+                self.legacy.apply(change)
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
             elif change.kind == "sid" and change.instance_id == self.instance.id:
@@ -117,11 +134,21 @@ class InstanceApplication:
             *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
         ]
 
-    def _domain_api(self) -> Mount:
-        guarded = GuardMiddleware(
-            DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(self._verifier, AUDIENCE, sessions=self.erp_sessions),
-            on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
+    def _domain_api(self) -> list[BaseRoute]:
+        guard = Guard(
+            self._verifier,
+            AUDIENCE,
+            sessions=self.erp_sessions,
+            legacy=self.legacy.of_api(AUDIENCE),
         )
-        answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
-        return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))
+        log = RefusalLog(self.instance, AUDIENCE, self._database, self._clock)
+
+        def answering(app: ASGIApp) -> Failures:
+            return Failures(app, lambda refusal: refusal_response(refusal, AUDIENCE))
+
+        domain = DomainApi(self.instance, self._database, self._clock, hash_password)
+        guarded = answering(GuardMiddleware(domain, guard, on_refusal=log))
+        return [
+            LegacyRoute(answering(LegacyEndpoints(self.legacy, guard, on_refusal=log))),
+            Mount(DOMAIN_API_PATH, CrossOrigin(guarded, self.directory.browser_origins)),
+        ]

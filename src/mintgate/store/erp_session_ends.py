@@ -13,7 +13,7 @@ from mintgate.store.purging import BATCH
 from mintgate.store.tables import erp_sessions
 from mintgate.store.transaction import Transaction
 
-Cause = Literal["idle", "absolute", "sign_out", "administrator", "all"]
+Cause = Literal["idle", "absolute", "sign_out", "administrator", "all", "user_changed"]
 EVERY_SESSION = "*"
 """The subject of a feed entry that concerns all sessions of the instance."""
 _column = erp_sessions.c
@@ -57,7 +57,7 @@ def close_of_sign_in(tx: Transaction, instance_id: str, sid: str, because: Cause
         .returning(*erp_sessions.columns)
     ).first()
     if row is not None:
-        _record(tx, row._mapping, because, tx.now)
+        record_end(tx, row._mapping, because, tx.now)
     return row is not None
 
 
@@ -115,7 +115,7 @@ def _close_ended(
     closed = _take(tx, instance_id, condition, limit)
     for row in closed:
         end = row["absolute_end"]
-        _record(tx, row, "absolute" if end is not None and end <= now else "idle", now)
+        record_end(tx, row, "absolute" if end is not None and end <= now else "idle", now)
     return [row["key"] for row in closed]
 
 
@@ -128,7 +128,7 @@ def _close_now(
 ) -> int:
     closed = _take(tx, instance_id, condition)
     for row in closed:
-        _record(tx, row, because, tx.now, by)
+        record_end(tx, row, because, tx.now, by)
     return len(closed)
 
 
@@ -153,9 +153,10 @@ def _take(
     )
 
 
-def _record(
+def record_end(
     tx: Transaction, row: RowMapping, because: Cause, at: float, by: str | None = None
 ) -> None:
+    """Write the audit event of a session's end; `row` is what was deleted."""
     details: dict[str, Any] = {
         "because": because,
         "kind": row["kind"],

@@ -8,6 +8,7 @@ from mintgate.contract.automation.credentials import CheckLine, Explained, Reque
 from mintgate.contract.automation.problems import InvalidInput
 from mintgate.contract.instance import API_AUDIENCES, Instance
 from mintgate.identity.administration.call import Call
+from mintgate.identity.legacy_explanation import LegacyChecks
 from mintgate.identity.stored_sources import stored_verifier
 from mintgate.verify import ApiRequest, CheckOutcome, Guard
 from mintgate.verify.request_explanation import explain_request, first_failure
@@ -49,7 +50,8 @@ def explained(
 ) -> list[CheckOutcome]:
     """Every check of a request as the rows are at `now` (Unix seconds)."""
     guard = Guard(stored_verifier(connection, instance, now), api)
-    return explain_request(guard, request)
+    legacy = LegacyChecks(connection, instance, now, api)
+    return explain_request(guard, request, legacy=legacy)
 
 
 def _fields(outcome: CheckOutcome) -> dict[str, str]:
