@@ -66,10 +66,7 @@ def report(
         "Nobody used HTTP Basic or ErpLogin.",
     )
     for uri in found.unused_applications:
-        typer.echo(
-            f"{uri} may use them and did not. Forbid it: "
-            f"mintgate app set {uri} BasicAuthenticationAllowed=false"
-        )
+        typer.echo(f"{uri} may use them and did not: take BasicAuthenticationAllowed from it.")
     if found.apis:
         typer.echo(f"Switched on for: {', '.join(found.apis)}")
 
