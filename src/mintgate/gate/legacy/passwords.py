@@ -95,6 +95,8 @@ class CheckedPasswords:
     def forget(self, user_id: str) -> None:
         """The user, or the user's password, changed."""
         self._generation += 1
+        # Who comes now must not join a check that may have read what held before.
+        self._asked.clear()
         for caller, kept in list(self._kept.items()):
             if kept.user_id == user_id:
                 self._kept.pop(caller, None)
@@ -111,6 +113,7 @@ class CheckedPasswords:
         return hmac.digest(self._key, text.encode(), "sha256")
 
     def _has_asked(self, digest: bytes, task: asyncio.Task[Proved | None]) -> None:
-        self._asked.pop(digest, None)
+        if self._asked.get(digest) is task:
+            del self._asked[digest]
         if not task.cancelled():
             task.exception()  # whoever asked may have gone away
