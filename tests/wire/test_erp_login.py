@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -315,3 +317,43 @@ def test_logins_take_slots(old: World) -> None:
     finally:
         old.declare()
     assert json.loads(log_in(old, app=OLDER).text)
+
+
+def test_logins_race_with_changes_of_the_password(postgresql: Callable[[], str]) -> None:
+    """[USR-22] on PostgreSQL, where locks could be taken in circles
+
+    Nobody is answered with a failure, and no session of an old password is left.
+    """
+    world = World(postgresql(), more=MORE, customers=True).start()
+    try:
+        user = world.change_user("olga")
+        hashes = {word: passwords.hash_password(word) for word in (PASSWORD, "the other one")}
+        statuses: set[int] = set()
+        is_over = threading.Event()
+
+        def keep_logging_in(word: str) -> None:
+            while not is_over.is_set():
+                answer = log_in(world, password=word)
+                statuses.add(answer.status_code)
+                if answer.status_code == 200:
+                    statuses.add(call(world, session_of(answer)).status_code)
+                world.clock.advance(301)  # tries do not wait
+
+        with ThreadPoolExecutor(4) as at_once:
+            running = [at_once.submit(keep_logging_in, word) for word in [*hashes, *hashes]]
+            for word in [*hashes] * 3:
+                with world.database.begin() as tx:
+                    users.set_password(tx, world.instance.id, user.id, hashes[word])
+                time.sleep(0.05)
+            is_over.set()
+            for one in running:
+                one.result()
+        assert statuses <= {200, 401}
+        with world.database.begin() as tx:
+            users.set_password(tx, world.instance.id, user.id, hashes[PASSWORD])
+        assert not [r for r in world.rows("erp_sessions") if r["login"] == "olga"]
+        world.clock.advance(7200)
+        world.sync()
+        assert call(world, session_of(log_in(world))).status_code == 200
+    finally:
+        world.stop()

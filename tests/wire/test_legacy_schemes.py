@@ -327,6 +327,8 @@ def test_the_table_api_takes_basic_for_reading(old: World) -> None:
         admission = await guard.admit_async(request("GET", basic()))
         assert admission.principal is not None
         assert (admission.principal.login, admission.principal.scopes) == ("olga", frozenset())
+        with pytest.raises(NoCredential):
+            guard.admit(request("GET", basic()))  # which cannot wait for a password check
         with pytest.raises(MethodNotAllowed):
             await guard.admit_async(request("POST", basic()))
         with pytest.raises(NoCredential) as refused:
