@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from msgspec.structs import replace
 
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity import passwords
@@ -273,8 +274,9 @@ def test_a_disabled_user_has_no_session_any_more(old: World) -> None:
     assert (closed.details or {})["because"] == "user_changed"
 
 
-def test_a_password_that_changes_while_it_is_checked(
-    old: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["password", "disabled"])
+def test_a_user_who_changes_while_the_password_is_checked(
+    what: str, old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[USR-22] between the check and the end of the login"""
     log_in_really = ErpSessions.log_in
@@ -285,9 +287,14 @@ def test_a_password_that_changes_while_it_is_checked(
         hashed = passwords.hash_password("another one")
 
         def change(tx: Any) -> None:
-            # What ends sessions has run before the login committed: only the hash tells.
+            # What ends sessions has run before the login committed: only the row tells.
             monkeypatch.setattr(users.legacy_sessions, "end_of_user", lambda *_: 0)
-            users.set_password(tx, self._instance_id, user_id, hashed)
+            if what == "password":
+                users.set_password(tx, self._instance_id, user_id, hashed)
+                return
+            user = users.by_id(tx.connection, self._instance_id, user_id)
+            assert user is not None
+            users.change(tx, self._instance_id, replace(user, active=False))
 
         await self._database.write(change)
         monkeypatch.undo()
@@ -297,7 +304,7 @@ def test_a_password_that_changes_while_it_is_checked(
     assert log_in(old).status_code == 401
     assert "changed while it was checked" in causes(old)[0]
     assert open_keys(old) == set()
-    user = old.change_user("olga")
+    user = old.change_user("olga", active=True)
     with old.database.begin() as tx:
         users.set_password(tx, old.instance.id, user.id, passwords.hash_password(PASSWORD))
     old.sync()

@@ -214,6 +214,24 @@ def test_two_schemes_are_refused(old: World) -> None:
         assert log_in(old, headers=headers).status_code == 400
 
 
+def test_a_browser_does_not_write_for_another_site(old: World) -> None:
+    """It sends a password that it remembers with what any page asks for."""
+    key = call(old, basic(), f"{CUSTOMERS}?$top=1").json()["value"][0]["@odata.id"]
+    for site, is_refused in (
+        ("cross-site", True),
+        ("same-site", True),
+        ("same-origin", False),
+        ("none", False),
+    ):
+        headers = {"Sec-Fetch-Site": site}
+        asked = {"method": "PATCH", "json": {"GracePeriodDays": 1}, "headers": headers}
+        answer = call(old, basic(), key, **asked)
+        assert (answer.status_code == 401) == is_refused, answer.text
+        assert answer.is_success != is_refused
+    reading = call(old, basic(), key, headers={"Sec-Fetch-Site": "cross-site"})
+    assert reading.status_code == 200
+
+
 def test_tokens_go_on(old: World) -> None:
     """[LEG-7] OAuth is tried first"""
     assert call(old, f"Bearer {old.service_token()}").status_code == 200

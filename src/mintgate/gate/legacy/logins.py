@@ -56,7 +56,7 @@ class ErpLogins:
     async def open(
         self, principal: Principal, password_hash: str, language: str | None
     ) -> str | None:
-        """The id of the session of a login; None when the password changed meanwhile.
+        """The id of the session of a login; None when the user changed meanwhile.
 
         Args:
             password_hash: that the password was checked against.
@@ -90,13 +90,10 @@ class ErpLogins:
         made = id_of(await self._sessions.log_in(principal, work))
         key = token_digest(made)
         self._known.pop(key, None)  # its language may be another one now
-        # Whoever changes the password ends the sessions that are there. This one may have come
-        # a moment later, so it looks again, and waits for a change that is not committed yet.
+        # Whoever changes the password or disables the user ends the sessions that are there. This
+        # one may have come a moment later, so it looks again.
         user_id = principal.user_id or ""
-        stored = await self._database.write(
-            lambda tx: users.hold_password_hash(tx, self._instance_id, user_id)
-        )
-        if stored != password_hash:
+        if not await self._database.write(lambda tx: self._holds(tx, user_id, password_hash)):
             await self._database.write(lambda tx: legacy_sessions.end(tx, self._instance_id, key))
             return None
         return made
@@ -131,6 +128,13 @@ class ErpLogins:
                 self._known.clear()
             self._known[key] = (found, self._clock())
         return found
+
+    def _holds(self, tx: Transaction, user_id: str, password_hash: str) -> bool:
+        """Whether user and password are as they were; waits for a change that is being made."""
+        stored = users.hold_password_hash(tx, self._instance_id, user_id)
+        user = users.by_id(tx.connection, self._instance_id, user_id)
+        is_out = user is None or not user.active or user.is_locked(tx.now)
+        return stored == password_hash and not is_out
 
     def forget(self, key: str | None) -> None:
         """A session was closed; None: all were."""

@@ -12,6 +12,7 @@ from mintgate.contract.declared_apis import ApiSettings
 from mintgate.contract.errors import BadPassword, NoCredential
 from mintgate.contract.legacy import LegacyScheme
 from mintgate.contract.licences import IDLE_SECONDS
+from mintgate.contract.policy import SAFE_METHODS
 from mintgate.contract.users import User
 from mintgate.gate.legacy.logins import ErpLogins
 from mintgate.gate.legacy.passwords import CheckedPasswords
@@ -27,6 +28,7 @@ from mintgate.verify.principal import Principal
 from mintgate.verify.state import StateUnavailable
 
 BASIC_SESSIONS = "sessions of HTTP Basic"
+_OWN = frozenset({b"same-origin", b"none"})
 ADMITTED_SECONDS = 60.0
 MAX_ADMITTED = 10_000
 WRONG = "password: unknown user, wrong password or too many tries; see user.sign_in_failed"
@@ -88,6 +90,8 @@ class LegacyAccess:
 
     async def basic(self, settings: ApiSettings, value: str, request: ApiRequest) -> Principal:
         """The caller behind `Authorization: Basic`. Raises BadPassword."""
+        if _is_of_another_site(request):
+            raise BadPassword(cause="browser: a page of another site made it send this")
         pair = rules.basic_pair(value)
         if pair is None:
             raise BadPassword(cause="password: the header is not Base64 of user:password")
@@ -145,7 +149,7 @@ class LegacyAccess:
         principal = self._principal(LegacyScheme.ERP_LOGIN, application, user, "")
         made = await self._logins.open(principal, proved.password_hash, language)
         if made is None:
-            raise BadPassword(cause="password: it was changed while it was checked")
+            raise BadPassword(cause="user: the user or the password changed while it was checked")
         await self.uses.note(LegacyScheme.ERP_LOGIN, settings.name, principal, address)
         return made
 
@@ -258,3 +262,17 @@ class LegacySchemesOfApi:
         if self._api != rules.HAS_ERP_LOGIN:
             raise NoCredential(cause="ErpSession opens the DomainAPI only [LEG-15]")
         return await self._access.erp_session(credential.value)
+
+
+def _is_of_another_site(request: ApiRequest) -> bool:
+    """Whether a page of another site has a browser write something.
+
+    Browsers remember user names and passwords of Basic, and send them with whatever a page asks
+    for, as they do with cookies. Programs do not send this header (Fetch Metadata §2.3).
+    """
+    if request.method in SAFE_METHODS:
+        return False
+    return any(
+        name == b"sec-fetch-site" and value.strip().lower() not in _OWN
+        for name, value in request.headers
+    )
