@@ -264,7 +264,8 @@ def call(token: str) -> str:
     """What a client of the API sends."""
     return (
         f"GET {PATH}?$top=5 HTTP/1.1\r\nHost: api.example.org\r\n"
-        "User-Agent: python-httpx/0.28.1\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
+        "User-Agent: python-httpx/0.28.1\r\nAccept: application/json\r\n"
+        "Accept-Encoding: gzip, deflate\r\n"
         f"Authorization: Bearer {token}\r\n\r\n"
     )
 

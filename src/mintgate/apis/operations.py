@@ -175,7 +175,7 @@ class Operations:
 
 def _authorize(method: str, address: Address, principal: Principal) -> None:
     needed = policy.needed_scopes(method, address.entity_set)
-    missing = policy.missing_scope(needed, principal.scopes)
+    missing = policy.missing_scope(needed, principal.permissions)
     if missing is not None:
         raise InsufficientScope(needed=missing)
 

@@ -13,6 +13,7 @@ from mintgate.cli import (
     declared,
     erp_sessions,
     keys,
+    legacy,
     licences,
     reference_tokens,
     sign_in_tries,
@@ -67,5 +68,6 @@ app.add_typer(audit.audit_commands, name="audit")
 app.add_typer(sign_ins.sign_in_commands, name="sign-in")
 app.add_typer(erp_sessions.session_commands, name="session")
 app.add_typer(licences.licence_commands, name="licence")
+app.add_typer(legacy.legacy_commands, name="legacy")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

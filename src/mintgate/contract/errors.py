@@ -143,6 +143,14 @@ class ResourceRefusal(Refusal):
     """A refusal by an API (RFC 6750 §3.1), shown in `WWW-Authenticate`."""
 
     status = 401
+    also: tuple[str, ...] = ()
+    """Schemes that are offered besides that of the challenge [LEG-5, LEG-8]."""
+
+    def challenges(self, realm: str) -> list[str]:
+        """Every `WWW-Authenticate` value, each for a header of its own (RFC 9110 §11.6.1)."""
+        first = self.challenge(realm)
+        others = [f'{scheme} realm="{realm}"' for scheme in self.also]
+        return [first, *others] if first is not None else others
 
     def challenge(self, realm: str) -> str | None:
         """The `WWW-Authenticate` value for `realm` (the audience name) [API-1]; None for none."""
@@ -163,6 +171,16 @@ class NoCredential(ResourceRefusal):
 
     def challenge(self, realm: str) -> str:
         return f'Bearer realm="{realm}"'
+
+
+class BadPassword(ResourceRefusal):
+    """A legacy caller who is not let in; every cause looks the same to the caller [LEG-5]."""
+
+    error = "invalid_credentials"
+    sentence = "The user name, the password or the application is not accepted."
+
+    def challenge(self, realm: str) -> str:
+        return f'Basic realm="{realm}"'
 
 
 class SeveralCredentials(ResourceRefusal):

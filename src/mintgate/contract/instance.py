@@ -48,6 +48,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         max_reference_token_days: how long a reference token may live at most [EXT-9].
         audit_retention_days: how long audit events are kept; None is for ever.
         allow_private_logout_targets: whether logout tokens go to private addresses too [EXT-3].
+        allow_basic_auth_for_all_users: ERP.net's option `AllowBasicAuthForAllUsers` [LEG-3].
     """
 
     id: str
@@ -62,6 +63,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     max_reference_token_days: int | None = None
     audit_retention_days: int | None = None
     allow_private_logout_targets: bool = False
+    allow_basic_auth_for_all_users: bool = False
 
     @property
     def issuer(self) -> str:

@@ -52,12 +52,13 @@ class RefusalLog:
         await record_refusal(self._database, event, completed)
 
     def _lines(self, connection: Connection, scope: Scope) -> list[str]:
-        """The checks that did not pass, one a line; no token and no header is in them."""
+        """The checks that failed, one a line; no token and no header is in them."""
         request = request_of(scope)
         outcomes = explained(connection, self._instance, self._clock(), self._api, request)
         return [
             f"{o.id} {o.outcome}: {o.detail}"
             + (f" (seen: {o.seen}; expected: {o.expected})" if o.outcome == "failed" else "")
             for o in outcomes
-            if o.outcome == "failed"
+            # One that passed has a detail when it tells of a legacy scheme.
+            if o.outcome == "failed" or (o.outcome == "passed" and o.detail)
         ]

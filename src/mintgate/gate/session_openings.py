@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mintgate.contract.legacy import LegacyScheme
 from mintgate.contract.licences import Occupancy, Touch, takes_slot
 from mintgate.store import AuditEvent, erp_session_ends
 from mintgate.store.erp_sessions import Opening
@@ -24,6 +25,7 @@ def opening_of(principal: Principal, process: str, touches: Sequence[Touch]) -> 
         takes_slot=takes_slot(principal.login, principal.user_type),
         lifetime=lifetime,
         touches=touches,
+        only_join=principal.legacy is LegacyScheme.ERP_SESSION,
     )
 
 

@@ -6,10 +6,12 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from mintgate.contract.clock import Clock
+from mintgate.contract.errors import NoCredential
 from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.licences import IDLE_SECONDS, Occupancy, Touch
 from mintgate.gate.session_openings import opening_of, refusal_of, told
@@ -32,11 +34,18 @@ from mintgate.verify.principal import Principal
 from mintgate.verify.sessions import OpenSession, no_free_slot
 from mintgate.verify.state import StateUnavailable
 
+SESSION_OVER = "The session is not known, or has ended. Log in again."
 TRIES = 25
 PAUSE_SECONDS = 0.02
 """Between tries, while somebody else is closing the session that is asked for."""
 _LONG_UNTOLD = IDLE_SECONDS / 2
 """A session that was told of since cannot seem idle, so that its touches can wait."""
+
+
+class LogIn(Protocol):
+    """Opens or finds the session of a login, given what the process has not told of yet."""
+
+    def __call__(self, tx: Transaction, *, touches: list[Touch]) -> tuple[Opened, str]: ...
 
 
 class ErpSessions:
@@ -96,6 +105,29 @@ class ErpSessions:
         finally:
             self.known.give_up(attempt)
         return self.known.note_request(known)
+
+    async def log_in(self, principal: Principal, work: LogIn) -> str:
+        """Open or find the session of a legacy login; returns what `work` made of its id.
+
+        Raises: as `open_async`.
+        """
+        for _ in range(TRIES):
+            touches = self._untold(principal)
+            try:
+                opened, made = await self._database.write(partial(work, touches=touches), lane=LANE)
+            except BaseException as error:
+                self.known.give_back(touches)
+                if isinstance(error, DatabaseUnavailable):
+                    raise StateUnavailable(str(error)) from error
+                raise
+            self.known.forget_gone(touches, opened.gone)
+            if opened.refused is not None:
+                await record_refusal(self._database, self._refusal(principal, opened.refused))
+                raise no_free_slot(principal, cause=told(opened.refused))
+            if opened.session is not None:
+                return made
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise StateUnavailable("the session is being closed, and that does not end")
 
     async def flush(self) -> None:
         """Store what was noted since the last time [SES-27].
@@ -165,7 +197,7 @@ class ErpSessions:
             except BaseException:
                 self.known.give_back(touches)
                 raise
-            if opened.session is not None or opened.refused is not None:
+            if opened.session is not None or opened.refused is not None or opened.is_over:
                 if opened.refused is not None:
                     event = self._refusal(principal, opened.refused)
                     await record_refusal(self._database, event)
@@ -185,6 +217,8 @@ class ErpSessions:
         session, found = opened.session, opened.refused
         if found is not None:
             raise no_free_slot(principal, cause=told(found))
+        if opened.is_over:
+            raise NoCredential(SESSION_OVER, cause="the legacy session has ended [LEG-12]")
         if session is None:
             raise StateUnavailable("the session is just being closed")
         return self.known.keep(

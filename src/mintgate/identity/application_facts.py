@@ -23,6 +23,7 @@ class ApplicationFacts:
         self._source = source
         self._origins: frozenset[str] | None = None
         self._asks_for_consent: bool | None = None
+        self._allows_basic: bool | None = None
         self._logout_channels: LogoutChannels | None = None
         self._logout_channels_hold = False
 
@@ -30,6 +31,7 @@ class ApplicationFacts:
         """An application changed."""
         self._origins = None
         self._asks_for_consent = None
+        self._allows_basic = None
         self._logout_channels_hold = False
 
     async def browser_origins(self) -> frozenset[str]:
@@ -68,6 +70,23 @@ class ApplicationFacts:
         if generation == source.generation:
             self._asks_for_consent = asks
         return asks
+
+    async def allows_basic(self) -> bool:
+        """Whether some enabled application may use the legacy schemes [LEG-8].
+
+        Raises:
+            DatabaseUnavailable: it is not known, and cannot be looked up now.
+        """
+        source = self._source
+        if self._allows_basic is not None and source.is_fresh():
+            return self._allows_basic
+        generation = source.generation
+        allows = await source.database.read(
+            lambda connection: applications.some_allows_basic(connection, source.instance.id)
+        )
+        if generation == source.generation:
+            self._allows_basic = allows
+        return allows
 
     async def logout_channels(self) -> LogoutChannels:
         """What the metadata says of logout; the last known while the database is away [EXT-3]."""

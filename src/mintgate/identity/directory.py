@@ -65,6 +65,7 @@ class Directory:
         self.public_key = self._keys.public_key
         self.browser_origins = self._facts.browser_origins
         self.asks_for_consent = self._facts.asks_for_consent
+        self.allows_basic = self._facts.allows_basic
         self.logout_channels = self._facts.logout_channels
         self.apis = self._apis.apis
         self.known_apis = self._apis.known_apis

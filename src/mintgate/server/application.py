@@ -90,6 +90,7 @@ class Application:
         for instance in self._instances.values():
             with contextlib.suppress(DatabaseUnavailable):
                 await self._flush(instance)
+            await instance.legacy_uses.flush(everything=True)
             with contextlib.suppress(DatabaseUnavailable):
                 await instance.erp_sessions.flush()
             await instance.logout_delivery.stop()
@@ -165,6 +166,7 @@ class Application:
                     lambda: self.follower.is_fresh,
                     self._clock,
                     known.erp_sessions if known is not None else None,
+                    known.legacy_uses if known is not None else None,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -200,6 +202,7 @@ class Application:
     async def _flush(self, instance: InstanceApplication) -> None:
         await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
+        await instance.legacy_uses.flush()
 
     async def _keep_sessions(self, instance: InstanceApplication) -> None:
         await instance.erp_sessions.flush()

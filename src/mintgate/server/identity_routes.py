@@ -54,7 +54,12 @@ def token_endpoint(directory: Directory, database: Database, clock: Clock) -> AS
 
 
 def identity_routes(
-    directory: Directory, database: Database, verifier: Verifier, pages: Pages, clock: Clock
+    directory: Directory,
+    database: Database,
+    verifier: Verifier,
+    pages: Pages,
+    clock: Clock,
+    passwords: PasswordSignIn,
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
     metadata = MetadataEndpoint(directory).respond
@@ -81,20 +86,24 @@ def identity_routes(
         Route(
             f"{ID_PATH}{well_known}/openid-configuration/jwks", KeySetEndpoint(directory).respond
         ),
-        *_interactive_routes(directory, database, pages, clock),
+        *_interactive_routes(directory, database, pages, clock, passwords),
         Mount(ID_PATH + ASSETS_PATH, StaticFiles(packages=[("mintgate.sites", "assets")])),
     ]
 
 
 def _interactive_routes(
-    directory: Directory, database: Database, pages: Pages, clock: Clock
+    directory: Directory,
+    database: Database,
+    pages: Pages,
+    clock: Clock,
+    passwords: PasswordSignIn,
 ) -> list[BaseRoute]:
     cookies = Cookies(directory.instance)
     sessions = Sessions(directory, database, cookies, clock)
     interactions = Interactions(directory.instance.id, database, clock)
     authorize = AuthorizeEndpoint(directory, database, sessions, interactions, pages, clock)
     parts = InteractionParts(directory, database, sessions, interactions, cookies, pages)
-    sign_in = SignInEndpoint(parts, PasswordSignIn(directory, database, clock))
+    sign_in = SignInEndpoint(parts, passwords)
     chooser = AccountChooserEndpoint(parts)
     consent = ConsentEndpoint(parts)
     end_session = EndSessionEndpoint(directory, sessions, interactions, cookies, pages)

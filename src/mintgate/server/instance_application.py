@@ -26,6 +26,7 @@ from mintgate.contract.instance import (
 )
 from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
+from mintgate.gate.legacy import LegacyAccess, LegacyEndpoints, LegacyUses
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
 from mintgate.gate.session_leases import SessionLeases
@@ -35,10 +36,12 @@ from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
+from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.jose import ALGORITHMS
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
+from mintgate.server.legacy_route import LegacyRoute
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
@@ -54,6 +57,7 @@ class InstanceApplication:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
         erp_sessions: those of the instance before one of its settings changed.
+        legacy_uses: the same.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class InstanceApplication:
         is_fresh: Callable[[], bool],
         clock: Clock,
         erp_sessions: ErpSessions | None = None,
+        legacy_uses: LegacyUses | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
@@ -72,12 +77,23 @@ class InstanceApplication:
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
         self.erp_sessions = erp_sessions or ErpSessions(instance.id, database, is_fresh, clock)
+        self.legacy_uses = legacy_uses or LegacyUses(instance.id, database, clock)
+        passwords = PasswordSignIn(self.directory, database, clock)
+        self.legacy = LegacyAccess(
+            self.directory,
+            passwords,
+            self.erp_sessions,
+            self.legacy_uses,
+            database,
+            is_fresh,
+            clock,
+        )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
             *self._apis(),
             *self._management(key_encryption_key),
-            *identity_routes(self.directory, database, self._verifier, pages, clock),
+            *identity_routes(self.directory, database, self._verifier, pages, clock, passwords),
             self._session_leases(),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
@@ -95,6 +111,7 @@ class InstanceApplication:
         for change in changes:
             if change.instance_id == self.instance.id:
                 self.erp_sessions.apply(change)
+                self.legacy.apply(change)
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
             elif change.kind == "sid" and change.instance_id == self.instance.id:
@@ -147,6 +164,7 @@ class InstanceApplication:
     def _apis(self) -> list[BaseRoute]:
         instance, database, clock = self.instance, self._database, self._clock
         return [
+            self._legacy_route("DomainAPI"),
             self._guarded(
                 DOMAIN_API_PATH,
                 "DomainAPI",
@@ -159,10 +177,24 @@ class InstanceApplication:
 
     def _guarded(self, path: str, audience: str, app: ASGIApp) -> Mount:
         """A built-in API behind the checks of its audience, all with the same sessions."""
-        guarded = GuardMiddleware(
-            app,
-            Guard(self._verifier, audience, sessions=self.erp_sessions),
-            on_refusal=RefusalLog(self.instance, audience, self._database, self._clock),
-        )
+        guarded = GuardMiddleware(app, self._guard(audience), on_refusal=self._log(audience))
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, audience))
         return Mount(path, CrossOrigin(answering, self.directory.browser_origins))
+
+    def _legacy_route(self, audience: str) -> LegacyRoute:
+        """Signing in to ErpLogin, and out of it [LEG-10, LEG-13]."""
+        endpoints = LegacyEndpoints(
+            self.legacy, self._guard(audience), on_refusal=self._log(audience)
+        )
+        return LegacyRoute(Failures(endpoints, lambda refusal: refusal_response(refusal, audience)))
+
+    def _guard(self, audience: str) -> Guard:
+        return Guard(
+            self._verifier,
+            audience,
+            sessions=self.erp_sessions,
+            legacy=self.legacy.of_api(audience),
+        )
+
+    def _log(self, audience: str) -> RefusalLog:
+        return RefusalLog(self.instance, audience, self._database, self._clock)

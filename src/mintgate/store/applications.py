@@ -265,5 +265,17 @@ def some_requires_consent(connection: Connection, instance_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one())
 
 
+def some_allows_basic(connection: Connection, instance_id: str) -> bool:
+    """Whether some enabled application may use the legacy schemes [LEG-8]."""
+    statement = select(
+        exists().where(
+            applications.c.instance_id == instance_id,
+            applications.c.is_enabled.is_(True),
+            applications.c.basic_authentication_allowed.is_(True),
+        )
+    )
+    return bool(connection.execute(statement).scalar_one())
+
+
 def _columns(application: TrustedApplication) -> dict[str, object]:
     return {**to_row(application), "application_uri_key": _key(application.application_uri)}

@@ -16,7 +16,7 @@ from mintgate.store.purging import BATCH
 from mintgate.store.tables import erp_sessions
 from mintgate.store.transaction import Transaction
 
-Cause = Literal["idle", "absolute", "sign_out", "administrator", "all"]
+Cause = Literal["idle", "absolute", "sign_out", "administrator", "all", "user_changed"]
 EVERY_SESSION = "*"
 """The subject of a feed entry that concerns all sessions of the instance."""
 _column = erp_sessions.c
@@ -102,7 +102,7 @@ def close_of_sign_in(tx: Transaction, instance_id: str, sid: str, because: Cause
         .returning(*erp_sessions.columns)
     ).first()
     if row is not None:
-        _record(tx, row._mapping, because, tx.now)
+        record_end(tx, row._mapping, because, tx.now)
     return row is not None
 
 
@@ -160,7 +160,7 @@ def _close_ended(
     closed = _take(tx, instance_id, condition, limit)
     for row in closed:
         end = row["absolute_end"]
-        _record(tx, row, "absolute" if end is not None and end <= now else "idle", now)
+        record_end(tx, row, "absolute" if end is not None and end <= now else "idle", now)
     return [row["key"] for row in closed]
 
 
@@ -182,7 +182,7 @@ def _close_now(
 ) -> list[str]:
     closed = _take(tx, instance_id, condition)
     for row in closed:
-        _record(tx, row, because, tx.now, by)
+        record_end(tx, row, because, tx.now, by)
     return [row["key"] for row in closed]
 
 
@@ -207,7 +207,8 @@ def _take(
     )
 
 
-def _record(tx: Transaction, row: RowMapping, because: Cause, at: float, by: By = None) -> None:
+def record_end(tx: Transaction, row: RowMapping, because: Cause, at: float, by: By = None) -> None:
+    """Write the audit event of a session's end; `row` is what was deleted."""
     closer = Closer(name=by) if isinstance(by, str) else by
     details: dict[str, Any] = {
         "because": because,

@@ -74,6 +74,9 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         lifetime: seconds after which it closes even when busy; None for people.
         touches: what that process has not told of yet; those of sessions that would seem idle
             must be among them [SES-27].
+        only_join: whether a session that is not open stays so; none is opened by the use of a
+            legacy session's id [LEG-12].
+        login_nonce, language: of a legacy login; see `legacy_sessions`.
     """
 
     key: str
@@ -86,6 +89,9 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: float | None = None
     device: str | None = None
     touches: Sequence[Touch] = ()
+    only_join: bool = False
+    login_nonce: str | None = None
+    language: str | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -95,11 +101,13 @@ class Opened(msgspec.Struct, frozen=True):
         session: None when it must be refused, or when it is just being closed.
         refused: the slots as they were found, when all are taken [SES-33].
         gone: keys of `touches` whose sessions do not exist any more.
+        is_over: whether the session is not open and none may be opened.
     """
 
     session: ErpSession | None
     refused: Occupancy | None = None
     gone: tuple[str, ...] = ()
+    is_over: bool = False
 
 
 def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
@@ -116,6 +124,8 @@ def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
         return Opened(_join(tx, instance_id, opening, from_row(ErpSession, row), now), gone=gone)
     if by_key(tx.connection, instance_id, opening.key) is not None:
         return Opened(None, gone=gone)  # who closes it will be done in a moment
+    if opening.only_join:
+        return Opened(None, gone=gone, is_over=True)
     seat = Seat.NONE
     if opening.takes_slot:
         key = licences.login_key(opening.login)
@@ -242,6 +252,8 @@ def _insert(
                 "instance_id": instance_id,
                 "login_key": licences.login_key(opening.login),
                 "seat": str(seat),
+                "login_nonce": opening.login_nonce,
+                "language": opening.language,
             }
         )
     )

@@ -8,6 +8,7 @@ from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
 from mintgate.store import (
     codes,
+    legacy_sessions,
     reference_tokens,
     refresh,
     reserved_seats,
@@ -115,10 +116,14 @@ def change(tx: Transaction, instance_id: str, user: User) -> None:
     if before is not None and before.login != user.login:
         reserved_seats.rename(tx, instance_id, before.login, user.login)
     _tell(tx, instance_id, user.id)
+    if not user.active or user.is_locked(tx.now):
+        legacy_sessions.end_of_user(tx, instance_id, user.id)
 
 
 def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
     """Change the password: refresh tokens, open codes and sign-ins of the user end [USR-22].
+
+    So do legacy sessions, and the feed tells that a password once checked may not hold any more.
 
     With a sign-in left, a stolen cookie would get a new refresh token after the reset.
     """
@@ -126,6 +131,7 @@ def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -
         update(users).where(_of(instance_id, user_id)).values(password_hash=hashed)
     )
     _end_everything(tx, instance_id, user_id, "password_changed")
+    _tell(tx, instance_id, user_id)
 
 
 def upgrade_password_hash(
@@ -168,6 +174,7 @@ def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: st
     codes.end_of_user(tx, instance_id, user_id)
     refresh.revoke_of_user(tx, instance_id, user_id, because)
     sessions.end_of_user(tx, instance_id, user_id)
+    legacy_sessions.end_of_user(tx, instance_id, user_id)
 
 
 def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) -> bool:

@@ -48,7 +48,7 @@ class Admitted(msgspec.Struct, frozen=True):
             InsufficientScope, NoCredential: there is none, or one lacks a scope.
         """
         principal = self.principal
-        require_scopes(scopes, principal.scopes)
+        require_scopes(scopes, principal.permissions)
         return principal
 
     def start(self) -> None:

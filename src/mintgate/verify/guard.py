@@ -16,6 +16,7 @@ from mintgate.contract.errors import InvalidToken, NoCredential, SeveralCredenti
 from mintgate.contract.policy import PREFLIGHT, Operation, Policy
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX
+from mintgate.verify.legacy import LegacySchemes, legacy_credential_of
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
 from mintgate.verify.sessions import OpenSession, SessionSource
@@ -114,6 +115,7 @@ class Guard:
             name, else reading needs `read` and everything else `update`.
         sessions: opens ERP sessions; without it API-16 is not checked.
         limits: counts requests; without it API-17 is not checked.
+        legacy: takes HTTP Basic and ErpSession in `admit_async`; without it they are refused.
 
     Raises:
         ValueError: an audience that would break the header which names it.
@@ -127,6 +129,7 @@ class Guard:
         *,
         sessions: SessionSource | None = None,
         limits: RequestLimits | None = None,
+        legacy: LegacySchemes | None = None,
     ) -> None:
         if not _REALM.fullmatch(audience):
             raise ValueError("an audience is printable ASCII without quotes and backslashes")
@@ -135,6 +138,7 @@ class Guard:
         self.policy = policy or rules.BUILT_IN.get(audience, NOTHING_DECLARED)
         self.sessions = sessions
         self.limits = limits
+        self.legacy = legacy
         self._operations: dict[tuple[str, str], Operation] = {}
 
     def check(self, headers: Headers, scopes: Collection[str] = frozenset()) -> Principal:
@@ -159,10 +163,17 @@ class Guard:
             ResourceRefusal: the first check that failed.
             KeysUnavailable, StateUnavailable: it cannot be told now.
         """
-        path, token = self._read(request)
-        if token is None:
-            return _preflight(path, request)
-        principal = await self.verifier.verify_async(token, self.audience)
+        try:
+            path, token = self._read(request)
+        except NoCredential as refusal:
+            if self.legacy is None:
+                raise
+            path, token = normal_path(request.raw_path), ""
+            principal = await _by_legacy(self.legacy, request, refusal)
+        else:
+            if token is None:
+                return _preflight(path, request)
+            principal = await self.verifier.verify_async(token, self.audience)
         admission = self._allowed(principal, path, request, also, token)
         if not admission.operation.is_batch:
             await self.occupy_async(admission)
@@ -211,7 +222,7 @@ class Guard:
         operation = self.policy.operation(method, path)
         if principal is None or operation.is_batch:
             raise NoCredential(cause="a batch within a batch, or without a caller")
-        rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+        rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
 
     async def occupy_async(self, admission: Admission) -> None:
         """Open or touch the session, and count the request [API-16, API-17].
@@ -261,9 +272,9 @@ class Guard:
         credential: str,
     ) -> Admission:
         operation = self.operation_of(request.method, path, request.headers)
-        rules.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+        rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
         if also:
-            rules.require_scopes(also, principal.scopes)
+            rules.require_scopes(also, principal.permissions)
         return Admission(
             principal=principal,
             operation=operation,
@@ -277,6 +288,17 @@ class Guard:
             admission.headers = self.limits.hit(
                 admission.principal, admission.session, admission.address
             )
+
+
+async def _by_legacy(
+    legacy: LegacySchemes, request: ApiRequest, refusal: NoCredential
+) -> Principal:
+    """The caller of a request without a token: OAuth was tried first [LEG-7]."""
+    credential = legacy_credential_of(request.headers)
+    if credential is None:
+        refusal.also = await legacy.offered()
+        raise refusal
+    return await legacy.principal(credential, request)
 
 
 def _upgrades(headers: Headers) -> bool:

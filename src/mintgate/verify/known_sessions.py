@@ -50,6 +50,9 @@ class KnownSessions:
     def __len__(self) -> int:
         return len(self._known)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
     def touch(self, principal: Principal) -> OpenSession | None:
         """Note one more request of a session; None when somebody must be asked about it.
 
@@ -230,6 +233,8 @@ class Attempt:
 
 def kind_of(principal: Principal) -> tuple[SessionKind, float | None]:
     """The kind of a principal's session, and the seconds after which it ends [SES-1..4, SES-15]."""
+    if principal.legacy is not None:
+        return "legacy", None  # [SES-5]
     if principal.kind == "service":
         return "service", SERVICE_SECONDS
     return "interactive", None

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mintgate.contract.legacy import PERMISSIONS, LegacyScheme
 from mintgate.verify.state import TokenState
 
 
@@ -22,6 +23,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         expires_at: Unix seconds.
         is_admin: whether the acting user is an administrator; False where a service's is unknown.
         claims: every claim of the token, also those this library does not know.
+        legacy: the deprecated scheme by which the caller came, None for a token. Such a caller
+            has no scopes [LEG-1].
     """
 
     kind: Literal["user", "service"]
@@ -40,6 +43,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     locale: str | None = None
     claims: dict[str, Any] = {}
+    legacy: LegacyScheme | None = None
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What policies are held against: the scopes, or what legacy callers may [LEG-15]."""
+        return self.scopes if self.legacy is None else PERMISSIONS
 
 
 def principal_of(claims: dict[str, Any], state: TokenState | None = None) -> Principal:

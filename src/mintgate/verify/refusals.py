@@ -31,9 +31,10 @@ def refusal_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[byte
     if isinstance(refusal, TemporarilyUnavailable):
         headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if isinstance(refusal, ResourceRefusal):
-        challenge = refusal.challenge(realm)
-        if challenge is not None:
-            headers.append((b"www-authenticate", challenge.encode("latin-1")))
+        headers += [
+            (b"www-authenticate", challenge.encode("latin-1"))
+            for challenge in refusal.challenges(realm)
+        ]
         headers += refusal.headers()
     headers.append((b"x-request-id", refusal.id.encode("ascii")))
     return refusal.status, headers, body

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from mintgate.contract.errors import MethodNotAllowed, NoCredential, Refusal, SeveralCredentials
-from mintgate.contract.policy import Operation
+from mintgate.contract.legacy import PERMISSIONS
+from mintgate.contract.policy import Operation, missing_scope
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import CheckOutcome, has_required_claims
 from mintgate.verify.guard import ApiRequest, Guard, credential_of
+from mintgate.verify.legacy import LegacyCredential, legacy_credential_of
 from mintgate.verify.principal import principal_of
 from mintgate.verify.state import StateUnavailable
 
 Peek = Callable[[], CheckOutcome]
+LegacyPeek = Callable[[LegacyCredential, ApiRequest], list[CheckOutcome]]
+_NONE = "none"
 _BATCH = CheckOutcome(
     "API-15",
     "scopes cover the operation",
@@ -22,23 +28,32 @@ _BATCH = CheckOutcome(
 
 
 def explain_request(
-    guard: Guard, request: ApiRequest, sessions: Peek | None = None
+    guard: Guard,
+    request: ApiRequest,
+    sessions: Peek | None = None,
+    legacy: LegacyPeek | None = None,
 ) -> list[CheckOutcome]:
     """What the guard's checks say of a request; nothing is opened, counted or written by it.
 
     Args:
         sessions: tells of check API-16 without opening a session; by default the guard's own
             session source does, where it can.
+        legacy: the checks of a legacy credential; without it none is taken.
     """
     outcomes = [_target(request)]
     credential, token = _credential(request)
-    outcomes.append(credential)
+    old = legacy_credential_of(request.headers) if credential.seen == _NONE else None
+    outcomes.append(credential if old is None else _scheme(old, credential, legacy))
     operation, method = _operation(guard, request)
     if token is not None:
         needed = operation.needed if operation is not None else frozenset[str]()
         outcomes += guard.verifier.explain(token, guard.audience, needed)
         if operation is not None and operation.needs_admin:
             outcomes.append(_administrator(guard, token))
+    elif old is not None and legacy is not None:
+        outcomes += legacy(old, request)
+        if operation is not None:
+            outcomes.append(_permission(operation))
     instead = _BATCH if operation is not None and operation.is_batch else method
     if instead is not None:
         outcomes = [*(o for o in outcomes if o.id != instead.id), instead]
@@ -78,7 +93,7 @@ def _credential(request: ApiRequest) -> tuple[CheckOutcome, str | None]:
     try:
         token = credential_of(request.headers)
     except Refusal as refusal:
-        seen = "none" if isinstance(refusal, NoCredential) else "one that does not fit its header"
+        seen = _NONE if isinstance(refusal, NoCredential) else "one that does not fit its header"
         if isinstance(refusal, SeveralCredentials):
             seen = "several"
         outcome = CheckOutcome(
@@ -92,6 +107,35 @@ def _credential(request: ApiRequest) -> tuple[CheckOutcome, str | None]:
         )
         return outcome, None
     return CheckOutcome("API-1", name, "passed"), token
+
+
+def _scheme(old: LegacyCredential, none: CheckOutcome, legacy: LegacyPeek | None) -> CheckOutcome:
+    """The credential, when it is one of a legacy scheme [LEG-1]."""
+    if legacy is None:
+        return msgspec.structs.replace(none, seen=f"{old.scheme}, which is not taken here")
+    return CheckOutcome(
+        none.id,
+        none.name,
+        "passed",
+        f"{old.scheme}, a deprecated scheme without scopes [LEG-1]",
+        seen=str(old.scheme),
+    )
+
+
+def _permission(operation: Operation) -> CheckOutcome:
+    """[LEG-15] Security records are not for legacy callers, whoever they are."""
+    missing = missing_scope(operation.needed, PERMISSIONS)
+    if missing is None:
+        return CheckOutcome("API-15", "scopes cover the operation", "passed")
+    return CheckOutcome(
+        "API-15",
+        "scopes cover the operation",
+        "failed",
+        f"legacy callers have nothing like the scope {missing}",
+        seen=" ".join(sorted(PERMISSIONS)),
+        expected=" ".join(sorted(operation.needed)),
+        mend="Use an access token with this scope.",
+    )
 
 
 def _operation(guard: Guard, request: ApiRequest) -> tuple[Operation | None, CheckOutcome | None]:

@@ -61,6 +61,12 @@ class AuditQuery(PageQuery, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
+class LegacyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without `since`, the last 30 days."""
+
+    since: Time | None = None
+
+
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A body without unknown members."""
 
@@ -308,3 +314,31 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool
     refused_at: str | None
     checks: tuple[CheckLine, ...]
+
+
+class LegacyUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What one user did with one application over HTTP Basic or ErpLogin [LEG-1]."""
+
+    scheme: str
+    api: str
+    application: str
+    login: str | None
+    user_id: str | None
+    count: int
+    first_at: float
+    last_at: float
+    addresses: tuple[str, ...]
+
+
+class LegacyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Who used the legacy schemes since then, the newest first.
+
+    Args:
+        apis: for which they are switched on.
+        unused_applications: that may use them and did not.
+    """
+
+    since: float
+    uses: list[LegacyUse]
+    apis: list[str]
+    unused_applications: list[str]

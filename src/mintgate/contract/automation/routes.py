@@ -187,6 +187,13 @@ AUTOMATION = (
         _page(c.AuditRecord),
         query=c.AuditQuery,
     ),
+    _get(
+        "legacy.report",
+        "/legacy-uses",
+        "Tell who still uses HTTP Basic and ErpLogin.",
+        c.LegacyReport,
+        query=c.LegacyQuery,
+    ),
     _post(
         "tokens.revoke", "/tokens/revoke", "End a token of any kind.", c.Revoked, c.TokenToRevoke
     ),

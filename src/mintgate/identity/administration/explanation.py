@@ -10,6 +10,7 @@ from mintgate.contract.declared_apis import settings_of
 from mintgate.contract.instance import Instance
 from mintgate.identity.administration.call import Call
 from mintgate.identity.declared_apis import read_apis
+from mintgate.identity.legacy_explanation import LegacyChecks
 from mintgate.identity.stored_sources import stored_verifier
 from mintgate.verify import ApiRequest, CheckOutcome, Guard
 from mintgate.verify.request_explanation import explain_request, first_failure
@@ -57,7 +58,8 @@ def explained(
     """
     settings = read_apis(connection, instance.id).get(api) or settings_of(api)
     guard = Guard(stored_verifier(connection, instance, now), api, settings.policy)
-    return explain_request(guard, request)
+    legacy = LegacyChecks(connection, instance, now, api)
+    return explain_request(guard, request, legacy=legacy)
 
 
 def _fields(outcome: CheckOutcome) -> dict[str, str]:

@@ -46,6 +46,7 @@ INSTANCE = TableShape(
         "max_reference_token_days": kinds.integer,
         "audit_retention_days": kinds.integer,
         "allow_private_logout_targets": kinds.flag,
+        "allow_basic_auth_for_all_users": kinds.flag,
     },
     required=("name", "database", "base_url"),
 )

@@ -37,6 +37,10 @@ erp_sessions = Table(
     Column("total_requests", BigInteger, nullable=False),
     Column("uploaded", BigInteger, nullable=False),
     Column("downloaded", BigInteger, nullable=False),
+    # Of a legacy login: what its id is made from with a key that is not in the database, and the
+    # language that it asked for.
+    Column("login_nonce", String(43)),
+    Column("language", String(15)),
     Index("ix_erp_sessions_last_request", "instance_id", "last_request_at"),
     Index("ix_erp_sessions_user", "instance_id", "user_id"),
 )
