@@ -6,27 +6,24 @@ the caller may do is decided here, operation by operation.
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mintgate.apis.errors import error_response, refusal_response
-from mintgate.apis.odata.problems import BadRequest, BusinessRuleViolation, NotFound, ODataProblem
+from mintgate.apis.batches import Batches
+from mintgate.apis.errors import problem_response
+from mintgate.apis.odata.address import BATCH_PATH, path_below_mount
 from mintgate.apis.operations import Operations
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.contract.errors import NoCredential, Refusal, TemporarilyUnavailable
-from mintgate.contract.instance import DOMAIN_API_PATH, Instance
-from mintgate.store import Database, DatabaseUnavailable
-from mintgate.store.records import NoSuchRecord, QueryProblem, RuleViolation, ValueProblem
+from mintgate.contract.errors import NoCredential
+from mintgate.contract.instance import Instance
+from mintgate.store import Database
 from mintgate.verify.asgi import PRINCIPAL
 from mintgate.verify.principal import Principal
 
 AUDIENCE = "DomainAPI"
-_log = logging.getLogger(__name__)
 
 
 class DomainApi:
@@ -47,6 +44,7 @@ class DomainApi:
         hash_password: Callable[[str], str] | None = None,
     ) -> None:
         self._operations = Operations(instance, database, clock, hash_password)
+        self._batches = Batches(database, self._operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,42 +65,11 @@ class DomainApi:
             principal = request.scope.get(PRINCIPAL)
             if not isinstance(principal, Principal):
                 raise NoCredential
-            return await self._operations.answer(request, _path_of(request.scope), principal)
-        except Refusal as refusal:
-            return refusal_response(refusal, AUDIENCE)
-        except DatabaseUnavailable as error:
-            _log.warning("the DomainAPI cannot reach its data: %s", error)
-            return refusal_response(TemporarilyUnavailable(), AUDIENCE)
-        except (ODataProblem, QueryProblem, ValueProblem, RuleViolation, NoSuchRecord) as problem:
-            return _problem_response(_as_odata(problem))
+            path = path_below_mount(request.scope)
+            if request.method == "POST" and path == BATCH_PATH:
+                return await self._batches.answer(request, principal)
+            return await self._operations.answer(request, path, principal)
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001 - [API-42] the caller gets an id and no detail
-            request_id = uuid.uuid4().hex
-            _log.exception("DomainAPI request %s failed", request_id)
-            return error_response(500, f"Unexpected failure, request {request_id}.", "ServerError")
-
-
-def _path_of(scope: Scope) -> str:
-    """The path below the API's mount point, however the server in front splits it."""
-    path: str = scope["path"]
-    for prefix in (scope.get("root_path", ""), DOMAIN_API_PATH):
-        if prefix and path.startswith(prefix + "/"):
-            path = path[len(prefix) :]
-    return path
-
-
-def _as_odata(problem: Exception) -> ODataProblem:
-    match problem:
-        case ODataProblem():
-            return problem
-        case NoSuchRecord():
-            return NotFound("There is no entity with this id.")
-        case RuleViolation():
-            return BusinessRuleViolation(str(problem))
-        case _:
-            return BadRequest(str(problem))
-
-
-def _problem_response(problem: ODataProblem) -> Response:
-    return error_response(problem.status, str(problem), problem.error_type, problem.headers)
+        except Exception as error:  # noqa: BLE001 - each becomes an answer
+            return problem_response(error, AUDIENCE)

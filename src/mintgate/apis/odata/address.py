@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
 from mintgate.apis.odata.problems import NotFound
+from mintgate.contract.instance import DOMAIN_API_PATH
 
 Target = Literal["service", "metadata", "batch", "set", "count", "entity"]
 
@@ -21,6 +23,7 @@ METHODS: dict[Target, tuple[str, ...]] = {
     "batch": ("POST",),
 }
 ROOT = "/domain/odata"
+BATCH_PATH = ROOT + "/$batch"
 _RESOURCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\(([^()/]*)\))?(/\$count)?")
 
 
@@ -30,6 +33,15 @@ class Address(msgspec.Struct, frozen=True):
     target: Target
     entity_set: str | None = None
     key: str | None = None
+
+
+def path_below_mount(scope: Mapping[str, Any]) -> str:
+    """The path below the API's mount point, however the server in front splits it."""
+    path: str = scope["path"]
+    for prefix in (scope.get("root_path", ""), DOMAIN_API_PATH):
+        if prefix and path.startswith(prefix + "/"):
+            path = path[len(prefix) :]
+    return path
 
 
 def address_of(path: str) -> Address:
