@@ -74,6 +74,7 @@ class World:
         method: str = "GET",
         json: Any = None,
         content: bytes | None = None,
+        headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         """One request below the OData root; a failure inside the API is a failed test."""
 
@@ -90,6 +91,7 @@ class World:
                     params=options,
                     json=json,
                     content=content,
+                    headers=headers,
                 )
 
         return asyncio.run(send())

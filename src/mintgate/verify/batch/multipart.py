@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from mintgate.contract.errors import BatchTooLarge, UnreadableAnswer
+from mintgate.contract.errors import BatchTooLarge, FailedDependency, UnreadableAnswer
 from mintgate.verify.batch import mime
 from mintgate.verify.batch.parts import Answered, Headers, Part, Reply, Unit, ambiguous
 
@@ -84,8 +84,8 @@ class Multipart:
             return Answered((_written_reply(unit.parts[0], replies[0]),), failed)
         if failed:
             # §11.7.7.5: one answer stands for a change set that failed, and is not multipart.
-            first = next(reply for reply in replies if reply.status >= 400)
-            return Answered((_written_reply(None, first),), failed)
+            causes = sorted(replies, key=_is_no_cause)
+            return Answered((_written_reply(None, causes[0]),), failed)
         both = zip(unit.parts, replies, strict=True)
         written = [_written_reply(part, reply) for part, reply in both]
         return Answered((_change_set(written, b"changesetresponse"),), failed)
@@ -93,6 +93,11 @@ class Multipart:
     def write_answers(self, answers: Sequence[Answered]) -> tuple[bytes, bytes]:
         pieces = [piece for answer in answers for piece in answer.pieces]
         return _whole(pieces, b"batchresponse")
+
+
+def _is_no_cause(reply: Reply) -> tuple[bool, bool]:
+    """Whether it did not fail, or failed because of another one."""
+    return reply.status < 400, reply.status == FailedDependency.status
 
 
 def _opened(piece: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:

@@ -111,12 +111,13 @@ class Places:
             return self._reference(text, path, part.url, earlier)
         if not path.startswith(self.root) and path + "/" != self.root:
             raise ambiguous_part("goes outside of the service that has the batch")
-        relative = raw.split("/", self._depth)[self._depth :]
-        _require_no_reference(path.split("/")[self._depth :], "/".join(relative).split("/"))
-        if relative and _SCHEME.match(relative[0]):
+        segments = raw.split("/")[self._depth :]
+        _require_no_reference(path.split("/")[self._depth :], segments)
+        relative = "/".join(segments)
+        if _SCHEME.match(relative):
             raise ambiguous_part("has a URL that could be read as one with a scheme")
         # The service itself has no relative address that can stand in a request line.
-        return Target(("".join(relative) or raw) + question + query, path)
+        return Target((relative or raw) + question + query, path)
 
     def _raw_path(self, text: str, headers: Headers) -> str:
         """The path from the server's root, as it is written."""
