@@ -3,9 +3,6 @@ ours [API-32]."""
 
 from __future__ import annotations
 
-import email
-import email.policy
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +12,7 @@ import pytest
 from mintgate.contract.errors import Refusal
 from mintgate.verify import GuardMiddleware
 from mintgate.verify.batch import BatchLimits
-from tests.unit.verify.batches import change_set, get, http, mixed, post
+from tests.unit.verify.batches import carried_out, change_set, get, mixed, post
 from tests.unit.verify.workbench import Limits, OneSession, a_guard, served, sign, user_claims
 from tests.world import World, sqlite_url
 
@@ -41,32 +38,17 @@ class Upstream:
                 break
         self.raw = body
         self.headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        status, content_type, answer = self.answers_with or self._answer(body)
+        if self.answers_with is None:
+            lines, kind, answer = carried_out(self.headers["content-type"], body)
+            self.batches.append(lines)
+            status, content_type = 200, kind.encode()
+        else:
+            status, content_type, answer = self.answers_with
         headers = [(b"content-type", content_type), (b"x-upstream", b"1")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         half = len(answer) // 2
         await send({"type": "http.response.body", "body": answer[:half], "more_body": True})
         await send({"type": "http.response.body", "body": answer[half:]})
-
-    def _answer(self, body: bytes) -> tuple[int, bytes, bytes]:
-        content_type = self.headers["content-type"]
-        if content_type.startswith("application/json"):
-            requests = json.loads(body)["requests"]
-            self.batches.append([f"{r['method'].upper()} {r['url']}" for r in requests])
-            answers = [{"id": r["id"], "status": 200, "body": {"of": r["url"]}} for r in requests]
-            # In another order, as a server may answer (OData JSON Format 4.01 §19.5).
-            return 200, b"application/json", json.dumps({"responses": answers[::-1]}).encode()
-        head = f"Content-Type: {content_type}\r\n\r\n".encode()
-        whole: Any = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-        lines = [
-            part.get_payload(decode=True).split(b" HTTP/1.1")[0].decode()
-            for part in whole.walk()
-            if part.get_content_type() == "application/http"
-        ]
-        self.batches.append(lines)
-        answers = [http("HTTP/1.1 200 OK", "Content-Type: text/plain", body=f"of {line}")
-                   for line in lines]  # fmt: skip
-        return 200, b"multipart/mixed; boundary=up", mixed(*answers, boundary="up").encode()
 
 
 class Guarded:

@@ -24,9 +24,9 @@ from mintgate.contract.request_target import normal_path
 from mintgate.store import Database, Transaction
 from mintgate.verify.batch import USUAL_LIMITS
 from mintgate.verify.batch.asgi import body_of
+from mintgate.verify.batch.envelope import format_of, host_of, preferences_of, units_of
 from mintgate.verify.batch.json_format import decoded
 from mintgate.verify.batch.parts import Answered, Format, Part, Reply, Unit, ambiguous
-from mintgate.verify.batch.plan import format_of, host_of, preferences_of, units_of
 from mintgate.verify.batch.targets import Places, plain_headers
 from mintgate.verify.principal import Principal
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 from typing import Any, NamedTuple
 
@@ -106,3 +108,27 @@ def take_json(
 ) -> Taken:
     body = requests if isinstance(requests, str) else json.dumps({"requests": requests})
     return take(body, "application/json", scopes, *headers, **options)
+
+
+def carried_out(content_type: str, body: bytes) -> tuple[list[str], str, bytes]:
+    """What an API that reads batches with the standard library does with one.
+
+    Returns:
+        the requests that it found, and the media type and body of its answer.
+    """
+    if content_type.startswith("application/json"):
+        requests = json.loads(body)["requests"]
+        lines = [f"{r['method'].upper()} {r['url']}" for r in requests]
+        answers = [{"id": r["id"], "status": 200, "body": {"of": r["url"]}} for r in requests]
+        # In another order, as a server may answer (OData JSON Format 4.01 §19.5).
+        return lines, "application/json", json.dumps({"responses": answers[::-1]}).encode()
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    whole: Any = email.message_from_bytes(head + body, policy=email.policy.HTTP)
+    lines = [
+        part.get_payload(decode=True).split(b" HTTP/1.1")[0].decode()
+        for part in whole.walk()
+        if part.get_content_type() == "application/http"
+    ]
+    written = [http("HTTP/1.1 200 OK", "Content-Type: text/plain", body=f"of {line}")
+               for line in lines]  # fmt: skip
+    return lines, "multipart/mixed; boundary=up", mixed(*written, boundary="up").encode()

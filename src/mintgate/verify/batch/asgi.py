@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from mintgate.contract.errors import BatchTooLarge, Refusal, UnreadableAnswer
+from mintgate.contract.errors import Refusal, UnreadableAnswer
 from mintgate.contract.request_target import Headers
-from mintgate.verify.batch.parts import BatchLimits
-from mintgate.verify.batch.plan import Plan, RefusedPart
+from mintgate.verify.batch.judging import RefusedPart
+from mintgate.verify.batch.parts import BatchLimits, too_large
+from mintgate.verify.batch.plan import Plan
 
 if TYPE_CHECKING:
     from mintgate.verify.asgi import Application, Message, Receive, Scope, Send
@@ -36,10 +37,6 @@ async def body_of(headers: Headers, receive: Receive, limits: BatchLimits) -> by
             raise too_large(limits)
         if not message.get("more_body", False):
             return bytes(body)
-
-
-def too_large(limits: BatchLimits) -> BatchTooLarge:
-    return BatchTooLarge(f"The $batch has more than {limits.body_bytes} bytes.")
 
 
 def scope_of(part: RefusedPart, scope: Scope) -> Scope:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from mintgate.contract.errors import AmbiguousRequest, Refusal
+from mintgate.contract.errors import AmbiguousRequest, BatchTooLarge, Refusal
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -127,6 +127,10 @@ class Format(Protocol):
 def ambiguous(what: str) -> AmbiguousRequest:
     """The refusal of a batch, or of a part, that could be read in two ways."""
     return AmbiguousRequest(f"The $batch {what}.", cause=f"the batch {what}")
+
+
+def too_large(limits: BatchLimits) -> BatchTooLarge:
+    return BatchTooLarge(f"The $batch has more than {limits.body_bytes} bytes.")
 
 
 def ambiguous_part(what: str) -> Refusal:
