@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
-from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan, take_apart
-from mintgate.verify.batch.asgi import PermittedParts, body_of, scope_of
+from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan
+from mintgate.verify.batch.asgi import PermittedParts, plan_of, scope_of
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
@@ -88,11 +88,8 @@ class GuardMiddleware:
     ) -> Plan | None:
         if scope["type"] != "http" or scope["method"] != "POST":
             raise BatchNotTaken(cause="it would become a connection of another protocol")
-        body = await body_of(scope["headers"], receive, self._batch_limits)
-        if body is None:
-            return None
-        plan = take_apart(self._guard, admission, scope["headers"], body, self._batch_limits)
-        if self._on_refusal is not None:
+        plan = await plan_of(self._guard, admission, scope["headers"], receive, self._batch_limits)
+        if plan is not None and self._on_refusal is not None:
             for part in plan.refused:
                 await self._on_refusal(scope_of(part, scope), part.refusal)
         return plan

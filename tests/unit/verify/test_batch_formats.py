@@ -248,6 +248,7 @@ ODD_JSON = [
         ("a header that is no name", '{"id":"1","method":"get","url":"A","headers":{"A B":"1"}}'),
         ("a header that is a number", '{"id":"1","method":"get","url":"A","headers":{"A":1}}'),
         ("headers in an array", '{"id":"1","method":"get","url":"A","headers":["A"]}'),
+        ("an id in the headers", '{"id":"1","method":"get","url":"A","headers":{"Content-ID":"2"}}'),
         ("no id", '{"method":"get","url":"A"}'),
         ("an id that is a number", '{"id":1,"method":"get","url":"A"}'),
         ("an odd id", '{"id":"a/b","method":"get","url":"A"}'),

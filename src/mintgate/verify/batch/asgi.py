@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -10,12 +11,16 @@ from mintgate.contract.errors import Refusal, UnreadableAnswer
 from mintgate.contract.request_target import Headers
 from mintgate.verify.batch.judging import RefusedPart
 from mintgate.verify.batch.parts import BatchLimits, too_large
-from mintgate.verify.batch.plan import Plan
+from mintgate.verify.batch.plan import HttpAnswer, Plan, take_apart
+from mintgate.verify.guard import Admission, Guard
 
 if TYPE_CHECKING:
     from mintgate.verify.asgi import Application, Message, Receive, Scope, Send
 
     Refuse = Callable[[Refusal, Scope, Send], Awaitable[None]]
+
+_AT_ONCE = 65_536
+"""Bytes up to which a body is read in the event loop: it takes a millisecond or two."""
 
 
 async def body_of(headers: Headers, receive: Receive, limits: BatchLimits) -> bytes | None:
@@ -37,6 +42,23 @@ async def body_of(headers: Headers, receive: Receive, limits: BatchLimits) -> by
             raise too_large(limits)
         if not message.get("more_body", False):
             return bytes(body)
+
+
+async def plan_of(
+    guard: Guard, admission: Admission, headers: Headers, receive: Receive, limits: BatchLimits
+) -> Plan | None:
+    """What becomes of a batch; None when its sender has gone.
+
+    Raises:
+        Refusal: see `body_of` and `take_apart`.
+    """
+    body = await body_of(headers, receive, limits)
+    if body is None:
+        return None
+    given = (guard, admission, list(headers), body, limits)
+    if len(body) < _AT_ONCE:
+        return take_apart(*given)
+    return await asyncio.to_thread(take_apart, *given)
 
 
 def scope_of(part: RefusedPart, scope: Scope) -> Scope:
@@ -73,12 +95,20 @@ class PermittedParts:
         answer = _Collected(self._limits.answer_bytes)
         await self._app(inner, receive, answer.take)
         try:
-            status, headers, body = self._plan.merge(*answer.finished())
+            status, headers, body = await _merged(self._plan, *answer.finished())
         except UnreadableAnswer as refusal:
             await self._refuse(refusal, scope, send)
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+async def _merged(
+    plan: Plan, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> HttpAnswer:
+    if len(body) < _AT_ONCE:
+        return plan.merge(status, headers, body)
+    return await asyncio.to_thread(plan.merge, status, headers, body)
 
 
 class _Collected:

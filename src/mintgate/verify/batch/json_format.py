@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mintgate.contract.errors import BatchTooLarge, UnreadableAnswer
+from mintgate.contract.errors import UnreadableAnswer
 from mintgate.verify.batch import mime
-from mintgate.verify.batch.parts import Answered, Headers, Part, Reply, Unit, ambiguous
+from mintgate.verify.batch.parts import Answered, Headers, Part, Reply, Unit, ambiguous, too_many
 
 JSON = b"application/json"
 _MEMBERS = frozenset(
@@ -47,7 +47,7 @@ class JsonBatch:
         if not isinstance(requests, list):
             raise ambiguous('has "requests" that are no array')
         if len(requests) > most_parts:
-            raise BatchTooLarge(f"The $batch has more than {most_parts} requests.")
+            raise too_many(most_parts)
         units: list[Unit] = []
         known: set[str] = set()
         for request in requests:
@@ -174,13 +174,16 @@ def _part_of(request: Any) -> tuple[Part, str | None]:
         raise ambiguous("has an `if` that is no string")
     if not _is_name(request.get("id")):
         raise ambiguous("has a request without an id of letters, digits and . _ ~ -")
+    headers = _headers_of(request.get("headers", {}))
+    if any(name == b"content-id" for name, _ in headers):
+        raise ambiguous("has a request with two ids")
     depends_on = request.get("dependsOn", [])
     if not isinstance(depends_on, list) or not all(_is_name(name) for name in depends_on):
         raise ambiguous("has a dependsOn that is no array of names")
     part = Part(
         method=method.upper(),  # §19.1: these literals are case-insensitive
         url=url,
-        headers=_headers_of(request.get("headers", {})),
+        headers=headers,
         body=msgspec.json.encode(request["body"]) if "body" in request else None,
         id=request["id"],
         depends_on=tuple(depends_on),

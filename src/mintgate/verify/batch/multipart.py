@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from mintgate.contract.errors import BatchTooLarge, FailedDependency, UnreadableAnswer
+from mintgate.contract.errors import FailedDependency, UnreadableAnswer
 from mintgate.verify.batch import mime
-from mintgate.verify.batch.parts import Answered, Headers, Part, Reply, Unit, ambiguous
+from mintgate.verify.batch.parts import Answered, Headers, Part, Reply, Unit, ambiguous, too_many
 
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,16}) ([\x21-\x7e]{1,8192}) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([2-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
@@ -38,18 +38,21 @@ class Multipart:
     def read(self, body: bytes, most_parts: int) -> tuple[Unit, ...]:
         units = []
         left = most_parts
+        _require_few(body, self._boundary, most_parts)
         for piece in mime.split(body, self._boundary, ambiguous):
             kind, envelope, content = _opened(piece)
             if kind == _MIXED:
                 if b"content-id" in envelope:
                     raise ambiguous("has a change set with a Content-ID")
-                inner = mime.split(content, _boundary_in(envelope), ambiguous)
+                boundary = _boundary_in(envelope)
+                _require_few(content, boundary, most_parts)
+                inner = mime.split(content, boundary, ambiguous)
                 unit = Unit(tuple(_request_in_set(one) for one in inner), "")
             else:
                 unit = Unit((_request(envelope, content),))
             left -= len(unit.parts)
             if left < 0:
-                raise BatchTooLarge(f"The $batch has more than {most_parts} requests.")
+                raise too_many(most_parts)
             units.append(unit)
         return tuple(units)
 
@@ -93,6 +96,12 @@ class Multipart:
     def write_answers(self, answers: Sequence[Answered]) -> tuple[bytes, bytes]:
         pieces = [piece for answer in answers for piece in answer.pieces]
         return _whole(pieces, b"batchresponse")
+
+
+def _require_few(body: bytes, boundary: bytes, most_parts: int) -> None:
+    """Raises BatchTooLarge before anything is made of millions of parts."""
+    if body.count(b"--" + boundary) > most_parts + 1:
+        raise too_many(most_parts)
 
 
 def _is_no_cause(reply: Reply) -> tuple[bool, bool]:

@@ -133,5 +133,9 @@ def too_large(limits: BatchLimits) -> BatchTooLarge:
     return BatchTooLarge(f"The $batch has more than {limits.body_bytes} bytes.")
 
 
+def too_many(most: int) -> BatchTooLarge:
+    return BatchTooLarge(f"The $batch has more than {most} requests.")
+
+
 def ambiguous_part(what: str) -> Refusal:
     return AmbiguousRequest(f"This request of the $batch {what}.", cause=f"the part {what}")

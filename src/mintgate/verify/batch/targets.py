@@ -141,6 +141,8 @@ class Places:
         if name not in earlier:
             raise ambiguous_part("refers to a request that is not before it in the batch")
         _require_no_reference(path.split("/")[self._depth + 1 :], raw)
+        if any(segment.casefold() == "$batch" for segment in raw):
+            raise ambiguous_part("is a $batch itself")
         return Target(url, None)
 
 
@@ -152,10 +154,11 @@ def plain_headers(headers: Headers) -> Headers:
     """
     require_plain(headers, b"")
     for name, _ in headers:
-        plain = name.replace(b"_", b"-")
-        if plain in _REFUSED_HEADERS or plain.startswith(b"x-forwarded"):
+        if b"_" in name:  # CGI and WSGI make one name of `-` and `_`
+            raise ambiguous_part("has a header with an underscore in its name")
+        if name in _REFUSED_HEADERS or name.startswith(b"x-forwarded"):
             raise ambiguous_part("has a header that stands at the batch itself only")
-    return tuple(pair for pair in headers if pair[0] != b"host")
+    return tuple(pair for pair in headers if pair[0] not in {b"host", b"content-length"})
 
 
 def references_in(condition: str) -> set[str]:

@@ -57,8 +57,9 @@ def replace_body(environ: WSGIEnvironment, plan: Plan) -> None:
 
 def environ_of(part: RefusedPart, environ: WSGIEnvironment) -> WSGIEnvironment:
     """The environ that a part would have as a request by itself, for a log."""
+    raw_names = ("RAW_URI", "REQUEST_URI")  # they name the batch
     return {
-        **environ,
+        **{name: value for name, value in environ.items() if name not in raw_names},
         "REQUEST_METHOD": part.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": part.path.encode().decode("latin-1"),
