@@ -124,11 +124,15 @@ def carried_out(content_type: str, body: bytes) -> tuple[list[str], str, bytes]:
         return lines, "application/json", json.dumps({"responses": answers[::-1]}).encode()
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     whole: Any = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    lines = [
-        part.get_payload(decode=True).split(b" HTTP/1.1")[0].decode()
-        for part in whole.walk()
-        if part.get_content_type() == "application/http"
-    ]
-    written = [http("HTTP/1.1 200 OK", "Content-Type: text/plain", body=f"of {line}")
-               for line in lines]  # fmt: skip
-    return lines, "multipart/mixed; boundary=up", mixed(*written, boundary="up").encode()
+    lines: list[str] = []
+
+    def answer(part: Any) -> str:
+        if part.get_content_type() == "multipart/mixed":
+            return change_set(*(answer(inner) for inner in part.iter_parts()))
+        lines.append(part.get_payload(decode=True).split(b" HTTP/1.1")[0].decode())
+        named = [f"Content-ID: {part['content-id']}"] if "content-id" in part else []
+        status, kind = "HTTP/1.1 200 OK", "Content-Type: text/plain"
+        return http(status, kind, body=f"of {lines[-1]}", envelope=tuple(named))
+
+    answers = [answer(part) for part in whole.iter_parts()]
+    return lines, "multipart/mixed; boundary=up", mixed(*answers, boundary="up").encode()
