@@ -19,7 +19,7 @@ from mintgate.verify.batch.json_format import JsonBatch
 from mintgate.verify.batch.mime import boundary_of, media_type_of
 from mintgate.verify.batch.multipart import Multipart
 from mintgate.verify.batch.parts import Part, Reply, Unit, ambiguous
-from tests.unit.verify.batches import change_set, get, http, mixed, post
+from tests.unit.verify.batches import change_set, get, http, mixed, post, take
 
 NAMES = st.from_regex(r"[A-Za-z0-9._~-]{1,12}", fullmatch=True)
 URLS = st.from_regex(r"[A-Za-z0-9()',$=?&%/:.-]{1,30}", fullmatch=True)
@@ -122,7 +122,8 @@ AMBIGUOUS = [
     ("empty", ""),
     ("no boundary", "hello"),
     ("a preamble", "hello\r\n" + mixed(get("A"))),
-    ("an epilogue", mixed(get("A")) + "hello"),
+    ("an epilogue in the last line", mixed(get("A")).removesuffix("\r\n") + "hello"),
+    ("an epilogue after a bare line feed", mixed(get("A")).removesuffix("\r\n") + "\nhello"),
     ("a second batch", mixed(get("A")) + mixed(post("B"))),
     ("not closed", mixed(get("A")).removesuffix("--\r\n")),
     ("bare line feeds", mixed(get("A")).replace("\r\n", "\n")),
@@ -176,6 +177,7 @@ def test_multipart_that_could_be_read_in_two_ways_is_refused(body: str) -> None:
 
 ACCEPTED = [
     ("a line first", "\r\n" + mixed(get("A"))),
+    ("an epilogue, as UI5 writes it", mixed(get("A")) + "Group ID: $auto"),
     ("no line at the end", mixed(get("A")).removesuffix("\r\n")),
     ("no empty line", mixed("Content-Type: application/http\r\n\r\nGET A HTTP/1.1\r\nX: y")),
     ("one empty line", mixed("Content-Type: application/http\r\n\r\nGET A HTTP/1.1\r\n")),
@@ -280,6 +282,86 @@ ODD_JSON = [
 def test_json_that_could_be_read_in_two_ways_is_refused(body: str) -> None:
     with pytest.raises(AmbiguousRequest):
         JsonBatch().read(body.encode(), 100)
+
+
+def test_a_get_with_null_for_a_body() -> None:
+    body = '{"requests":[{"id":"1","method":"get","url":"A","body":null}]}'
+    bodies = [
+        JsonBatch().read(body.replace("get", method).encode(), 9)[0].parts[0].body
+        for method in ("get", "post")
+    ]
+    assert bodies == [None, b"null"]
+
+
+# Batches as clients in the wild write them: spelling, order and empty lines are theirs.
+UI5 = """--batch_id-1604-234
+Content-Type:application/http
+Content-Transfer-Encoding:binary
+
+GET Customers?$count=true&$top=1 HTTP/1.1
+Accept:application/json;odata.metadata=minimal;IEEE754Compatible=true
+Accept-Language:en
+Content-Type:application/json;charset=UTF-8;IEEE754Compatible=true
+
+
+--batch_id-1604-234
+Content-Type: multipart/mixed;boundary=changeset_id-1604-235
+
+--changeset_id-1604-235
+Content-Type:application/http
+Content-Transfer-Encoding:binary
+Content-ID:0.0
+
+PATCH Customers(1) HTTP/1.1
+Accept:application/json;odata.metadata=minimal
+Content-Type:application/json;charset=UTF-8
+If-Match:W/"1"
+
+{"A":1}
+--changeset_id-1604-235--
+
+--batch_id-1604-234--
+Group ID: $auto"""
+DOTNET = """--batch_36522ad7
+Content-Type: multipart/mixed; boundary=changeset_77162fcd
+
+--changeset_77162fcd
+Content-Type: application/http
+Content-Transfer-Encoding: binary
+Content-ID: 1
+
+POST http://erp.example.org/api/domain/odata/Customers HTTP/1.1
+OData-Version: 4.0
+OData-MaxVersion: 4.0
+Content-Type: application/json;odata.metadata=minimal
+
+{"A":1}
+--changeset_77162fcd--
+--batch_36522ad7
+Content-Type: application/http
+Content-Transfer-Encoding: binary
+
+GET http://erp.example.org/api/domain/odata/Customers HTTP/1.1
+OData-Version: 4.0
+
+
+--batch_36522ad7--
+"""
+CLIENTS = [
+    (UI5, b"batch_id-1604-234", [("GET", b""), ("PATCH", b'{"A":1}')]),
+    (DOTNET, b"batch_36522ad7", [("POST", b'{"A":1}'), ("GET", b"")]),
+]
+
+
+@pytest.mark.parametrize(("text", "boundary", "requests"), CLIENTS, ids=["UI5", ".NET"])
+def test_batches_of_well_known_clients(
+    text: str, boundary: bytes, requests: list[tuple[str, bytes]]
+) -> None:
+    body = text.replace("\n", "\r\n").encode()
+    units = Multipart(boundary).read(body, 9)
+    assert [(p.method, p.body) for unit in units for p in unit.parts] == requests
+    taken = take(body, f"multipart/mixed;boundary={boundary.decode()}", "update")
+    assert taken.plan.is_whole
 
 
 def test_the_limit_of_requests_holds_in_both_formats() -> None:
