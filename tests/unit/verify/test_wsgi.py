@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import httpx
 import pytest
 import waitress
 from hypothesis import example, given
@@ -453,3 +454,25 @@ def status_of(port: int, target: str, headers: str) -> int:
         while piece := link.recv(65536):
             answer += piece
     return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(("serve", "tells", "doubled"), SERVERS)
+def test_batches_on_servers(serve: Callable[[Any], Any], tells: bool, doubled: int) -> None:
+    """[API-32] with a length and in chunks, which wsgiref does not know"""
+    app = Batches()
+    body = mixed(get("A"), post("B"), get("C")).encode()
+    headers = {
+        "Authorization": f"Bearer {sign(user_claims(scope=['read']))}",
+        "Content-Type": "multipart/mixed; boundary=b1",
+        "Prefer": "continue-on-error",
+        "Accept-Encoding": "gzip",
+        "Connection": "close",
+    }
+    pieces = [body, iter([body[:50], body[50:]])] if serve is not wsgiref_server else [body]
+    with serve(WsgiGuardMiddleware(app, a_guard())) as port:
+        for piece in pieces:
+            app.lines = []
+            url = f"http://127.0.0.1:{port}/api/$batch"
+            answer = httpx.post(url, content=piece, headers=headers, trust_env=False)
+            assert (answer.status_code, app.lines) == (200, ["GET A", "GET C"])
+            assert answer.text.count("HTTP/1.1 403 Forbidden") == 1
