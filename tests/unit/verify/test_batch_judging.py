@@ -323,7 +323,7 @@ def test_a_batch_at_an_address_with_a_slash_at_its_end() -> None:
 
 
 # What an application may not answer.
-GOOD = answer_of_a = "Content-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
+GOOD = "Content-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
 UNREADABLE = [
     ("no batch", "text/html", "<h1>hello</h1>"),
     ("other boundary", "multipart/mixed; boundary=r", mixed(GOOD, boundary="q")),
@@ -332,7 +332,37 @@ UNREADABLE = [
     ("a request", "multipart/mixed; boundary=r", mixed(get("A"), boundary="r")),
     ("bare line feeds", "multipart/mixed; boundary=r", mixed(GOOD, boundary="r").replace("\r", "")),
     ("a change set", "multipart/mixed; boundary=r", mixed(change_set(GOOD), boundary="r")),
+    ("other type", "multipart/related; boundary=r", mixed(GOOD, boundary="r")),
+    ("other type in it", "multipart/mixed; boundary=r",
+     mixed(GOOD.replace("application/http", "text/plain"), boundary="r")),
+]  # fmt: skip
+TO_A_CHANGE_SET = [
+    ("one good answer for all", GOOD),
+    ("more answers", change_set(GOOD, GOOD, GOOD)),
+    ("another type", change_set(GOOD, GOOD.replace("application/http", "text/plain"))),
+    ("no status", change_set(GOOD, GOOD.replace("200", "900"))),
+    ("not closed", change_set(GOOD).replace("--c1--", "")),
 ]
+
+
+@pytest.mark.parametrize(
+    "answer", [row[1] for row in TO_A_CHANGE_SET], ids=[row[0] for row in TO_A_CHANGE_SET]
+)
+def test_an_answer_to_a_change_set_that_cannot_be_read(answer: str) -> None:
+    body = mixed(change_set(post("A", "1"), post("B", "2")), get("Systems_Security_Users"))
+    taken = take(body, "multipart/mixed; boundary=b1", "update")
+    good = mixed(change_set(GOOD, GOOD), boundary="r").encode()
+    assert b"403" in taken.plan.merge(200, mixed_headers("r"), good)[2]
+    with pytest.raises(UnreadableAnswer):
+        taken.plan.merge(200, mixed_headers("r"), mixed(answer, boundary="r").encode())
+
+
+def test_headers_of_an_answer_that_cannot_be_read() -> None:
+    taken = take(mixed(get("A"), post("B")))
+    body = mixed(GOOD, boundary="r").encode()
+    for header in ((b"content-type", b"multipart/mixed; boundary=q"), (b"content-encoding", b"br")):
+        with pytest.raises(UnreadableAnswer):
+            taken.plan.merge(200, [*mixed_headers("r"), header], body)
 
 
 @pytest.mark.parametrize(
@@ -361,6 +391,9 @@ def test_a_json_answer_that_cannot_be_read_is_not_handed_on(body: str) -> None:
     taken = take_json([one("A"), one("B", "post") | {"id": "2"}], "read", GO_ON)
     with pytest.raises(UnreadableAnswer):
         taken.plan.merge(200, [(b"content-type", b"application/json")], body.encode())
+    good = b'{"responses":[{"id":"1","status":200}]}'
+    with pytest.raises(UnreadableAnswer):
+        taken.plan.merge(200, [(b"content-type", b"text/plain")], good)
 
 
 def test_an_answer_that_fails_as_a_whole_stays_as_it_is() -> None:
