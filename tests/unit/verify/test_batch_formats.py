@@ -272,6 +272,8 @@ ODD_JSON = [
         ("a group that is null", '{"id":"1","method":"post","url":"A","atomicityGroup":null}'),
         ("waiting for a later one", '{"id":"1","method":"get","url":"A","dependsOn":["2"]},'
          '{"id":"2","method":"get","url":"B"}'),
+        ("waiting for a text that is a name", '{"id":"1","method":"get","url":"A"},'
+         '{"id":"2","method":"get","url":"B","dependsOn":"1"}'),
         ("waiting for itself", '{"id":"1","method":"get","url":"A","dependsOn":["1"]}'),
         ("waiting for its group", '{"id":"1","method":"post","url":"A","atomicityGroup":"g",'
          '"dependsOn":["g"]}'),

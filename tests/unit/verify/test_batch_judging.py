@@ -66,6 +66,7 @@ def test_a_part_needs_what_it_would_need_alone(
     taken = take_json([request_], scopes, is_admin=is_admin)
     if status == 0:
         assert taken.plan.is_whole
+        assert taken.plan.refusal_only is None
         assert len(taken.requests) == 1
         return
     assert taken.plan.body is None
@@ -87,6 +88,8 @@ AMBIGUOUS_PARTS = [
     ("escaped slash", one("a%2fSystems_Security_Users")),
     ("escaped twice", one("%2553ystems_Security_Users")),
     ("fragment", one("Customers#x")),
+    ("fragment in the query", one("Customers?a=1#x")),
+    ("backslash in the query", one("Customers?a=\\x")),
     ("backslash", one("a\\Systems_Security_Users")),
     ("semicolon", one("Customers;x=1")),
     ("no path", one("?a=1")),
@@ -312,6 +315,32 @@ def test_other_media_types_are_no_batch(content_type: str) -> None:
         take(mixed(get("A")), content_type)
 
 
+def test_a_batch_has_one_media_type_one_charset_and_each_id_once() -> None:
+    with pytest.raises(NotABatch):
+        take(
+            mixed(get("A")), "multipart/mixed; boundary=b1", "read", ("content-type", "text/plain")
+        )
+    with pytest.raises(AmbiguousRequest):
+        take('{"requests":[]}', "application/json; charset=utf-16")
+    assert take('{"requests":[]}', "application/json; charset=UTF-8").answers() == []
+    with pytest.raises(AmbiguousRequest):
+        take(mixed(change_set(post("A", "1")), change_set(post("B", "1")).replace("c1", "c2")))
+    for name in ("count", "METADATA", "batch", "it"):
+        with pytest.raises(AmbiguousRequest):
+            take_json([one("A") | {"id": name}])
+
+
+def test_a_json_application_that_stops_at_a_failure() -> None:
+    """§8.2.8.3: what was refused comes after it, and is not answered any more"""
+    requests = [one("A"), one("B") | {"id": "2"}, one("C", "post") | {"id": "3"}]
+    kind = [(b"content-type", b"application/json")]
+    answer = b'{"responses":[{"id":"1","status":404}]}'
+    merged = take_json(requests).plan.merge(200, kind, answer)[2]
+    assert [r["id"] for r in json.loads(merged)["responses"]] == ["1"]
+    merged = take_json(requests, "read", GO_ON).plan.merge(200, kind, answer)[2]
+    assert [r["id"] for r in json.loads(merged)["responses"]] == ["1", "3"]
+
+
 def test_a_compressed_batch_is_none() -> None:
     with pytest.raises(NotABatch):
         take_json([one("A")], "read", ("content-encoding", "gzip"))
@@ -383,6 +412,7 @@ UNREADABLE_JSON = [
     '{"responses":[{"id":"1","status":"200"}]}',
     '{"responses":[{"id":"2","status":200}]}',
     '{"responses":[{"id":1,"status":200}]}',
+    '{"responses":[[]]}',
 ]
 
 
