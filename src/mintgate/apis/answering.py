@@ -5,8 +5,6 @@ The guard in front has authenticated the caller and put the `Principal` into the
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -14,20 +12,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mintgate.apis.errors import error_response, refusal_response
+from mintgate.apis.errors import problem_response
 from mintgate.apis.language import response_language
+from mintgate.apis.odata.address import path_below
 from mintgate.apis.odata.bodies import MAX_BODY
-from mintgate.apis.odata.problems import (
-    BadRequest,
-    BusinessRuleViolation,
-    NotFound,
-    ODataProblem,
-    TooLarge,
-)
+from mintgate.apis.odata.problems import TooLarge
 from mintgate.contract import policy
-from mintgate.contract.errors import NoCredential, Refusal, TemporarilyUnavailable
-from mintgate.store import DatabaseUnavailable
-from mintgate.store.records import NoSuchRecord, QueryProblem, RuleViolation, ValueProblem
+from mintgate.contract.errors import NoCredential
 from mintgate.verify.asgi import PRINCIPAL
 from mintgate.verify.principal import Principal
 
@@ -35,7 +26,6 @@ Operation = Callable[[Request, str, Principal], Awaitable[Response]]
 """Takes the request, the path below the API's mount point, and the caller."""
 JSON = "application/json; charset=utf-8"
 ODATA_JSON = "application/json; odata.metadata=minimal; charset=utf-8"
-_log = logging.getLogger(__name__)
 
 
 class Answering:
@@ -79,21 +69,12 @@ class Answering:
             principal = request.scope.get(PRINCIPAL)
             if not isinstance(principal, Principal):
                 raise NoCredential
-            path = _path_below(self._mounted_at, request.scope)
+            path = path_below(self._mounted_at, request.scope)
             return await self._operation(request, path, principal)
-        except Refusal as refusal:
-            return refusal_response(refusal, self._audience)
-        except DatabaseUnavailable as error:
-            _log.warning("the %s cannot reach its data: %s", self._audience, error)
-            return refusal_response(TemporarilyUnavailable(), self._audience)
-        except (ODataProblem, QueryProblem, ValueProblem, RuleViolation, NoSuchRecord) as problem:
-            return _problem_response(_as_odata(problem))
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001 - [API-42] the caller gets an id and no detail
-            request_id = uuid.uuid4().hex
-            _log.exception("%s request %s failed", self._audience, request_id)
-            return error_response(500, f"Unexpected failure, request {request_id}.", "ServerError")
+        except Exception as error:  # noqa: BLE001 - each becomes an answer [API-42]
+            return problem_response(error, self._audience)
 
 
 def require_built_in_policy(
@@ -105,7 +86,7 @@ def require_built_in_policy(
         ResourceRefusal: the API does not have it, or the caller may not do it [API-15].
     """
     operation = policy.BUILT_IN[audience].operation(request.method, path)
-    policy.require_allowed(operation, principal.scopes, is_admin=principal.is_admin)
+    policy.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
 
 
 async def body_of(request: Request) -> bytes:
@@ -144,28 +125,3 @@ def json_response(
 ) -> Response:
     """A value as JSON."""
     return Response(msgspec.json.encode(body), status, headers, media_type=media_type)
-
-
-def _path_below(mounted_at: str, scope: Scope) -> str:
-    """The path below the API's mount point, however the server in front splits it."""
-    path: str = scope["path"]
-    for prefix in (scope.get("root_path", ""), mounted_at):
-        if prefix and path.startswith(prefix + "/"):
-            path = path[len(prefix) :]
-    return path
-
-
-def _as_odata(problem: Exception) -> ODataProblem:
-    match problem:
-        case ODataProblem():
-            return problem
-        case NoSuchRecord():
-            return NotFound("There is no entity with this id.")
-        case RuleViolation():
-            return BusinessRuleViolation(str(problem))
-        case _:
-            return BadRequest(str(problem))
-
-
-def _problem_response(problem: ODataProblem) -> Response:
-    return error_response(problem.status, str(problem), problem.error_type, problem.headers)

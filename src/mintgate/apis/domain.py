@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mintgate.apis.answering import Answering
+from mintgate.apis.batches import Batches
+from mintgate.apis.odata.address import BATCH_PATH
 from mintgate.apis.operations import Operations
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.store import Database
+from mintgate.verify.principal import Principal
 
 AUDIENCE = "DomainAPI"
 
@@ -36,10 +41,16 @@ class DomainApi:
         clock: Clock = system_clock,
         hash_password: Callable[[str], str] | None = None,
     ) -> None:
-        operations = Operations(instance, database, clock, hash_password)
+        self._operations = Operations(instance, database, clock, hash_password)
+        self._batches = Batches(database, self._operations)
         self._answering = Answering(
-            AUDIENCE, DOMAIN_API_PATH, operations.answer, {"OData-Version": "4.0"}
+            AUDIENCE, DOMAIN_API_PATH, self._answer, {"OData-Version": "4.0"}
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answering(scope, receive, send)
+
+    async def _answer(self, request: Request, path: str, principal: Principal) -> Response:
+        if request.method == "POST" and path == BATCH_PATH:
+            return await self._batches.answer(request, principal)
+        return await self._operations.answer(request, path, principal)

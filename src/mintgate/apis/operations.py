@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from mintgate.apis.change import Change
 from mintgate.apis.odata import bodies, metadata, parameters
 from mintgate.apis.odata.address import METHODS, Address, address_of
 from mintgate.apis.odata.parameters import Parameters, parameters_of
-from mintgate.apis.odata.problems import BadRequest, MethodNotAllowed, NotBuilt, NotFound
+from mintgate.apis.odata.problems import BadRequest, MethodNotAllowed, NotFound
 from mintgate.apis.odata.shape import shape_of
 from mintgate.apis.reading import Reader
 from mintgate.contract import policy
@@ -38,6 +37,22 @@ _ALLOWED_OPTIONS = {
     "count": parameters.FOR_COUNTS,
     "entity": parameters.FOR_ENTITIES,
 }
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A change that is allowed and understood, and waits for its transaction.
+
+    Args:
+        run: makes it, and answers; it may run a second time.
+    """
+
+    change: Change
+    run: Callable[[Transaction], Response]
+
+    @property
+    def entity(self) -> str:
+        """The relative address of what it makes or changes."""
+        return f"{self.change.entity_set.name}({self.change.key})"
 
 
 class Operations:
@@ -65,24 +80,24 @@ class Operations:
             Refusal: the caller may not do it [API-15].
             ODataProblem: the request is wrong in itself.
         """
-        method = request.method
-        if method not in policy.DOMAIN_API_METHODS:
-            raise MethodNotAllowed(_ALL_METHODS)
-        address = address_of(path)
-        if address.target == "batch" and method == "POST":
-            raise NotBuilt("$batch is not available.")
-        _authorize(method, address, principal)
-        if method not in METHODS[address.target]:
-            raise MethodNotAllowed(METHODS[address.target])
-        if address.entity_set is None:
-            return self._document(request, address)
-        entity_set = ENTITY_SETS.get(address.entity_set)
+        address, entity_set = _addressed(request.method, path, principal)
         if entity_set is None:
-            raise NotFound("There is no entity set with this name.")
-        if method in policy.SAFE_METHODS:
+            return self._document(request, address)
+        if request.method in policy.SAFE_METHODS:
             return await self._read(request, address, entity_set, principal)
-        await self._require_administrator(address, principal)
-        return await self._write(request, address, entity_set, principal)
+        work = await self._work(request, address, entity_set, principal)
+        return await self._database.write(work.run)
+
+    async def work_of(self, request: Request, path: str, principal: Principal) -> Work:
+        """What a request of a change set does, for one transaction with the others.
+
+        Raises:
+            Refusal, ODataProblem: see `answer`.
+        """
+        address, entity_set = _addressed(request.method, path, principal)
+        if entity_set is None or request.method in policy.SAFE_METHODS:
+            raise BadRequest("A change set takes requests that change entities only.")
+        return await self._work(request, address, entity_set, principal)
 
     def _document(self, request: Request, address: Address) -> Response:
         parameters_of(request.scope["query_string"], parameters.FOR_DOCUMENTS)
@@ -105,9 +120,10 @@ class Operations:
             return Response(str(total), media_type="text/plain")
         return _json(await self._database.read(lambda c: reader.entities(c, entity_set, options)))
 
-    async def _write(
+    async def _work(
         self, request: Request, address: Address, entity_set: EntitySet, principal: Principal
-    ) -> Response:
+    ) -> Work:
+        await self._require_administrator(address, principal)
         options = parameters_of(request.scope["query_string"], parameters.FOR_ENTITIES)
         key = _key_of(address) if address.target == "entity" else None
         change = Change(
@@ -117,22 +133,20 @@ class Operations:
             principal=principal,
         )
         if request.method == "DELETE":
-            await self._database.write(partial(writing.delete, change=change))
-            return Response(status_code=204)
+            return Work(change, partial(_done, writing.delete, change))
         shape_of(entity_set, options.system.get("$select"), options.system.get("$expand"))
         change = await self._with_body(request, change)
         if request.method != "POST":
-            await self._database.write(partial(writing.update, change=change))
-            return Response(status_code=204)
+            return Work(change, partial(_done, writing.update, change))
         reader = self._reader(request, options, principal)
 
-        def insert(tx: Transaction) -> dict[str, Any]:
+        def insert(tx: Transaction) -> Response:
             writing.insert(tx, change)
-            return reader.entity(tx.connection, entity_set, change.key, options)
+            body = reader.entity(tx.connection, entity_set, change.key, options)
+            return _json(body, 201, {"Location": self._instance.odata_root + work.entity})
 
-        body = await self._database.write(insert)
-        location = f"{self._instance.odata_root}{entity_set.name}({change.key})"
-        return _json(body, 201, {"Location": location})
+        work = Work(change, insert)
+        return work
 
     async def _with_body(self, request: Request, change: Change) -> Change:
         """The change with the values of the request's body."""
@@ -171,6 +185,31 @@ class Operations:
     def _reader(self, request: Request, options: Parameters, principal: Principal) -> Reader:
         language = language_of(request, options.other.get("culture"), principal)
         return Reader(self._instance.id, self._instance.odata_root, language, self._clock())
+
+
+def _addressed(method: str, path: str, principal: Principal) -> tuple[Address, EntitySet | None]:
+    """What a path names, once it is clear that the caller may do this there."""
+    if method not in policy.DOMAIN_API_METHODS:
+        raise MethodNotAllowed(_ALL_METHODS)
+    address = address_of(path)
+    _authorize(method, address, principal)
+    if method not in METHODS[address.target]:
+        raise MethodNotAllowed(METHODS[address.target])
+    if address.target == "batch":
+        raise BadRequest("A $batch has no $batch in it.")
+    if address.entity_set is None:
+        return address, None
+    entity_set = ENTITY_SETS.get(address.entity_set)
+    if entity_set is None:
+        raise NotFound("There is no entity set with this name.")
+    return address, entity_set
+
+
+def _done(
+    write: Callable[[Transaction, Change], None], change: Change, tx: Transaction
+) -> Response:
+    write(tx, change)
+    return Response(status_code=204)
 
 
 def _authorize(method: str, address: Address, principal: Principal) -> None:

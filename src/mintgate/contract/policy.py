@@ -88,6 +88,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return _READS_SECURITY if reads else _WRITES_SECURITY
         return _READS if reads else _WRITES
 
+    def operation_somewhere(self, method: str) -> Operation:
+        """The most that a request with this method needs, wherever its place turns out to be.
+
+        For places that are known only while a batch runs, such as `$1` [API-32].
+
+        Raises:
+            MethodNotAllowed: the API does not know the method [API-15].
+        """
+        # `reading` makes a method of `update_methods` need less, which cannot be counted on.
+        reads = method in self.read_methods
+        if not reads and not self._writes(method):
+            raise MethodNotAllowed(self.methods, cause=f"the method {method[:16]!r}")
+        if self.security:
+            return _READS_SECURITY if reads else _WRITES_SECURITY
+        return _READS if reads else _WRITES
+
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that the API knows, for `Allow`."""

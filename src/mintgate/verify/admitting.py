@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,6 +17,7 @@ from mintgate.contract.errors import (
 from mintgate.contract.policy import require_scopes
 from mintgate.contract.request_target import normal_path
 from mintgate.verify import asgi
+from mintgate.verify.batch import BatchLimits, Plan, RefusedPart, take_apart
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.principal import Principal
@@ -28,11 +30,26 @@ _counting = threading.Lock()
 """Requests of one session run in several threads of a WSGI server."""
 
 
+class BatchReader(msgspec.Struct, frozen=True):
+    """How an adapter takes batches, whose body it can replace [API-32].
+
+    Args:
+        body: reads it, and raises BatchTooLarge.
+        note: told of each refused part.
+    """
+
+    body: Callable[[], bytes]
+    limits: BatchLimits
+    note: Callable[[RefusedPart], None]
+
+
 class Admitted(msgspec.Struct, frozen=True):
     """An admission, and by whom: an application may have several guards."""
 
     guard: Guard
     admission: Admission
+    plan: Plan | None = None
+    """What becomes of it, when it is a batch."""
 
     @property
     def principal(self) -> Principal:
@@ -70,31 +87,46 @@ class Admitted(msgspec.Struct, frozen=True):
                 self.admission.session.downloaded += down
 
 
-def admitted(guard: Guard, request: ApiRequest, also: frozenset[str] = NOTHING_MORE) -> Admitted:
+def admitted(
+    guard: Guard,
+    request: ApiRequest,
+    also: frozenset[str] = NOTHING_MORE,
+    batch: BatchReader | None = None,
+) -> Admitted:
     """Make every check of a request.
 
     Args:
         also: scopes that the route needs besides those of the policy.
+        batch: without it a batch is refused.
 
     Raises:
         Refusal: the first check that failed; `TemporarilyUnavailable` when it cannot be told now.
     """
     try:
         admission = guard.admit(request, also)
+        plan = _taken_apart(guard, admission, request, batch)
+        if plan is not None and plan.body is not None:
+            guard.occupy(admission)
     except (KeysUnavailable, StateUnavailable) as error:
         raise TemporarilyUnavailable(cause=str(error)) from error
-    return _taken(guard, admission)
+    return Admitted(guard, admission, plan)
 
 
 async def admitted_async(
-    guard: Guard, request: ApiRequest, also: frozenset[str] = NOTHING_MORE
+    guard: Guard,
+    request: ApiRequest,
+    also: frozenset[str] = NOTHING_MORE,
+    batch: BatchReader | None = None,
 ) -> Admitted:
     """The same as `admitted`, waiting in the event loop."""
     try:
         admission = await guard.admit_async(request, also)
+        plan = _taken_apart(guard, admission, request, batch)
+        if plan is not None and plan.body is not None:
+            await guard.occupy_async(admission)
     except (KeysUnavailable, StateUnavailable) as error:
         raise TemporarilyUnavailable(cause=str(error)) from error
-    return _taken(guard, admission)
+    return Admitted(guard, admission, plan)
 
 
 def asgi_request_of(scope: asgi.Scope) -> ApiRequest:
@@ -136,7 +168,19 @@ def named(scopes: tuple[str, ...]) -> frozenset[str]:
     return frozenset(scopes)
 
 
-def _taken(guard: Guard, admission: Admission) -> Admitted:
-    if admission.operation.is_batch:
-        raise BatchNotTaken  # its parts are in the body, which these adapters do not read
-    return Admitted(guard, admission)
+def _taken_apart(
+    guard: Guard, admission: Admission, request: ApiRequest, batch: BatchReader | None
+) -> Plan | None:
+    if not admission.operation.is_batch:
+        return None
+    if batch is None:
+        raise BatchNotTaken(
+            "A $batch cannot be checked here. Put mintgate's GuardMiddleware around the "
+            "application, or send the requests one by one."
+        )
+    if request.method != "POST":
+        raise BatchNotTaken(cause="it would become a connection of another protocol")
+    plan = take_apart(guard, admission, request.headers, batch.body(), batch.limits)
+    for part in plan.refused:
+        batch.note(part)
+    return plan

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
+from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan
+from mintgate.verify.batch.asgi import PermittedParts, plan_of, scope_of
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
@@ -33,13 +35,22 @@ class GuardMiddleware:
         app: the guarded application.
         guard: what to check by.
         on_refusal: told of each refusal before it is sent, for an audit log; the caller is told
-            its `id`.
+            its `id`. Of a batch it is told of each refused part, with the scope that the part
+            would have by itself.
+        batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
     """
 
-    def __init__(self, app: Application, guard: Guard, on_refusal: OnRefusal | None = None) -> None:
+    def __init__(
+        self,
+        app: Application,
+        guard: Guard,
+        on_refusal: OnRefusal | None = None,
+        batch_limits: BatchLimits = USUAL_LIMITS,
+    ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
+        self._batch_limits = batch_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,10 +64,18 @@ class GuardMiddleware:
             return
         # A copy: servers add trailers to the list later, which nobody would have judged.
         scope = {**scope, "headers": list(scope["headers"])}
+        app = self._app
         try:
             admission = await self._guard.admit_async(request_of(scope))
             if admission.operation.is_batch:
-                raise BatchNotTaken
+                plan = await self._taken_apart(admission, scope, receive)
+                if plan is None:
+                    return  # its sender has gone
+                if (finished := plan.refusal_only) is not None:
+                    await _answer(finished, send)
+                    return
+                await self._guard.occupy_async(admission)
+                app = PermittedParts(app, plan, self._batch_limits, self._refuse)
         except Refusal as refusal:
             await self._refuse(refusal, scope, send)
             return
@@ -67,20 +86,29 @@ class GuardMiddleware:
         if admission.headers:
             send = _with_headers(send, admission.headers)
         if admission.session is None:
-            await self._app(inner, receive, send)
+            await app(inner, receive, send)
         else:
-            await _counted(self._app, inner, receive, send, admission.session)
+            await _counted(app, inner, receive, send, admission.session)
+
+    async def _taken_apart(
+        self, admission: Admission, scope: Scope, receive: Receive
+    ) -> Plan | None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            raise BatchNotTaken(cause="it would become a connection of another protocol")
+        plan = await plan_of(self._guard, admission, scope["headers"], receive, self._batch_limits)
+        if plan is not None and self._on_refusal is not None:
+            for part in plan.refused:
+                await self._on_refusal(scope_of(part, scope), part.refusal)
+        return plan
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         if self._on_refusal is not None:
             await self._on_refusal(scope, refusal)
-        status, headers, body = refusal_response(refusal, self._guard.audience)
         if scope["type"] == "websocket":
             # Closing before accepting makes the server answer 403.
             await send({"type": "websocket.close", "code": 1008})
             return
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(refusal_response(refusal, self._guard.audience), send)
 
 
 def request_of(scope: Scope) -> ApiRequest:
@@ -101,6 +129,12 @@ def admission_of(scope: Scope) -> Admission | None:
     """What the guard found out about a request; None when none has checked it."""
     found = scope.get(ADMISSION)
     return found if isinstance(found, Admission) else None
+
+
+async def _answer(answer: tuple[int, list[tuple[bytes, bytes]], bytes], send: Send) -> None:
+    status, headers, body = answer
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _counted(

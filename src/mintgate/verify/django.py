@@ -29,6 +29,7 @@ from mintgate.verify import wsgi
 from mintgate.verify.admitting import (
     SCOPES,
     Admitted,
+    BatchReader,
     admitted,
     admitted_async,
     as_text,
@@ -37,6 +38,8 @@ from mintgate.verify.admitting import (
     needed_by,
     text_response,
 )
+from mintgate.verify.batch import USUAL_LIMITS, RefusedPart
+from mintgate.verify.batch.django import body_of, completed, completed_async, replaced
 from mintgate.verify.guard import ApiRequest, Guard
 from mintgate.verify.principal import Principal
 
@@ -74,12 +77,20 @@ class DjangoGuardMiddleware:
             return self._answer_async(request)
         try:
             asked = self._asked(request)
-            found = admitted(self.guard, asked, _needed(request)) if asked is not None else None
+            batch = self._reader(request)
+            found = (
+                admitted(self.guard, asked, _needed(request), batch) if asked is not None else None
+            )
         except Refusal as refusal:
             return self.refuse(request, refusal)
+        plan = found.plan if found is not None else None
+        if plan is not None and (finished := replaced(request, plan)) is not None:
+            return finished
         self._note(request, found)
         try:
             response = cast("HttpResponseBase", self._get_response(request))
+            if plan is not None:
+                response = completed(response, plan, functools.partial(self.refuse, request))
         except BaseException:
             _end(found)
             raise
@@ -89,15 +100,21 @@ class DjangoGuardMiddleware:
         try:
             asked = self._asked(request)
             found = (
-                await admitted_async(self.guard, asked, _needed(request))
+                await admitted_async(self.guard, asked, _needed(request), self._reader(request))
                 if asked is not None
                 else None
             )
         except Refusal as refusal:
             return self.refuse(request, refusal)
+        plan = found.plan if found is not None else None
+        if plan is not None and (finished := replaced(request, plan)) is not None:
+            return finished
         self._note(request, found)
         try:
             response = await cast("Awaitable[HttpResponseBase]", self._get_response(request))
+            if plan is not None:
+                refused = functools.partial(self.refuse, request)
+                response = await completed_async(response, plan, refused)
         except BaseException:
             _end(found)
             raise
@@ -109,6 +126,13 @@ class DjangoGuardMiddleware:
             self._on_refusal(request, refusal)
         status, headers, body = text_response(refusal, self.guard.audience)
         return HttpResponse(body, status=status, headers=_joined(headers))
+
+    def _reader(self, request: HttpRequest) -> BatchReader:
+        def note(part: RefusedPart) -> None:
+            if self._on_refusal is not None:
+                self._on_refusal(request, part.refusal)
+
+        return BatchReader(functools.partial(body_of, request), USUAL_LIMITS, note)
 
     def _asked(self, request: HttpRequest) -> ApiRequest | None:
         """The request for the guard; None when its place is not guarded."""

@@ -22,9 +22,22 @@ except ImportError as error:
 
 from mintgate.contract.errors import Refusal
 from mintgate.verify import wsgi
-from mintgate.verify.admitting import SCOPES, Admitted, admitted, named, needed_by, text_response
+from mintgate.verify.admitting import (
+    SCOPES,
+    Admitted,
+    BatchReader,
+    admitted,
+    as_text,
+    named,
+    needed_by,
+    text_response,
+)
+from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan, RefusedPart
+from mintgate.verify.batch.plan import HttpAnswer
+from mintgate.verify.batch.wsgi import Completed, body_of, replace_body
 from mintgate.verify.guard import Guard
 from mintgate.verify.principal import Principal
+from mintgate.verify.refusals import refusal_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,6 +46,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 OnRefusal = Callable[[Refusal], None]
 _ADMITTED = "mintgate.admitted"
+_BATCH = "mintgate.batch"
 
 
 class MintgateFlask:
@@ -45,7 +59,9 @@ class MintgateFlask:
     Args:
         app: what to guard; or call `init_app` later.
         guard: what to check by.
-        on_refusal: told of each refusal before it is sent, for an audit log.
+        on_refusal: told of each refusal before it is sent, for an audit log; of a batch, of
+            each refused part.
+        batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
     """
 
     def __init__(
@@ -53,8 +69,10 @@ class MintgateFlask:
         app: Flask | Blueprint | None,
         guard: Guard,
         on_refusal: OnRefusal | None = None,
+        batch_limits: BatchLimits = USUAL_LIMITS,
     ) -> None:
         self.guard = guard
+        self.batch_limits = batch_limits
         self._on_refusal = on_refusal
         if app is not None:
             self.init_app(app)
@@ -74,19 +92,40 @@ class MintgateFlask:
         status, headers, body = text_response(refusal, self.guard.audience)
         return Response(body, status, headers)
 
+    def refused_answer(self, refusal: Refusal) -> HttpAnswer:
+        """The same, for an answer that is given up when the view has made it."""
+        if self._on_refusal is not None:
+            self._on_refusal(refusal)
+        return refusal_response(refusal, self.guard.audience)
+
+    def _note(self, part: RefusedPart) -> None:
+        if self._on_refusal is not None:
+            self._on_refusal(part.refusal)
+
     def _check(self) -> Response | None:
         known = g.get("mintgate")
         if known is not None and known[1].guard is self.guard:
             return None  # of a guarded blueprint in a guarded application
         view = current_app.view_functions.get(request.endpoint or "")
+        environ = request.environ
+        batch = BatchReader(
+            functools.partial(body_of, environ, self.batch_limits), self.batch_limits, self._note
+        )
         try:
-            found = admitted(self.guard, wsgi.request_of(request.environ), needed_by(view))
+            found = admitted(self.guard, wsgi.request_of(environ), needed_by(view), batch)
         except Refusal as refusal:
             return self.refuse(refusal)
+        if found.plan is not None:
+            if (finished := found.plan.refusal_only) is not None:
+                status, headers, body = finished
+                return Response(body, status, as_text(headers))
+            replace_body(environ, found.plan)
         g.mintgate = (self, found)
         g.principal = found.admission.principal
-        wsgi.note(request.environ, found)
-        request.environ[_ADMITTED].append(found)
+        wsgi.note(environ, found)
+        environ[_ADMITTED].append(found)
+        if found.plan is not None:
+            environ[_BATCH].append((self, found.plan))
         return None
 
 
@@ -142,7 +181,15 @@ class _Finishing:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         found: list[Admitted] = []
         environ[_ADMITTED] = found
-        return wsgi.finish(self._app, environ, start_response, found)
+        batch: list[tuple[MintgateFlask, Plan]] = []
+        environ[_BATCH] = batch
+        app = Completed(
+            self._app,
+            lambda: [plan for _, plan in batch],
+            lambda refusal: batch[-1][0].refused_answer(refusal),
+            lambda: batch[-1][0].batch_limits,
+        )
+        return wsgi.finish(app, environ, start_response, found)
 
 
 def _finish(app: Flask) -> None:

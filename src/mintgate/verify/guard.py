@@ -12,7 +12,12 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from mintgate.contract import policy as rules
-from mintgate.contract.errors import InvalidToken, NoCredential, SeveralCredentials
+from mintgate.contract.errors import (
+    AmbiguousRequest,
+    InvalidToken,
+    NoCredential,
+    SeveralCredentials,
+)
 from mintgate.contract.policy import PREFLIGHT, Operation, Policy
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX
@@ -220,8 +225,25 @@ class Guard:
         """
         principal = admission.principal
         operation = self.policy.operation(method, path)
-        if principal is None or operation.is_batch:
-            raise NoCredential(cause="a batch within a batch, or without a caller")
+        if principal is None:
+            raise NoCredential(cause="a batch without a caller")
+        if operation.is_batch:
+            raise AmbiguousRequest("A $batch within a $batch is not taken.")
+        rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
+
+    def judge_reference(self, admission: Admission, method: str) -> None:
+        """Whether a part may act on what another part of its batch returns, as `$1` says.
+
+        Nobody knows that place before the batch runs: the part needs what the most protected
+        place of this API needs [API-32].
+
+        Raises:
+            ResourceRefusal: it may not.
+        """
+        principal = admission.principal
+        if principal is None:
+            raise NoCredential(cause="a batch without a caller")
+        operation = self.policy.operation_somewhere(method)
         rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
 
     async def occupy_async(self, admission: Admission) -> None:

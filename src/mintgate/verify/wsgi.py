@@ -15,8 +15,18 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from mintgate.contract.errors import Refusal
 from mintgate.contract.request_target import normal_path
-from mintgate.verify.admitting import Admitted, admitted, as_text, not_what_arrived, text_response
+from mintgate.verify.admitting import (
+    Admitted,
+    BatchReader,
+    admitted,
+    as_text,
+    not_what_arrived,
+)
+from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, RefusedPart
+from mintgate.verify.batch.plan import HttpAnswer
+from mintgate.verify.batch.wsgi import Completed, body_of, environ_of, replace_body
 from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.refusals import refusal_response
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -40,29 +50,54 @@ class WsgiGuardMiddleware:
     Args:
         app: the guarded application.
         guard: what to check by.
-        on_refusal: told of each refusal before it is sent, for an audit log.
+        on_refusal: told of each refusal before it is sent, for an audit log. Of a batch it is
+            told of each refused part, with the environ that the part would have by itself.
+        batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
     """
 
     def __init__(
-        self, app: WSGIApplication, guard: Guard, on_refusal: OnRefusal | None = None
+        self,
+        app: WSGIApplication,
+        guard: Guard,
+        on_refusal: OnRefusal | None = None,
+        batch_limits: BatchLimits = USUAL_LIMITS,
     ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
+        self._batch_limits = batch_limits
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            found = admitted(self._guard, request_of(environ))
+            found = admitted(self._guard, request_of(environ), batch=self._reader(environ))
         except Refusal as refusal:
-            if self._on_refusal is not None:
-                self._on_refusal(environ, refusal)
-            body = _refuse(refusal, self._guard.audience, start_response)
+            body = _start(self._refused(environ, refusal), start_response)
             # Not every server leaves it out, and then it would be read as the next answer.
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        app = self._app
+        if (plan := found.plan) is not None:
+            if (finished := plan.refusal_only) is not None:
+                return [_start(finished, start_response)]
+            replace_body(environ, plan)
+            refused = functools.partial(self._refused, environ)
+            app = Completed(app, lambda: [plan], refused, lambda: self._batch_limits)
         note(environ, found)
         if found.admission.session is None and not found.admission.headers:
-            return self._app(environ, start_response)
-        return finish(self._app, environ, start_response, [found])
+            return app(environ, start_response)
+        return finish(app, environ, start_response, [found])
+
+    def _refused(self, environ: WSGIEnvironment, refusal: Refusal) -> HttpAnswer:
+        if self._on_refusal is not None:
+            self._on_refusal(environ, refusal)
+        return refusal_response(refusal, self._guard.audience)
+
+    def _reader(self, environ: WSGIEnvironment) -> BatchReader:
+        def note_part(part: RefusedPart) -> None:
+            if self._on_refusal is not None:
+                self._on_refusal(environ_of(part, environ), part.refusal)
+
+        limits = self._batch_limits
+        return BatchReader(functools.partial(body_of, environ, limits), limits, note_part)
 
 
 def request_of(environ: WSGIEnvironment) -> ApiRequest:
@@ -215,6 +250,8 @@ class CountedInput:
 
 def _headers_of(environ: WSGIEnvironment) -> list[tuple[bytes, bytes]]:
     headers = []
+    if environ.get("CONTENT_TYPE"):
+        headers.append((b"content-type", environ["CONTENT_TYPE"].encode("latin-1", "replace")))
     for name, value in environ.items():
         if not name.startswith("HTTP_"):
             continue
@@ -241,9 +278,9 @@ def _path_in(raw: bytes) -> bytes:
     return path[origin.end() :] or b"/" if origin else path
 
 
-def _refuse(refusal: Refusal, realm: str, start_response: StartResponse) -> bytes:
-    status, headers, body = text_response(refusal, realm)
-    start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+def _start(answer: HttpAnswer, start_response: StartResponse) -> bytes:
+    status, headers, body = answer
+    start_response(f"{status} {HTTPStatus(status).phrase}", as_text(headers))
     return body
 
 

@@ -90,6 +90,7 @@ class World:
         method: str = "GET",
         json: Any = None,
         content: bytes | None = None,
+        headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         """One request below the API's root; a failure inside the API is a failed test."""
 
@@ -106,6 +107,7 @@ class World:
                     params=options,
                     json=json,
                     content=content,
+                    headers=headers,
                 )
 
         return asyncio.run(send())

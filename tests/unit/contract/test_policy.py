@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mintgate.contract.errors import Forbidden, InsufficientScope, MethodNotAllowed
-from mintgate.contract.policy import BUILT_IN, Policy, problems_of, require_allowed
+from mintgate.contract.policy import (
+    BUILT_IN,
+    Operation,
+    Policy,
+    problems_of,
+    require_allowed,
+)
 
 ROOT = "/api/domain/odata/"
 USERS = ROOT + "Systems_Security_Users"
@@ -126,3 +132,30 @@ def test_scopes_and_administrators() -> None:
     require_allowed(read, frozenset({"update"}), is_admin=False)  # [API-38]
     with pytest.raises(InsufficientScope):
         require_allowed(read, frozenset({"openid", "DomainApi"}), is_admin=True)  # [API-39]
+
+
+@pytest.mark.parametrize(
+    ("policy", "method", "expected"),
+    [
+        (BUILT_IN["DomainAPI"], "GET", "read sec"),
+        (BUILT_IN["DomainAPI"], "DELETE", "admin sec update"),
+        (BUILT_IN["DomainAPI"], "MKCOL", "405"),
+        (DECLARED, "POST", "admin sec update"),
+        (Policy(reading=("/search",)), "POST", "update"),
+        (Policy(), "GET", "read"),
+    ],
+)
+def test_what_a_place_may_need_that_nobody_knows_yet(
+    policy: Policy, method: str, expected: str
+) -> None:
+    """[API-32] never less than any place of the API that the method may turn out to be at"""
+
+    class Somewhere:
+        def operation(self, method: str, path: str) -> Operation:
+            return policy.operation_somewhere(method)
+
+    assert needs(Somewhere(), method, "") == expected  # type: ignore[arg-type]
+    places = ("/orders", "/admin/x", "/search", "/Keys(1)", USERS, ROOT + "$entity")
+    if expected != "405":
+        needed = {*expected.split(), "read"}  # `update` includes reading [API-38]
+        assert all(set(needs(policy, method, place).split()) <= needed for place in places)

@@ -18,6 +18,7 @@ from django.views import View
 from mintgate.contract.errors import Refusal
 from mintgate.verify import Guard
 from mintgate.verify.django import DjangoGuardMiddleware, principal_of, requires_scope
+from tests.unit.verify.batches import carried_out, get, mixed, post
 from tests.unit.verify.workbench import Limits, OneSession, a_guard, sign, user_claims
 
 if not settings.configured:
@@ -85,7 +86,29 @@ def fails(request: HttpRequest) -> HttpResponse:
     raise LookupError
 
 
+def carry_out(request: HttpRequest) -> HttpResponse:
+    assert request.headers["content-length"] == str(len(request.body))
+    assert request.content_type == "multipart/mixed"
+    given[:], kind, answer = carried_out(request.headers["content-type"], request.body)
+    if given[0] == "GET odd":
+        return HttpResponse("as it is")
+    return HttpResponse(answer, content_type=kind, headers={"X-Of-The-Api": "1"})
+
+
+async def carry_out_async(request: HttpRequest) -> StreamingHttpResponse:
+    whole = carry_out(request)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield whole.content[:9]
+        yield whole.content[9:]
+
+    return StreamingHttpResponse(pieces(), headers=dict(whole.items()))
+
+
+given: list[str] = []
 urlpatterns = [
+    path("$batch", carry_out),
+    path("async/$batch", carry_out_async),
     path("x", read),
     path("async", read_async),
     path("special", requires_scope("update")(read)),
@@ -212,3 +235,38 @@ def test_mistakes_in_settings(changed: dict[str, object], words: str) -> None:
 
 def test_the_guard_of_the_settings_is_used() -> None:
     assert cast("Guard", DjangoGuardMiddleware(lambda request: HttpResponse()).guard) is guard
+
+
+def ask_batch(asking: Asking, target: str, *parts: str) -> Any:
+    given.clear()
+    return asking(
+        target, READER, "post", data=mixed(*parts).encode(),
+        content_type="multipart/mixed; boundary=b1",
+        headers={"Authorization": READER, "Prefer": "continue-on-error"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["/$batch", "/async/$batch"])
+def test_the_parts_of_a_batch_are_judged_one_by_one(target: str, asking: Asking) -> None:
+    """[API-32]"""
+    answer = ask_batch(asking, target, get("A"), post("B"), get("C"))
+    assert given == ["GET A", "GET C"]
+    statuses = [piece[:3] for piece in answer.content.decode().split("HTTP/1.1 ")[1:]]
+    assert statuses == ["200", "403", "200"]
+    assert (answer["x-of-the-api"], answer["ratelimit"]) == ("1", '"client";r=9;t=1')
+    assert int(answer["content-length"]) == len(answer.content)
+    assert [refusal.error for refusal in refusals] == ["insufficient_scope"]
+    assert (source.opened, source.session.current) == (1, 0)
+
+
+def test_other_batches(asking: Asking) -> None:
+    """[API-32]"""
+    nothing = ask_batch(asking, "/$batch", post("B"))
+    assert (nothing.status_code, nothing.content.count(b"403 Forbidden")) == (200, 1)
+    assert (given, source.opened) == ([], 0)
+    assert ask_batch(asking, "/$batch", get("odd")).content == b"as it is"
+    assert ask_batch(asking, "/$batch", get("odd"), post("B")).status_code == 502
+    assert ask_batch(asking, "/$batch", "hello").status_code == 400
+    assert (
+        ask_batch(asking, "/$batch", get("A" * 8000), *[get("A" * 8000)] * 600).status_code == 413
+    )

@@ -184,3 +184,14 @@ def test_it_can_be_overridden_in_tests_of_an_application() -> None:
     app: Any = client.app
     app.dependency_overrides[caller] = lambda: None
     assert client.post("/included", json={"item": "milk"}).json() == "milk"
+
+
+def test_a_batch_is_for_the_middleware() -> None:
+    """[API-32] a dependency cannot replace the body that FastAPI reads"""
+    caller = GuardDependency(a_guard())
+    app = FastAPI(dependencies=[Depends(caller)])
+    caller.install(app)
+    app.post("/$batch")(lambda: "done")
+    refused = TestClient(app).post("/$batch", json={"requests": []}, headers=USER)
+    assert refused.status_code == 501
+    assert "GuardMiddleware" in refused.json()["error"]["message"]

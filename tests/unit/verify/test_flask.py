@@ -9,7 +9,9 @@ import pytest
 from flask import Blueprint, Flask, Response, g, request
 
 from mintgate.contract.errors import InsufficientScope, Refusal
+from mintgate.contract.policy import Policy
 from mintgate.verify.flask import MintgateFlask, current_principal, requires
+from tests.unit.verify.batches import carried_out, get, mixed, post
 from tests.unit.verify.workbench import Limits, OneSession, a_guard, sign, user_claims
 
 USER = {"Authorization": f"Bearer {sign(user_claims())}"}
@@ -155,3 +157,55 @@ def test_a_preflight_has_no_caller() -> None:
     app.before_request(lambda: seen.append(g.principal))
     assert app.test_client().options("/x", headers=PREFLIGHT).status_code == 200
     assert seen == [None]
+
+
+def test_the_parts_of_a_batch_are_judged_one_by_one() -> None:
+    """[API-32] by the guard of the application, and by another one of a blueprint"""
+    refused: list[str] = []
+    source = OneSession()
+    app = Flask(__name__)
+    MintgateFlask(app, a_guard(sessions=source), lambda refusal: refused.append(refusal.error))
+    inner = Blueprint("inner", __name__)
+    MintgateFlask(
+        inner, a_guard(policy=Policy(batch=True, read_methods=("GET",), security=("/i/B",)))
+    )
+
+    def carry_out() -> Response:
+        assert request.content_length == len(request.data)
+        seen[:], kind, answer = carried_out(request.headers["content-type"], request.data)
+        return Response(answer, 200, {"content-type": kind})
+
+    seen: list[str] = []
+    app.add_url_rule("/o/$batch", view_func=carry_out, methods=["POST"])
+    inner.add_url_rule("/i/$batch", endpoint="x", view_func=carry_out, methods=["POST"])
+    app.register_blueprint(inner)
+    headers = READER | {"Prefer": "continue-on-error"}
+    kind = "multipart/mixed; boundary=b1"
+    body = mixed(get("A"), get("B"), post("C"), get("D"))
+
+    def ask(path: str, body: str) -> list[str]:
+        answer = app.test_client().post(
+            path, data=body.encode(), headers=headers, content_type=kind, buffered=True
+        )
+        assert answer.status_code == 200
+        return [piece[:3] for piece in answer.text.split("HTTP/1.1 ")[1:]]
+
+    assert ask("/o/$batch", body) == ["200", "200", "403", "200"]
+    assert seen == ["GET A", "GET B", "GET D"]
+    assert ask("/i/$batch", body) == ["200", "403", "403", "200"]
+    assert seen == ["GET A", "GET D"]
+    assert source.opened == 2
+    seen.clear()
+    assert ask("/o/$batch", mixed(post("C"))) == ["403"]
+    assert (seen, source.opened, source.session.current) == ([], 2, 0)
+    assert refused == ["insufficient_scope"] * 3
+
+
+def test_a_batch_that_is_malformed_and_an_answer_that_is() -> None:
+    app = Flask(__name__)
+    MintgateFlask(app, a_guard())
+    app.add_url_rule("/$batch", view_func=lambda: "hello", methods=["POST"])
+    client, kind = app.test_client(), "multipart/mixed; boundary=b1"
+    for body, status in ((mixed(get("A"), post("C")), 502), ("hello", 400), (mixed(get("A")), 200)):
+        answer = client.post("/$batch", data=body.encode(), headers=READER, content_type=kind)
+        assert answer.status_code == status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import httpx
 import pytest
 import waitress
 from hypothesis import example, given
@@ -24,6 +26,7 @@ from mintgate.contract.request_target import normal_path
 from mintgate.verify import GuardMiddleware, WsgiGuardMiddleware
 from mintgate.verify.asgi import request_of as asgi_request_of
 from mintgate.verify.wsgi import PRINCIPAL, raw_path_of, request_of
+from tests.unit.verify.batches import carried_out, get, mixed, post
 from tests.unit.verify.workbench import Limits, OneSession, a_guard, sign, user_claims
 
 GOOD = sign(user_claims())
@@ -265,10 +268,107 @@ def test_a_refused_head_has_no_body() -> None:
     assert int(dict(answer.headers)["content-length"]) > 0
 
 
-def test_a_batch_is_not_taken() -> None:
+def a_batch(*parts: str, **more: Any) -> dict[str, Any]:
+    body = mixed(*parts).encode()
+    given = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_TYPE": "multipart/mixed; boundary=b1",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_PREFER": "continue-on-error",
+        "HTTP_ACCEPT_ENCODING": "gzip",
+        "HTTP_AUTHORIZATION": f"Bearer {sign(user_claims(scope=['read']))}",
+        "wsgi.input": io.BytesIO(body),
+    }
+    return environ_of("/api/$batch", **(given | more))
+
+
+class Batches:
+    """An application that carries batches out, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.closed = 0
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+        assert "HTTP_ACCEPT_ENCODING" not in environ
+        read = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        self.lines, kind, answer = carried_out(environ["CONTENT_TYPE"], read)
+        write = start("200 OK", [("Content-Type", kind), ("X-Of-The-Api", "1")])
+        write(answer[:20])
+        try:
+            yield answer[20:40]
+            yield answer[40:]
+        finally:
+            self.closed += 1
+
+
+def test_the_parts_of_a_batch_are_judged_one_by_one() -> None:
     """[API-32]"""
-    environ = environ_of("/api/$batch", REQUEST_METHOD="POST")
-    assert Answer(WsgiGuardMiddleware(hello, a_guard()), environ).status.startswith("501")
+    seen: list[tuple[str, str]] = []
+    app, source = Batches(), OneSession()
+    guarded = WsgiGuardMiddleware(
+        app,
+        a_guard(sessions=source, limits=Limits()),
+        lambda environ, refusal: seen.append((environ["PATH_INFO"], refusal.error)),
+    )
+    answer = Answer(guarded, a_batch(get("A"), post("B"), get("C")))
+    assert app.lines == ["GET A", "GET C"]
+    text = answer.body.decode()
+    assert [piece[:3] for piece in text.split("HTTP/1.1 ")[1:]] == ["200", "403", "200"]
+    assert ("x-of-the-api", "1") in answer.headers
+    assert ("ratelimit", '"client";r=9;t=1') in answer.headers
+    assert dict(answer.headers)["content-length"] == str(len(answer.body))
+    assert seen == [("/api/B", "insufficient_scope")]
+    assert (source.opened, source.session.current, app.closed) == (1, 0, 1)
+
+
+def test_a_batch_of_which_nothing_is_permitted_does_not_reach_the_application() -> None:
+    """[API-32]"""
+    app, source = Batches(), OneSession()
+    guarded = WsgiGuardMiddleware(app, a_guard(sessions=source))
+    answer = Answer(guarded, a_batch(post("B")))
+    assert (answer.status, answer.body.count(b"403 Forbidden")) == ("200 OK", 1)
+    assert (app.lines, source.opened) == ([], 0)
+
+
+def test_a_batch_of_which_everything_is_permitted_is_streamed() -> None:
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start("200 OK", [])
+        return [b"as it is"]
+
+    assert Answer(WsgiGuardMiddleware(app, a_guard()), a_batch(get("A"))).body == b"as it is"
+
+
+UNMEASURED = {
+    "CONTENT_LENGTH": "",
+    "wsgi.input_terminated": True,
+    "wsgi.input": io.BytesIO(b"-" * 5_000_000),
+}
+BAD_BATCHES = [
+    ({"CONTENT_LENGTH": "4194305"}, "413"),
+    (UNMEASURED, "413"),
+    ({"CONTENT_LENGTH": ""}, "400"),
+    ({"CONTENT_TYPE": ""}, "415"),
+    ({"HTTP_CONTENT_TYPE": "application/json"}, "415"),
+    ({"REQUEST_METHOD": "GET", "HTTP_UPGRADE": "websocket"}, "501"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "status"), BAD_BATCHES, ids=range(len(BAD_BATCHES)))
+def test_a_batch_that_is_refused_whole(more: dict[str, Any], status: str) -> None:
+    app = Batches()
+    answer = Answer(WsgiGuardMiddleware(app, a_guard()), a_batch(get("A"), **more))
+    assert (answer.status[:3], app.lines) == (status, [])
+
+
+def test_an_answer_to_a_batch_that_cannot_be_read() -> None:
+    seen: list[str] = []
+    guarded = WsgiGuardMiddleware(
+        hello, a_guard(), lambda environ, refusal: seen.append(refusal.error)
+    )
+    answer = Answer(guarded, a_batch(get("A"), post("B")))
+    assert answer.status == "502 Bad Gateway"
+    assert seen == ["insufficient_scope", "bad_gateway"]
 
 
 # Real servers, by raw bytes on the socket.
@@ -354,3 +454,25 @@ def status_of(port: int, target: str, headers: str) -> int:
         while piece := link.recv(65536):
             answer += piece
     return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(("serve", "tells", "doubled"), SERVERS)
+def test_batches_on_servers(serve: Callable[[Any], Any], tells: bool, doubled: int) -> None:
+    """[API-32] with a length and in chunks, which wsgiref does not know"""
+    app = Batches()
+    body = mixed(get("A"), post("B"), get("C")).encode()
+    headers = {
+        "Authorization": f"Bearer {sign(user_claims(scope=['read']))}",
+        "Content-Type": "multipart/mixed; boundary=b1",
+        "Prefer": "continue-on-error",
+        "Accept-Encoding": "gzip",
+        "Connection": "close",
+    }
+    pieces = [body, iter([body[:50], body[50:]])] if serve is not wsgiref_server else [body]
+    with serve(WsgiGuardMiddleware(app, a_guard())) as port:
+        for piece in pieces:
+            app.lines = []
+            url = f"http://127.0.0.1:{port}/api/$batch"
+            answer = httpx.post(url, content=piece, headers=headers, trust_env=False)
+            assert (answer.status_code, app.lines) == (200, ["GET A", "GET C"])
+            assert answer.text.count("HTTP/1.1 403 Forbidden") == 1

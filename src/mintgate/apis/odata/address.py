@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +22,7 @@ METHODS: dict[Target, tuple[str, ...]] = {
     "batch": ("POST",),
 }
 ROOT = "/domain/odata"
+BATCH_PATH = ROOT + "/$batch"
 _RESOURCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\(([^()/]*)\))?(/\$count)?")
 
 
@@ -30,6 +32,15 @@ class Address(msgspec.Struct, frozen=True):
     target: Target
     entity_set: str | None = None
     key: str | None = None
+
+
+def path_below(mounted_at: str, scope: Mapping[str, Any]) -> str:
+    """The path below an API's mount point, however the server in front splits it."""
+    path: str = scope["path"]
+    for prefix in (scope.get("root_path", ""), mounted_at):
+        if prefix and path.startswith(prefix + "/"):
+            return path[len(prefix) :]
+    return path
 
 
 def address_of(path: str) -> Address:
