@@ -15,13 +15,16 @@ from mintgate.contract.automation.routes import AUTOMATION_ROOT
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import DOMAIN_API_PATH, Instance
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
+from mintgate.gate import shared_counters
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.sessions import ErpSessions
+from mintgate.gate.shared_counters import SharedCounters
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
 from mintgate.jose import ALGORITHMS
+from mintgate.server.api_limits import ApiLimits
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
@@ -39,7 +42,8 @@ class InstanceApplication:
     Args:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
-        erp_sessions: those of the instance before one of its settings changed.
+        before: the instance's application before one of its settings changed; what is counted
+            and who is in session goes on.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class InstanceApplication:
         key_encryption_key: KeyEncryptionKey,
         is_fresh: Callable[[], bool],
         clock: Clock,
-        erp_sessions: ErpSessions | None = None,
+        before: InstanceApplication | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
@@ -57,7 +61,13 @@ class InstanceApplication:
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
-        self.erp_sessions = erp_sessions or ErpSessions(instance.id, database, is_fresh, clock)
+        self.erp_sessions: ErpSessions = (
+            before.erp_sessions
+            if before is not None
+            else ErpSessions(instance.id, database, is_fresh, clock)
+        )
+        counters = before.limits.counters if before is not None else self._counters()
+        self.limits: ApiLimits = ApiLimits(self.directory, counters)
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
@@ -71,8 +81,9 @@ class InstanceApplication:
         self._others = Failures(ExceptionMiddleware(Router(routes)))
 
     async def start(self) -> None:
-        """Load keys and revoked tokens."""
+        """Load keys, revoked tokens and the settings of APIs."""
         await self.directory.start()
+        await self.limits.refresh()
 
     def apply(self, changes: list[Change]) -> None:
         """Drop what committed changes concern."""
@@ -103,6 +114,10 @@ class InstanceApplication:
             clock=self._clock,
         )
 
+    def _counters(self) -> SharedCounters:
+        key = self.directory.derived_key(shared_counters.PURPOSE)
+        return SharedCounters(self.instance.id, self._database, key, self._clock)
+
     def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
         people = self._verifier_of(MAY_SIGN_IN)
         apis = ManagementApis(
@@ -120,7 +135,12 @@ class InstanceApplication:
     def _domain_api(self) -> Mount:
         guarded = GuardMiddleware(
             DomainApi(self.instance, self._database, self._clock, hash_password),
-            Guard(self._verifier, AUDIENCE, sessions=self.erp_sessions),
+            Guard(
+                self._verifier,
+                AUDIENCE,
+                sessions=self.erp_sessions,
+                limits=self.limits.of(AUDIENCE),
+            ),
             on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
         )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
