@@ -33,6 +33,7 @@ from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import Guard, GuardMiddleware, Verifier
+from mintgate.verify.concurrency import usual_concurrency
 from mintgate.verify.refusals import refusal_response
 
 
@@ -142,6 +143,7 @@ class InstanceApplication:
                 limits=self.limits.of(AUDIENCE),
             ),
             on_refusal=RefusalLog(self.instance, AUDIENCE, self._database, self._clock),
+            concurrency=usual_concurrency(AUDIENCE),
         )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, AUDIENCE))
         return Mount(DOMAIN_API_PATH, CrossOrigin(answering, self.directory.browser_origins))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
+from mintgate.verify.concurrency import ConcurrencyLimits
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
@@ -33,12 +34,21 @@ class GuardMiddleware:
         guard: what to check by.
         on_refusal: told of each refusal before it is sent, for an audit log; the caller is told
             its `id`.
+        concurrency: how many requests may run at once [API-51..53]; without it any number.
     """
 
-    def __init__(self, app: Application, guard: Guard, on_refusal: OnRefusal | None = None) -> None:
+    def __init__(
+        self,
+        app: Application,
+        guard: Guard,
+        on_refusal: OnRefusal | None = None,
+        *,
+        concurrency: ConcurrencyLimits | None = None,
+    ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
+        self._concurrency = concurrency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -50,12 +60,20 @@ class GuardMiddleware:
             admission = await self._guard.admit_async(request_of(scope))
             if admission.operation.is_batch:
                 raise BatchNotTaken
+            place = await self._concurrency.enter(admission) if self._concurrency else None
         except Refusal as refusal:
             await self._refuse(refusal, scope, send)
             return
         except (KeysUnavailable, StateUnavailable) as error:
             await self._refuse(TemporarilyUnavailable(cause=str(error)), scope, send)
             return
+        try:
+            await self._run(admission, scope, receive, send)
+        finally:
+            if place is not None:
+                place.leave()
+
+    async def _run(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         inner = {**scope, PRINCIPAL: admission.principal, ADMISSION: admission}
         if admission.headers:
             send = _with_headers(send, admission.headers)
