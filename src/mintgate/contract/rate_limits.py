@@ -9,16 +9,14 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers-11.
 
 from __future__ import annotations
 
-from math import floor
-
-import msgspec
+from typing import NamedTuple
 
 WINDOW_SECONDS = 60
 POLICY_HEADER = b"ratelimit-policy"
 LIMIT_HEADER = b"ratelimit"
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(NamedTuple):
     """What was used of a limit.
 
     Args:
@@ -36,26 +34,28 @@ class Usage(msgspec.Struct, frozen=True):
     @property
     def requests(self) -> int:
         """How many count now."""
-        return floor(self.previous * self.left / self.window + self.current)
+        return int(self.previous * self.left / self.window) + self.current
 
-    def remaining(self, limit: int) -> int:
-        """How many more are allowed now."""
-        return max(0, limit - self.requests)
+    def against(self, limit: int) -> tuple[int, int]:
+        """How a limit stands.
 
-    def seconds_until_fewer(self, limit: int) -> int:
-        """Whole seconds after which fewer requests count than now, and fewer than `limit`.
-
-        That is when one more is allowed than now: `Retry-After` of a refusal, and the effective
-        window of an answer.
+        Returns:
+            How many requests more are allowed now; and the whole seconds after which that is one
+            more (of a full limit: the first one): `Retry-After` of a refusal, and the effective
+            window of an answer.
         """
-        below = max(1, min(limit, self.requests))
-        if self.current < below:
-            if not self.previous:
-                return self.window
-            fades_at = (below - self.current) * self.window / self.previous
-            return floor(max(0.0, self.left - fades_at)) + 1
-        # Not in this window any more; in the next one, this one is what fades.
-        return floor(self.left + self.window - below * self.window / self.current) + 1
+        previous, current, left, window = self
+        used = int(previous * left / window) + current if previous else current
+        if not used:
+            return limit, window
+        below = used if used < limit else limit
+        if current < below:
+            # What is left of the window before still fades in this one.
+            seconds = left - (below - current) * window / previous
+        else:
+            # Not in this window any more; in the next one, this one is what fades.
+            seconds = left + window - below * window / current
+        return limit - below, int(seconds if seconds > 0 else 0) + 1
 
 
 def policy_header(limits: dict[str, int]) -> tuple[bytes, bytes]:

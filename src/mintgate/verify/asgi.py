@@ -60,27 +60,28 @@ class GuardMiddleware:
             admission = await self._guard.admit_async(request_of(scope))
             if admission.operation.is_batch:
                 raise BatchNotTaken
-            place = await self._concurrency.enter(admission) if self._concurrency else None
+            place = None
+            if self._concurrency is not None:
+                place = self._concurrency.enter_at_once(admission)
+                if place is None:
+                    place = await self._concurrency.enter(admission)
         except Refusal as refusal:
             await self._refuse(refusal, scope, send)
             return
         except (KeysUnavailable, StateUnavailable) as error:
             await self._refuse(TemporarilyUnavailable(cause=str(error)), scope, send)
             return
-        try:
-            await self._run(admission, scope, receive, send)
-        finally:
-            if place is not None:
-                place.leave()
-
-    async def _run(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         inner = {**scope, PRINCIPAL: admission.principal, ADMISSION: admission}
         if admission.headers:
             send = _with_headers(send, admission.headers)
-        if admission.session is None:
-            await self._app(inner, receive, send)
-        else:
-            await _counted(self._app, inner, receive, send, admission.session)
+        try:
+            if admission.session is None:
+                await self._app(inner, receive, send)
+            else:
+                await _counted(self._app, inner, receive, send, admission.session)
+        finally:
+            if place is not None:
+                place.leave()
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         if self._on_refusal is not None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,7 @@ from mintgate.contract.scopes import UPDATE
 from mintgate.verify.guard import Admission
 
 RETRY_SECONDS = 1
+MAX_IDLE = 10_000
 _MOST_OVERALL = 4
 
 
@@ -46,6 +48,14 @@ def overall_bound(at_once: int = 2, queue: int = 5, *, cores: int | None = None)
 def is_transaction(operation: Operation) -> bool:
     """Whether a request changes data, which it does in one transaction [API-52]."""
     return operation.is_batch or UPDATE in operation.needed
+
+
+class Place(Protocol):
+    """What a request that runs has taken."""
+
+    def leave(self) -> None:
+        """Give it back; to be called once."""
+        ...
 
 
 class _Line:
@@ -97,23 +107,43 @@ class _Line:
         self._running -= 1
 
 
-class Place:
-    """What a request that runs has taken; to be left once."""
+class _Lines(dict[str, _Line]):
+    """A line for each session. Idle ones stay for the next request until there are many."""
 
-    __slots__ = ("_taken",)
+    def __init__(self, bound: Bound) -> None:
+        super().__init__()
+        self._bound = bound
+
+    def of(self, key: str) -> _Line:
+        line = self.get(key)
+        if line is None:
+            if len(self) >= MAX_IDLE:
+                for idle in [key for key, line in self.items() if line.is_idle]:
+                    del self[idle]
+            line = self[key] = _Line(self._bound)
+        return line
+
+
+class _Several:
+    """Places in several lines, taken in order."""
+
+    __slots__ = ("_lines",)
 
     def __init__(self) -> None:
-        self._taken: list[tuple[_Line, dict[str, _Line] | None, str]] = []
+        self._lines: list[_Line] = []
 
-    def add(self, line: _Line, among: dict[str, _Line] | None, key: str) -> None:
-        self._taken.append((line, among, key))
+    async def take(self, line: _Line, whose: str) -> None:
+        if not await line.enter():
+            raise TooManyRequests(
+                f"Too many requests {whose} run at once. Wait for an answer before the next.",
+                retry_after=RETRY_SECONDS,
+                cause=f"the queue of requests {whose} is full",
+            )
+        self._lines.append(line)
 
     def leave(self) -> None:
-        while self._taken:
-            line, among, key = self._taken.pop()
-            line.leave()
-            if among is not None and line.is_idle and among.get(key) is line:
-                del among[key]
+        while self._lines:
+            self._lines.pop().leave()
 
 
 class ConcurrencyLimits:
@@ -138,55 +168,55 @@ class ConcurrencyLimits:
             and per_session.at_once <= transactions_per_session.at_once
         ):
             transactions_per_session = None  # there can be no more of them than of requests
-        self._per_session = per_session
-        self._transactions = transactions_per_session
+        self._sessions = _Lines(per_session) if per_session is not None else None
+        self._writers = (
+            _Lines(transactions_per_session) if transactions_per_session is not None else None
+        )
         self._overall = _Line(overall) if overall is not None else None
-        self._sessions: dict[str, _Line] = {}
-        self._writers: dict[str, _Line] = {}
+
+    def enter_at_once(self, admission: Admission) -> Place | None:
+        """The common case, cheaply: a place that is free now. None: ask `enter`."""
+        if self._writers is None and admission.principal is not None:
+            if self._sessions is None:
+                line = self._overall
+            elif self._overall is None:
+                line = self._sessions.of(_session_of(admission))
+            else:
+                return None
+            if line is not None and line.enter_at_once():
+                return line
+        return None
 
     async def enter(self, admission: Admission) -> Place:
         """Take a place for an admitted request, waiting for it if need be.
 
+        A preflight needs none: it does nothing, and who sends it is unknown.
+
         Raises:
             TooManyRequests: as many are waiting already [API-54].
         """
-        place = Place()
-        principal = admission.principal
-        if principal is None:
-            return place
-        key = admission.session.key if admission.session is not None else principal.session
+        places = _Several()
+        if admission.principal is None:
+            return places
+        key = _session_of(admission)
         # A session's own places first: its queue must not take those that all sessions share.
         try:
-            if self._per_session is not None:
-                line = self._line(self._sessions, key, self._per_session)
-                await _enter(place, line, self._sessions, key, "of this session")
-            if self._transactions is not None and is_transaction(admission.operation):
-                line = self._line(self._writers, key, self._transactions)
-                await _enter(place, line, self._writers, key, "of this session that change data")
+            if self._sessions is not None:
+                await places.take(self._sessions.of(key), "of this session")
+            if self._writers is not None and is_transaction(admission.operation):
+                await places.take(self._writers.of(key), "of this session that change data")
             if self._overall is not None:
-                await _enter(place, self._overall, None, "", "of all callers")
+                await places.take(self._overall, "of all callers")
         except BaseException:
-            place.leave()
+            places.leave()
             raise
-        return place
-
-    def _line(self, lines: dict[str, _Line], key: str, bound: Bound) -> _Line:
-        line = lines.get(key)
-        if line is None:
-            line = lines[key] = _Line(bound)
-        return line
+        return places
 
 
-async def _enter(
-    place: Place, line: _Line, among: dict[str, _Line] | None, key: str, whose: str
-) -> None:
-    if not line.enter_at_once() and not await line.enter():
-        raise TooManyRequests(
-            f"Too many requests {whose} run at once. Wait for an answer before the next request.",
-            retry_after=RETRY_SECONDS,
-            cause=f"the queue of requests {whose} is full",
-        )
-    place.add(line, among, key)
+def _session_of(admission: Admission) -> str:
+    if admission.session is not None:
+        return admission.session.key
+    return admission.principal.session if admission.principal is not None else ""
 
 
 def usual_concurrency(api: str) -> ConcurrencyLimits | None:

@@ -91,23 +91,24 @@ class RateLimits:
         limits = self._limits
         if not limits:
             return []
+        hit, usage = self._hit, self._counters.usage
         items = []
-        counted: list[tuple[_Limit, str]] = []
         for limit in limits:
             key = limit.prefix + limit.named(principal, address)
-            if not self._hit(limit.item, key):
-                for earlier, earlier_key in counted:
-                    self._hit(earlier.item, earlier_key, cost=-1)
+            if not hit(limit.item, key):
+                self._take_back(limits[: limits.index(limit)], principal, address)
                 raise self._refusal(limit, key)
-            counted.append((limit, key))
-            usage, amount = self._counters.usage(key), limit.item.amount
-            left, until = usage.remaining(amount), usage.seconds_until_fewer(amount)
-            items.append(f"{limit.quoted}{left};t={until}")
+            left, seconds = usage(key).against(limit.item.amount)
+            items.append(f"{limit.quoted}{left};t={seconds}")
         return [self._policy, (LIMIT_HEADER, ", ".join(items).encode("ascii"))]
+
+    def _take_back(self, limits: tuple[_Limit, ...], principal: Principal, address: str) -> None:
+        for limit in limits:
+            self._hit(limit.item, limit.prefix + limit.named(principal, address), cost=-1)
 
     def _refusal(self, limit: _Limit, key: str) -> TooManyRequests:
         amount = limit.item.amount
-        seconds = self._counters.usage(key).seconds_until_fewer(amount)
+        _, seconds = self._counters.usage(key).against(amount)
         return TooManyRequests(
             f"Too many requests of this {limit.kind}. Wait, and then go on more slowly.",
             retry_after=seconds,
