@@ -203,6 +203,7 @@ class Application:
     async def _flush(self, instance: InstanceApplication) -> None:
         await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
+        await instance.client_tries.flush()
 
     async def _keep_sessions(self, instance: InstanceApplication) -> None:
         await instance.erp_sessions.flush()

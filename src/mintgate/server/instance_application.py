@@ -19,6 +19,8 @@ from mintgate.gate import shared_counters
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.shared_counters import SharedCounters
+from mintgate.identity import client_tries
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
@@ -69,16 +71,21 @@ class InstanceApplication:
         )
         counters = before.limits.counters if before is not None else self._counters()
         self.limits: ApiLimits = ApiLimits(self.directory, counters)
+        self.client_tries: ClientTries = (
+            before.client_tries if before is not None else self._client_tries()
+        )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
         routes = [
             self._domain_api(),
             *self._management(key_encryption_key),
-            *identity_routes(self.directory, database, self._verifier, pages, clock),
+            *identity_routes(
+                self.directory, database, self._verifier, pages, clock, self.client_tries
+            ),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
-        self._token = token_endpoint(self.directory, database, clock)
+        self._token = token_endpoint(self.directory, database, clock, self.client_tries)
         self._others = Failures(ExceptionMiddleware(Router(routes)))
 
     async def start(self) -> None:
@@ -114,6 +121,10 @@ class InstanceApplication:
             algorithms=ALGORITHMS,
             clock=self._clock,
         )
+
+    def _client_tries(self) -> ClientTries:
+        key = self.directory.derived_key(client_tries.PURPOSE)
+        return ClientTries(self.instance.id, self._database, key, self._clock)
 
     def _counters(self) -> SharedCounters:
         key = self.directory.derived_key(shared_counters.PURPOSE)
