@@ -275,11 +275,11 @@ class NoFreeSlot(ResourceRefusal):
 
 
 class TooManyRequests(ResourceRefusal):
-    """A rate limit is used up [API-54].
+    """A limit is used up: of requests per minute, or of requests at once [API-54].
 
     Args:
         retry_after: seconds until it is worth trying again.
-        limits: the `RateLimit` headers that tell which limit it was.
+        limits: the `RateLimit` headers that tell which limit it was; for requests per minute.
     """
 
     error = "too_many_requests"

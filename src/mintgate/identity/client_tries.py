@@ -38,7 +38,8 @@ LIMITS = {
 }
 KNOWN_SECONDS = 30 * DAY
 """How long an address is known after a client has last proved itself from there."""
-MAX_REMEMBERED = 20_000
+MAX_REMEMBERED = 10_000
+"""Origins, and counts. Beyond it the store is asked again."""
 _LOOK_AGAIN = 60.0
 _log = logging.getLogger(__name__)
 
@@ -114,9 +115,13 @@ class ClientTries:
     async def flush(self) -> None:
         """Store the addresses that became known since the last time, for after a restart.
 
+        What counts for nothing any more is forgotten.
+
         Raises:
             DatabaseUnavailable: they are kept for the next time.
         """
+        now = self._clock()
+        self._tries = {key: tries for key, tries in self._tries.items() if tries.ends_at > now}
         unsaved, self._unsaved = self._unsaved, {}
         if not unsaved:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -207,3 +208,14 @@ def test_a_principal_without_user_id_counts_by_login() -> None:
     api.limits.hit(nameless, None, "")
     with pytest.raises(TooManyRequests):
         api.limits.hit(nameless, None, "")
+
+
+def test_the_example_of_the_docs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rate-limits.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - it is our own
+    limits = names["guard"].limits
+    assert limits.in_force == Limits(per_client=600, per_address=120)
+    headers = dict(limits.hit(a_principal(), None, "192.0.2.1"))
+    assert headers[b"ratelimit-policy"] == b'"address";q=120;w=60, "client";q=600;w=60'
