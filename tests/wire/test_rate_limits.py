@@ -74,6 +74,16 @@ def test_the_sixth_request_is_refused_and_others_go_on(world: World) -> None:
     assert statuses(world, token, 1) == [200]
 
 
+def test_a_browser_application_can_read_how_things_stand(world: World) -> None:
+    """[API-23]"""
+    token = world.service_token()
+    for status in [200] * 5 + [429]:
+        answer = world.api(CUSTOMERS, token, headers={"Origin": "http://127.0.0.1:9101"})
+        assert answer.status_code == status
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed)
+
+
 def test_the_refusal_is_in_the_audit_log(world: World) -> None:
     token = world.service_token()
     *_, last = [world.api(CUSTOMERS, token) for _ in range(6)]
