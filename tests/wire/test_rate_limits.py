@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 
 from mintgate.server.application import Application
 from mintgate.store import Database
+from tests.unit.verify.workbench import wait_until
 from tests.world import World, sqlite_url
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
@@ -128,6 +131,40 @@ def test_a_changed_limit_holds_without_a_restart(a_world: Callable[..., World]) 
     world.declare(more=limits(per_session=600))
     keep_limits(world)
     assert world.api(CUSTOMERS, token).headers["ratelimit-policy"] == '"session";q=600;w=60'
+
+
+def test_one_request_of_a_session_at_once_and_five_that_wait(a_world: Callable[..., World]) -> None:
+    """[API-51, API-54] a body that does not come holds up its own session, and no other one"""
+    world = a_world(customers=True)
+    token, other = world.service_token(), world.service_token()
+    assert world.application is not None
+    [instance] = world.application._instances.values()
+
+    def running() -> int:
+        return sum(session.current for session in instance.erp_sessions.known._known.values())
+
+    body = b'{"Number": "C-1"}'
+    head = (
+        f"POST /api/domain/odata/Crm_Sales_Customers HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", world.port)) as slow,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        slow.sendall(head.encode() + body[:5])
+        wait_until(lambda: running() == 1)
+        asked = [threads.submit(world.api, CUSTOMERS, token) for _ in range(6)]
+        refused = next(as_completed(asked)).result()
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["error"]["message"].startswith("Too many requests of this session")
+        assert statuses(world, other, 2) == [200, 200]
+        assert sum(one.done() for one in asked) == 1
+        slow.sendall(body[5:])
+        codes = sorted(one.result().status_code for one in asked)
+    assert codes == [200] * 5 + [429]
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ from mintgate.store.sign_in_tries import Count, Limit, Tries
 
 T = TypeVar("T")
 PURPOSE = "client tries"
+LANE = "client-tries"
+"""These rows are locked by other processes too, and issuing tokens must not wait with it."""
 DAY, HOUR = 24 * 3600.0, 3600.0
 WAIT = 300.0
 """Seconds, as for passwords."""
@@ -177,7 +179,7 @@ class ClientTries:
             self._count_here(count)
         try:
             known_until, found = await self._database.write(
-                partial(self._count_for_all, origin, counts)
+                partial(self._count_for_all, origin, counts), lane=LANE
             )
         except DatabaseUnavailable as error:
             _log.warning("wrong client secrets are counted in this process alone: %s", error)
