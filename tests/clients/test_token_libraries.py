@@ -81,8 +81,8 @@ def test_our_client_against_our_server(real_time_world: World) -> None:
 
     async def run() -> int:
         async with httpx.AsyncClient(auth=person) as http:
-            answers = await asyncio.gather(*(http.get(url) for _ in range(20)))
+            answers = await asyncio.gather(*(http.get(url) for _ in range(6)))
             return sum(answer.status_code == 200 for answer in answers)
 
-    assert asyncio.run(run()) == 20
+    assert asyncio.run(run()) == 6  # as many as run and wait at once [API-51]
     assert len(kept) == 1

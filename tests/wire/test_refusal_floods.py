@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,34 @@ FLOODS = {
 }
 
 
+SECRETS = f"""
+[[apis]]
+Name = "DomainAPI"
+Secret = "{SECRET}"
+"""
+
+
+@pytest.fixture
+def world(a_world: Callable[..., World]) -> World:
+    return a_world(more=SECRETS)
+
+
 def flood(world: World, name: str) -> None:
+    """From an address from which the right secret came before: there are no waits so soon."""
     method, path, auth, headers = FLOODS[name]
+    if auth is not None:
+        prove(world, auth[0])
     data = {"grant_type": "client_credentials", "token": "x"} if method == "POST" else None
     for _ in range(TIMES):
         answer = world.http.request(method, path, auth=auth, headers=headers, data=data)
         assert answer.status_code == 401, answer.text
+
+
+def prove(world: World, client: str) -> None:
+    path = "introspect" if client == "DomainAPI" else "token"
+    form = {"grant_type": "client_credentials", "token": "x"}
+    answer = world.http.post(f"/id/connect/{path}", auth=(client, SECRET), data=form)
+    assert answer.status_code == 200, answer.text
 
 
 def total(events: list[AuditEvent]) -> int:
@@ -56,7 +79,7 @@ def test_nobody_is_locked_out(world: World) -> None:
 
 
 def test_nothing_is_lost_at_shutdown(tmp_path: Path) -> None:
-    world = World(sqlite_url(tmp_path)).start()
+    world = World(sqlite_url(tmp_path), more=SECRETS).start()
     flood(world, "token.refused")
     world.stop()
     database = Database(world.database_url)

@@ -139,6 +139,27 @@ class TemporarilyUnavailable(Refusal):
     retry_after: ClassVar[int] = 5
 
 
+class ClientMustWait(Refusal):
+    """Too many wrong secrets were given for a client: 429, so that nobody throws a good one away.
+
+    RFC 6749 §5.2 has no error for it, and `invalid_client` would say that the secret was looked
+    at; `temporarily_unavailable` is that of §4.1.2.1 for "try later".
+
+    Args:
+        retry_after: seconds.
+    """
+
+    error = "temporarily_unavailable"
+    status = 429
+    sentence = "Too many wrong secrets were given. Wait before the next request."
+
+    def __init__(
+        self, description: str | None = None, *, retry_after: int, cause: str | None = None
+    ) -> None:
+        super().__init__(description, cause=cause)
+        self.retry_after = retry_after
+
+
 class ResourceRefusal(Refusal):
     """A refusal by an API (RFC 6750 §3.1), shown in `WWW-Authenticate`."""
 
@@ -272,11 +293,11 @@ class NoFreeSlot(ResourceRefusal):
 
 
 class TooManyRequests(ResourceRefusal):
-    """A rate limit is used up [API-54].
+    """A limit is used up: of requests per minute, or of requests at once [API-54].
 
     Args:
         retry_after: seconds until it is worth trying again.
-        limits: the `RateLimit` headers that tell which limit it was.
+        limits: the `RateLimit` headers that tell which limit it was; for requests per minute.
     """
 
     error = "too_many_requests"

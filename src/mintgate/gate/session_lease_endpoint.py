@@ -6,6 +6,8 @@ that nothing in between takes it for one and asks again.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +19,8 @@ from mintgate.gate.session_leases import SessionLeases
 from mintgate.identity.api_authentication import authenticate_api
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import presented_client
-from mintgate.identity.forms import header, read_body
+from mintgate.identity.client_tries import ClientTries
+from mintgate.identity.forms import client_address, header, read_body
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify.keys import KeysUnavailable
@@ -34,12 +37,18 @@ class SessionLeaseEndpoint:
     """
 
     def __init__(
-        self, instance_id: str, leases: SessionLeases, database: Database, clock: Clock
+        self,
+        instance_id: str,
+        leases: SessionLeases,
+        database: Database,
+        clock: Clock,
+        tries: ClientTries,
     ) -> None:
         self._instance_id = instance_id
         self._leases = leases
         self._database = database
         self._clock = clock
+        self._tries = tries
 
     async def post(self, request: Request) -> Response:
         try:
@@ -61,7 +70,11 @@ class SessionLeaseEndpoint:
                 "Authenticate with HTTP Basic: the API's name and its secret.", basic=True
             )
         presented = presented_client({}, authorization)
-        return await authenticate_api(presented, self._instance_id, self._database)
+        return await self._tries.prove(
+            presented,
+            client_address(request.scope),
+            partial(authenticate_api, presented, self._instance_id, self._database),
+        )
 
     async def _audit(self, request: Request, refusal: Refusal) -> None:
         event = refusal_event(

@@ -2,8 +2,8 @@
 
 A flood of refusals must neither fill the audit table nor keep the writer from issuing tokens. So
 the first of each kind are written one by one, and those that follow within the minute are counted:
-one event a minute with `details.count`. Nobody is refused by it: secrets and tokens of ours have
-256 random bits, so guessing them is hopeless, and a limit could lock their owner out.
+one event a minute with `details.count`. Nobody is refused by it: guessing of secrets is slowed
+elsewhere (`client_tries`, `signin.throttle`), and tokens have 256 random bits.
 """
 
 from __future__ import annotations

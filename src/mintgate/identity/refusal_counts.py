@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mintgate.identity.networks import network_of
+from mintgate.contract.networks import network_of
 from mintgate.store import AuditEvent
 
 WINDOW = 60.0

@@ -10,7 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mintgate.contract.errors import InvalidClient, Refusal, TemporarilyUnavailable
+from mintgate.contract.errors import (
+    ClientMustWait,
+    InvalidClient,
+    Refusal,
+    TemporarilyUnavailable,
+)
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """[EP-6]"""
@@ -30,7 +35,7 @@ def oauth_error(refusal: Refusal) -> Response:
     headers = dict(NO_STORE)
     if isinstance(refusal, InvalidClient) and refusal.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="mintgate"'
-    if isinstance(refusal, TemporarilyUnavailable):
+    if isinstance(refusal, TemporarilyUnavailable | ClientMustWait):
         headers["Retry-After"] = str(refusal.retry_after)
     body = {"error": refusal.error, "error_description": refusal.description}
     return RawJson(body, status_code=refusal.status, headers=headers)

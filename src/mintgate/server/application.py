@@ -12,6 +12,7 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
@@ -78,6 +79,7 @@ class Application:
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._purge)),
             asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
             asyncio.create_task(self._for_ever(SESSION_SECONDS, self._keep_sessions)),
+            asyncio.create_task(self._for_ever(EXCHANGE_SECONDS, self._keep_limits)),
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
         ]
@@ -93,6 +95,7 @@ class Application:
             await instance.legacy_uses.flush(everything=True)
             with contextlib.suppress(DatabaseUnavailable):
                 await instance.erp_sessions.flush()
+            await instance.limits.keep()
             await instance.logout_delivery.stop()
         await flush_refusals(self.database, everything=True)
         for instance in self._instances.values():
@@ -165,8 +168,7 @@ class Application:
                     self._kek,
                     lambda: self.follower.is_fresh,
                     self._clock,
-                    known.erp_sessions if known is not None else None,
-                    known.legacy_uses if known is not None else None,
+                    known,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -203,10 +205,14 @@ class Application:
         await flush_refusals(self.database)  # of all instances; the first one does it
         await instance.references.flush()
         await instance.legacy_uses.flush()
+        await instance.client_tries.flush()
 
     async def _keep_sessions(self, instance: InstanceApplication) -> None:
         await instance.erp_sessions.flush()
         await instance.erp_sessions.sweep()
+
+    async def _keep_limits(self, instance: InstanceApplication) -> None:
+        await instance.limits.keep()
 
     async def _keep_audit(self, instance: InstanceApplication) -> None:
         await keep_audit(self.database, instance.instance, self._kek)

@@ -8,7 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ALLOWED_HEADERS = b"Authorization, Content-Type, X-Api-Key, Api-Key, Prefer"
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
-EXPOSED_HEADERS = b"WWW-Authenticate, Retry-After, OData-Version, Location"
+EXPOSED_HEADERS = (
+    b"WWW-Authenticate, Retry-After, OData-Version, Location, RateLimit, RateLimit-Policy"
+)
 Origins = Callable[[], Awaitable[frozenset[str]]]
 
 

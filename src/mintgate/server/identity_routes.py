@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from mintgate.contract.clock import Clock
 from mintgate.contract.feed import STATE_FEED_PATH
 from mintgate.contract.instance import ID_PATH
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.endpoints.account_chooser import AccountChooserEndpoint
@@ -45,11 +46,13 @@ from mintgate.verify import Verifier
 TOKEN_PATH = f"{ID_PATH}/connect/token"
 
 
-def token_endpoint(directory: Directory, database: Database, clock: Clock) -> ASGIApp:
+def token_endpoint(
+    directory: Directory, database: Database, clock: Clock, tries: ClientTries
+) -> ASGIApp:
     """`POST /connect/token` with its grants."""
     parts = (directory, database, clock)
     grants = (ClientCredentials(*parts), AuthorizationCode(*parts), RefreshToken(*parts))
-    endpoint = TokenEndpoint(directory, database, grants, clock)
+    endpoint = TokenEndpoint(directory, database, grants, clock, tries)
     return CrossOrigin(Failures(endpoint), directory.browser_origins)
 
 
@@ -60,13 +63,14 @@ def identity_routes(
     pages: Pages,
     clock: Clock,
     passwords: PasswordSignIn,
+    tries: ClientTries,
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
     metadata = MetadataEndpoint(directory).respond
     userinfo = UserinfoEndpoint(directory, database, clock)
-    introspection = IntrospectionEndpoint(directory, database, verifier, clock)
-    state_feed = StateFeedEndpoint(directory, database, clock)
-    revocation = Methods(POST=RevocationEndpoint(directory, database, clock).post)
+    introspection = IntrospectionEndpoint(directory, database, verifier, clock, tries)
+    state_feed = StateFeedEndpoint(directory, database, clock, tries)
+    revocation = Methods(POST=RevocationEndpoint(directory, database, clock, tries).post)
     well_known = "/.well-known"
     return [
         Route(

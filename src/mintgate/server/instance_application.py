@@ -26,11 +26,15 @@ from mintgate.contract.instance import (
 )
 from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
+from mintgate.gate import shared_counters
 from mintgate.gate.legacy import LegacyAccess, LegacyEndpoints, LegacyUses
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
 from mintgate.gate.session_leases import SessionLeases
 from mintgate.gate.sessions import ErpSessions
+from mintgate.gate.shared_counters import SharedCounters
+from mintgate.identity import client_tries
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.passwords import hash_password
@@ -38,6 +42,7 @@ from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.jose import ALGORITHMS
+from mintgate.server.api_limits import ApiLimits
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
@@ -47,6 +52,7 @@ from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import Guard, GuardMiddleware, Verifier
+from mintgate.verify.concurrency import usual_concurrency
 from mintgate.verify.refusals import refusal_response
 
 
@@ -56,8 +62,8 @@ class InstanceApplication:
     Args:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
-        erp_sessions: those of the instance before one of its settings changed.
-        legacy_uses: the same.
+        before: the instance's application before one of its settings changed; what is counted
+            and who is in session goes on.
     """
 
     def __init__(
@@ -67,8 +73,7 @@ class InstanceApplication:
         key_encryption_key: KeyEncryptionKey,
         is_fresh: Callable[[], bool],
         clock: Clock,
-        erp_sessions: ErpSessions | None = None,
-        legacy_uses: LegacyUses | None = None,
+        before: InstanceApplication | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
@@ -76,8 +81,19 @@ class InstanceApplication:
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
-        self.erp_sessions = erp_sessions or ErpSessions(instance.id, database, is_fresh, clock)
-        self.legacy_uses = legacy_uses or LegacyUses(instance.id, database, clock)
+        self.erp_sessions: ErpSessions = (
+            before.erp_sessions
+            if before is not None
+            else ErpSessions(instance.id, database, is_fresh, clock)
+        )
+        self.legacy_uses: LegacyUses = (
+            before.legacy_uses if before is not None else LegacyUses(instance.id, database, clock)
+        )
+        counters = before.limits.counters if before is not None else self._counters()
+        self.limits: ApiLimits = ApiLimits(self.directory, counters)
+        self.client_tries: ClientTries = (
+            before.client_tries if before is not None else self._client_tries()
+        )
         passwords = PasswordSignIn(self.directory, database, clock)
         self.legacy = LegacyAccess(
             self.directory,
@@ -93,17 +109,26 @@ class InstanceApplication:
         routes = [
             *self._apis(),
             *self._management(key_encryption_key),
-            *identity_routes(self.directory, database, self._verifier, pages, clock, passwords),
+            *identity_routes(
+                self.directory,
+                database,
+                self._verifier,
+                pages,
+                clock,
+                passwords,
+                self.client_tries,
+            ),
             self._session_leases(),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
-        self._token = token_endpoint(self.directory, database, clock)
+        self._token = token_endpoint(self.directory, database, clock, self.client_tries)
         self._others = Failures(ExceptionMiddleware(Router(routes)))
 
     async def start(self) -> None:
-        """Load keys and revoked tokens."""
+        """Load keys, revoked tokens and the settings of APIs."""
         await self.directory.start()
+        await self.limits.refresh()
 
     def apply(self, changes: list[Change]) -> None:
         """Drop what committed changes concern."""
@@ -135,6 +160,14 @@ class InstanceApplication:
             clock=self._clock,
         )
 
+    def _client_tries(self) -> ClientTries:
+        key = self.directory.derived_key(client_tries.PURPOSE)
+        return ClientTries(self.instance.id, self._database, key, self._clock)
+
+    def _counters(self) -> SharedCounters:
+        key = self.directory.derived_key(shared_counters.PURPOSE)
+        return SharedCounters(self.instance.id, self._database, key, self._clock)
+
     def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
         people = self._verifier_of(MAY_SIGN_IN)
         apis = ManagementApis(
@@ -157,7 +190,9 @@ class InstanceApplication:
     def _session_leases(self) -> Route:
         parts = (self._database, self._verifier, self._clock)
         leases = SessionLeases(self.instance.id, *parts)
-        endpoint = SessionLeaseEndpoint(self.instance.id, leases, self._database, self._clock)
+        endpoint = SessionLeaseEndpoint(
+            self.instance.id, leases, self._database, self._clock, self.client_tries
+        )
         # An API's server calls it, never a browser: no CORS [EP-8].
         return Route(ID_PATH + SESSION_LEASE_PATH, Methods(POST=endpoint.post))
 
@@ -177,7 +212,12 @@ class InstanceApplication:
 
     def _guarded(self, path: str, audience: str, app: ASGIApp) -> Mount:
         """A built-in API behind the checks of its audience, all with the same sessions."""
-        guarded = GuardMiddleware(app, self._guard(audience), on_refusal=self._log(audience))
+        guarded = GuardMiddleware(
+            app,
+            self._guard(audience),
+            on_refusal=self._log(audience),
+            concurrency=usual_concurrency(audience),
+        )
         answering = Failures(guarded, lambda refusal: refusal_response(refusal, audience))
         return Mount(path, CrossOrigin(answering, self.directory.browser_origins))
 
@@ -193,6 +233,7 @@ class InstanceApplication:
             self._verifier,
             audience,
             sessions=self.erp_sessions,
+            limits=self.limits.of(audience),
             legacy=self.legacy.of_api(audience),
         )
 

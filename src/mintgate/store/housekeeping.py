@@ -8,6 +8,7 @@ from mintgate.store import (
     codes,
     feed,
     idempotency,
+    rate_counters,
     refresh,
     revocations,
     session_applications,
@@ -38,6 +39,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
         "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
+        "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
         "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
         "revoked_tokens": lambda: revocations.purge(tx, instance_id, before),

@@ -1,4 +1,4 @@
-"""Counts of wrong password tries, shared by every process over one database [SGN-6].
+"""Counts of wrong passwords and client secrets, shared by every process over one database [SGN-6].
 
 A count is one row, named by a digest: no login stands here in clear, as what was typed into that
 field may have been a password. Whether there is a user of that login makes no difference to a row.
@@ -6,7 +6,7 @@ field may have been a password. Whether there is a user of that login makes no d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from sqlalchemy import Connection, case, delete, or_, select
@@ -125,6 +125,41 @@ def of_logins(
         .order_by(_columns.ends_at.desc(), _columns.bucket)
     )
     return [Tries(row.kind, row.tries, row.ends_at) for row in rows]
+
+
+def of_keys(
+    connection: Connection, instance_id: str, keys: Iterable[str], now: float
+) -> dict[str, Tries]:
+    """The counts of these names that hold at `now` (Unix seconds)."""
+    rows = connection.execute(
+        select(_columns.bucket, _columns.kind, _columns.tries, _columns.ends_at).where(
+            _columns.instance_id == instance_id,
+            _columns.bucket.in_(list(keys)),
+            _columns.ends_at > now,
+        )
+    )
+    return {row.bucket: Tries(row.kind, row.tries, row.ends_at) for row in rows}
+
+
+def remember(tx: Transaction, instance_id: str, kind: str, until: Mapping[str, float]) -> None:
+    """Remember names, each until a time (Unix seconds), beside the counts and as long as they."""
+    insert = insert_into(tx, sign_in_tries)
+    statement = insert.on_conflict_do_update(
+        index_elements=[_columns.instance_id, _columns.bucket],
+        set_={"ends_at": insert.excluded.ends_at},
+    )
+    rows = [
+        {"instance_id": instance_id, "bucket": key, "kind": kind, "tries": 0, "ends_at": ends_at}
+        for key, ends_at in sorted(until.items())
+    ]
+    if rows:
+        tx.connection.execute(statement, rows)
+
+
+def remembered(connection: Connection, instance_id: str, key: str, now: float) -> float:
+    """Until when a name is remembered (Unix seconds); 0 when it is not."""
+    found = of_keys(connection, instance_id, [key], now).get(key)
+    return found.ends_at if found is not None else 0.0
 
 
 def forget_logins(tx: Transaction, instance_id: str, logins: Iterable[str]) -> int:

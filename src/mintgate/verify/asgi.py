@@ -10,6 +10,7 @@ from urllib.parse import quote
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
 from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan
 from mintgate.verify.batch.asgi import PermittedParts, plan_of, scope_of
+from mintgate.verify.concurrency import ConcurrencyLimits
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
@@ -38,6 +39,7 @@ class GuardMiddleware:
             its `id`. Of a batch it is told of each refused part, with the scope that the part
             would have by itself.
         batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
+        concurrency: how many requests may run at once [API-51..53]; without it any number.
     """
 
     def __init__(
@@ -46,36 +48,41 @@ class GuardMiddleware:
         guard: Guard,
         on_refusal: OnRefusal | None = None,
         batch_limits: BatchLimits = USUAL_LIMITS,
+        *,
+        concurrency: ConcurrencyLimits | None = None,
     ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
         self._batch_limits = batch_limits
+        self._concurrency = concurrency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                await asyncio.to_thread(self._guard.close)
+        if scope["type"] in {"http", "websocket"}:
+            await self._guarded(scope, receive, send)
             return
-        if scope["type"] not in {"http", "websocket"}:
+        try:
             await self._app(scope, receive, send)
-            return
+        finally:
+            if scope["type"] == "lifespan":
+                await asyncio.to_thread(self._guard.close)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A copy: servers add trailers to the list later, which nobody would have judged.
         scope = {**scope, "headers": list(scope["headers"])}
         app = self._app
         try:
             admission = await self._guard.admit_async(request_of(scope))
             if admission.operation.is_batch:
-                plan = await self._taken_apart(admission, scope, receive)
-                if plan is None:
-                    return  # its sender has gone
-                if (finished := plan.refusal_only) is not None:
-                    await _answer(finished, send)
+                batch = await self._permitted(admission, scope, receive, send)
+                if batch is None:
                     return
-                await self._guard.occupy_async(admission)
-                app = PermittedParts(app, plan, self._batch_limits, self._refuse)
+                app = batch
+            place = None
+            if self._concurrency is not None:
+                place = self._concurrency.enter_at_once(admission)
+                if place is None:
+                    place = await self._concurrency.enter(admission)
         except Refusal as refusal:
             await self._refuse(refusal, scope, send)
             return
@@ -85,10 +92,27 @@ class GuardMiddleware:
         inner = {**scope, PRINCIPAL: admission.principal, ADMISSION: admission}
         if admission.headers:
             send = _with_headers(send, admission.headers)
-        if admission.session is None:
-            await app(inner, receive, send)
-        else:
-            await _counted(app, inner, receive, send, admission.session)
+        try:
+            if admission.session is None:
+                await app(inner, receive, send)
+            else:
+                await _counted(app, inner, receive, send, admission.session)
+        finally:
+            if place is not None:
+                place.leave()
+
+    async def _permitted(
+        self, admission: Admission, scope: Scope, receive: Receive, send: Send
+    ) -> Application | None:
+        """The application for the permitted parts of a batch; None when all is answered."""
+        plan = await self._taken_apart(admission, scope, receive)
+        if plan is None:
+            return None  # its sender has gone
+        if (finished := plan.refusal_only) is not None:
+            await _answer(finished, send)
+            return None
+        await self._guard.occupy_async(admission)
+        return PermittedParts(self._app, plan, self._batch_limits, self._refuse)
 
     async def _taken_apart(
         self, admission: Admission, scope: Scope, receive: Receive

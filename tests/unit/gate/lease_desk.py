@@ -18,6 +18,7 @@ from mintgate.contract.identifiers import secret_hash
 from mintgate.contract.session_leases import SESSION_LEASE_MEMBER, SESSION_LEASE_PATH
 from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
 from mintgate.gate.session_leases import SessionLeases
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.rendering import Methods
 from mintgate.store import Change, Database, apis
 from mintgate.verify import IssuerClient, Principal, RemoteSessions
@@ -35,7 +36,8 @@ class Desk(httpx.BaseTransport):
             for api, secret in SECRETS.items():
                 apis.set_secret(tx, instance_id, api, secret_hash(secret))
         leases = SessionLeases(instance_id, database, verifier(clock=clock), clock)
-        endpoint = SessionLeaseEndpoint(instance_id, leases, database, clock)
+        tries = ClientTries(instance_id, database, bytes(32), clock)
+        endpoint = SessionLeaseEndpoint(instance_id, leases, database, clock, tries)
         metadata = {"issuer": ISSUER, SESSION_LEASE_MEMBER: ISSUER + SESSION_LEASE_PATH}
         self._app = Starlette(
             routes=[

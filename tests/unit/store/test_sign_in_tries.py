@@ -132,3 +132,42 @@ def test_processes_that_race_share_the_limit(database_url: str, database: Databa
     other.close()
     assert len(allowed) == 40
     assert sum(allowed) == 5
+
+
+def test_counts_by_name(database: Database, clock: Clock) -> None:
+    """What a process that keeps counts in memory learns of the others."""
+    for _ in range(3):
+        add(database)
+    add(database, ONE)
+    add(database, FIVE, THERE)
+
+    def found() -> dict[str, Tries]:
+        keys = [FIVE.key, ONE.key, "3" * 64]
+        return database.read_now(lambda c: sign_in_tries.of_keys(c, HERE, keys, clock()))
+
+    assert found() == {
+        FIVE.key: Tries("origin", 3, clock.now + 1000.0),
+        ONE.key: Tries("origin", 1, clock.now + 300.0),
+    }
+    clock.now += 301
+    assert set(found()) == {FIVE.key}
+
+
+def test_names_are_remembered_for_a_while(database: Database, clock: Clock) -> None:
+    now = clock.now
+
+    def remember(**until: float) -> None:
+        with database.begin() as tx:
+            sign_in_tries.remember(tx, HERE, "known", until)
+
+    def until(key: str, instance_id: str = HERE) -> float:
+        return database.read_now(lambda c: sign_in_tries.remembered(c, instance_id, key, clock()))
+
+    remember(a=now + 10, b=now + 20)
+    remember(a=now + 30)
+    remember()
+    assert [until("a"), until("b"), until("c"), until("a", THERE)] == [now + 30, now + 20, 0, 0]
+    clock.now += 25
+    assert [until("a"), until("b")] == [now + 30, 0]
+    with database.begin() as tx:
+        assert sign_in_tries.purge(tx, HERE, clock.now) == 1

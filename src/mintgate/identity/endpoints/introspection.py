@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -18,8 +19,9 @@ from mintgate.contract.errors import (
 from mintgate.identity.api_authentication import authenticate_api
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import presented_client
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import header, read_form
+from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.mint import mint_introspection
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.jose.keys import INTROSPECTION_TYPE
@@ -52,19 +54,29 @@ class IntrospectionEndpoint:
     """Answers APIs that prove who they are; the checks are the verifier's."""
 
     def __init__(
-        self, directory: Directory, database: Database, verifier: Verifier, clock: Clock
+        self,
+        directory: Directory,
+        database: Database,
+        verifier: Verifier,
+        clock: Clock,
+        tries: ClientTries,
     ) -> None:
         self._directory = directory
         self._database = database
         self._verifier = verifier
         self._clock = clock
+        self._tries = tries
 
     async def post(self, request: Request) -> Response:
         try:
             form = await read_form(request.scope, request.receive)
             presented = presented_client(form, header(request.scope, b"authorization"))
             instance_id = self._directory.instance.id
-            audience = await authenticate_api(presented, instance_id, self._database)
+            audience = await self._tries.prove(
+                presented,
+                client_address(request.scope),
+                partial(authenticate_api, presented, instance_id, self._database),
+            )
             token = form.get("token")
             if token is None:
                 raise InvalidRequest("The parameter token is missing.")

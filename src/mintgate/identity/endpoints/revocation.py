@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +19,7 @@ from mintgate.identity.client_authentication import (
     authenticate,
     presented_client,
 )
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.rendering import NO_STORE, oauth_error
@@ -42,10 +45,13 @@ class _Caller(msgspec.Struct, frozen=True):
 class RevocationEndpoint:
     """Ends a token of the application that asks; every other answer is the same 200 [REV-2]."""
 
-    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, database: Database, clock: Clock, tries: ClientTries
+    ) -> None:
         self._directory = directory
         self._database = database
         self._clock = clock
+        self._tries = tries
 
     async def post(self, request: Request) -> Response:
         try:
@@ -54,7 +60,11 @@ class RevocationEndpoint:
             token = form.get("token")
             if token is None:
                 raise InvalidRequest("The parameter token is missing.")
-            caller = await self._caller(presented, token)
+            caller = await self._tries.prove(
+                presented,
+                client_address(request.scope),
+                partial(self._caller, presented, token),
+            )
         except Refusal as refusal:
             await record_refusal(self._database, self._event(request, refusal))
             return oauth_error(refusal)

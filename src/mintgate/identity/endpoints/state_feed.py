@@ -6,6 +6,8 @@ asks again and again for what came after the last position that it was given.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -18,8 +20,9 @@ from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.identity.api_authentication import authenticate_api
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import presented_client
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import header, query_of
+from mintgate.identity.forms import client_address, header, query_of
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.store import Database, feed
 
@@ -31,10 +34,13 @@ MAX_DIGITS = 18
 class StateFeedEndpoint:
     """Answers APIs that prove who they are by their secret, as introspection does [ITR-1]."""
 
-    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, database: Database, clock: Clock, tries: ClientTries
+    ) -> None:
         self._directory = directory
         self._database = database
         self._clock = clock
+        self._tries = tries
 
     async def get(self, request: Request) -> Response:
         try:
@@ -58,7 +64,12 @@ class StateFeedEndpoint:
                 "Authenticate with HTTP Basic: the API's name and its secret.", basic=True
             )
         presented = presented_client({}, authorization)
-        await authenticate_api(presented, self._directory.instance.id, self._database)
+        instance_id = self._directory.instance.id
+        await self._tries.prove(
+            presented,
+            client_address(request.scope),
+            partial(authenticate_api, presented, instance_id, self._database),
+        )
 
     async def _page(self, after: int | None, known_at: float | None, limit: int) -> FeedPage:
         instance_id = self._directory.instance.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,6 +18,7 @@ from mintgate.contract.errors import (
 )
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.client_authentication import authenticate, presented_client
+from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.grants import GrantType, TokenRequest
@@ -37,11 +39,13 @@ class TokenEndpoint:
         database: Database,
         grants: Iterable[GrantType],
         clock: Clock,
+        tries: ClientTries,
     ) -> None:
         self._directory = directory
         self._database = database
         self._grants = {grant.grant_type: grant for grant in grants}
         self._clock = clock
+        self._tries = tries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -68,10 +72,13 @@ class TokenEndpoint:
         if grant is None:
             raise UnsupportedGrantType(cause=f"grant_type {grant_type[:64]!r}")  # [TKN-31]
         presented = presented_client(form, header(scope, b"authorization"))
-        application = await authenticate(presented, grant_type, self._directory)
+        address = client_address(scope)
+        application = await self._tries.prove(
+            presented, address, partial(authenticate, presented, grant_type, self._directory)
+        )
         # A grant sees only the parameters that it declares.
         parameters = {name: form[name] for name in grant.parameters if name in form}
-        request = TokenRequest(parameters, client_address(scope))
+        request = TokenRequest(parameters, address)
         # The key first: nothing may fail between a commit and its tokens.
         key = await self._directory.signing_key()
         decided = await grant.decide(request, application)

@@ -6,7 +6,7 @@ import hmac
 
 import msgspec
 
-from mintgate.identity.networks import network_of
+from mintgate.contract.networks import network_of
 from mintgate.store.sign_in_tries import Count, Limit
 
 PURPOSE = "sign-in tries"

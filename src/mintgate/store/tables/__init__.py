@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mintgate.store.tables.audit import audit_checkpoints, audit_events, audit_heads, audit_keys
 from mintgate.store.tables.common import metadata
+from mintgate.store.tables.counters import rate_counters
 from mintgate.store.tables.instance import (
     apis,
     idempotency_keys,
@@ -55,6 +56,7 @@ __all__ = [
     "licence_pools",
     "logout_notices",
     "metadata",
+    "rate_counters",
     "reference_tokens",
     "refresh_families",
     "refresh_tokens",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mintgate.identity.networks import network_of
+from mintgate.contract.networks import network_of
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
+REMEMBERED = 4096
 
+
+@functools.lru_cache(REMEMBERED)
 def network_of(address: str | None) -> str:
     """The IPv4 address, or the /64 of an IPv6 address, as anyone with one of it has them all."""
     if address is None:

@@ -1,0 +1,18 @@
+"""Counts that processes share."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, String, Table
+
+from mintgate.store.tables.common import instance_id, metadata
+
+# Requests by minute, of what a rate limit counts [API-17]; `bucket` is a digest of its name.
+rate_counters = Table(
+    "rate_counters",
+    metadata,
+    instance_id(),
+    Column("bucket", String(64), primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("requests", BigInteger, nullable=False),
+    Index("ix_rate_counters_minute", "instance_id", "minute"),
+)

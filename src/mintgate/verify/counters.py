@@ -1,0 +1,241 @@
+"""Counts of requests in this process: a storage for the strategies of the `limits` library.
+
+Its own storage in memory starts threads to forget counts, and goes by the machine's clock alone.
+This one also remembers what other processes have not been told yet, for who shares the counts.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+from limits.storage import SlidingWindowCounterSupport, Storage
+
+from mintgate.contract.clock import Clock, system_clock
+from mintgate.contract.rate_limits import WINDOW_SECONDS, Usage
+
+MAX_COUNTERS = 100_000
+"""Of so many things at most; the oldest are forgotten first. A counter takes about 300 bytes."""
+
+
+class Increase(msgspec.Struct, frozen=True):
+    """Requests that this process let pass and others do not know of.
+
+    Args:
+        window: the number of the window, counted from 1970.
+    """
+
+    key: str
+    window: int
+    requests: int
+
+
+class _Counter:
+    """The counts of two windows; `untold` are those of them that others do not know of."""
+
+    __slots__ = ("current", "previous", "untold", "untold_before", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.current = 0
+        self.previous = 0
+        self.untold = 0
+        self.untold_before = 0
+
+    def move_to(self, window: int) -> None:
+        """Go on to a later window; a clock that was set back stays in the later one."""
+        if window == self.window + 1:
+            self.previous, self.untold_before = self.current, self.untold
+        elif window > self.window:
+            self.previous = self.untold_before = 0
+        else:
+            return
+        self.window = window
+        self.current = self.untold = 0
+
+
+class Counters(Storage, SlidingWindowCounterSupport):
+    """Counts by key, for windows of one length. May be called from several threads.
+
+    Args:
+        clock: Unix seconds.
+        limit: how many keys are kept.
+    """
+
+    STORAGE_SCHEME = None  # made by name, never from a URL
+
+    def __init__(
+        self,
+        clock: Clock = system_clock,
+        *,
+        window_seconds: int = WINDOW_SECONDS,
+        limit: int = MAX_COUNTERS,
+    ) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seconds = window_seconds
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._counters: dict[str, _Counter] = {}
+        self._untold: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._counters)
+
+    def acquire_sliding_window_entry(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> bool:
+        """Count `amount` requests unless that is more than `limit`; less than 0 takes back.
+
+        Returns:
+            False when it is too many, and nothing was counted.
+        """
+        now = self._clock()
+        seconds = self._seconds
+        window = int(now // seconds)
+        with self._lock:
+            counter = self._counters.get(key)
+            if counter is None:
+                counter = self._add(key, window)
+            elif counter.window != window:
+                counter.move_to(window)
+            current = counter.current + amount
+            if current < 0:
+                return True  # the window has just ended, in which it was counted
+            if amount > 0:
+                used = current
+                if counter.previous:
+                    left = (counter.window + 1) * seconds - now
+                    used += int(counter.previous * left / seconds)
+                if used > limit:
+                    return False
+            counter.current = current
+            counter.untold += amount
+            self._untold.add(key)
+            return True
+
+    def usage(self, key: str) -> Usage:
+        """What was used of a key."""
+        now = self._clock()
+        seconds = self._seconds
+        window = int(now // seconds)
+        counter = self._counters.get(key)
+        if counter is None:
+            return Usage(0, 0, (window + 1) * seconds - now, seconds)
+        if counter.window < window:
+            with self._lock:
+                counter.move_to(window)
+        left = (counter.window + 1) * seconds - now
+        return Usage(counter.previous, counter.current, left, seconds)
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Both counts, each with the seconds for which it matters."""
+        usage = self.usage(key)
+        return usage.previous, usage.left, usage.current, usage.left + self._seconds
+
+    def clear_sliding_window(self, key: str, expiry: int) -> None:
+        self.clear(key)
+
+    def take_untold(self, limit: int) -> list[Increase]:
+        """Take out what others do not know, of `limit` keys at most."""
+        window = int(self._clock() // self._seconds)
+        taken = []
+        with self._lock:
+            for key in list(self._untold)[:limit]:
+                self._untold.discard(key)
+                counter = self._counters.get(key)
+                if counter is None:
+                    continue
+                counter.move_to(window)
+                if counter.untold_before:
+                    taken.append(Increase(key, counter.window - 1, counter.untold_before))
+                    counter.untold_before = 0
+                if counter.untold:
+                    taken.append(Increase(key, counter.window, counter.untold))
+                    counter.untold = 0
+        return taken
+
+    def give_back(self, increases: list[Increase]) -> None:
+        """Keep what could not be told, as far as it still matters."""
+        with self._lock:
+            for increase in increases:
+                counter = self._counters.get(increase.key)
+                if counter is None:
+                    continue
+                if counter.window == increase.window:
+                    counter.untold += increase.requests
+                elif counter.window == increase.window + 1:
+                    counter.untold_before += increase.requests
+                else:
+                    continue
+                self._untold.add(increase.key)
+
+    def learn(self, key: str, window: int, requests: int) -> None:
+        """Know what all processes together let pass in a window.
+
+        Args:
+            requests: without what of this process is still untold.
+        """
+        with self._lock:
+            counter = self._counters.get(key)
+            if counter is None:
+                return
+            if counter.window == window:
+                counter.current = requests + counter.untold
+            elif counter.window == window + 1:
+                counter.previous = requests + counter.untold_before
+
+    def forget_old(self) -> None:
+        """Forget keys that count for nothing any more."""
+        window = int(self._clock() // self._seconds)
+        for key, counter in list(self._counters.items()):
+            if counter.window < window - 1:
+                with self._lock:
+                    self._forget(key)
+
+    # The rest of what the library asks of a storage; it makes its fixed windows work here too.
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return LookupError  # nothing here raises any
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        window = int(self._clock() // self._seconds)
+        with self._lock:
+            counter = self._counters.get(key) or self._add(key, window)
+            counter.move_to(window)
+            counter.current += amount
+            counter.untold += amount
+            self._untold.add(key)
+            return counter.current
+
+    def get(self, key: str) -> int:
+        return self.usage(key).current
+
+    def get_expiry(self, key: str) -> float:
+        return self._clock() + self.usage(key).left
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        with self._lock:
+            count = len(self._counters)
+            self._counters.clear()
+            self._untold.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        with self._lock:
+            self._forget(key)
+
+    def _add(self, key: str, window: int) -> _Counter:
+        if len(self._counters) >= self._limit:
+            for old in list(self._counters)[: max(1, self._limit // 100)]:
+                self._forget(old)
+        counter = self._counters[key] = _Counter(window)
+        return counter
+
+    def _forget(self, key: str) -> None:
+        self._counters.pop(key, None)
+        self._untold.discard(key)
