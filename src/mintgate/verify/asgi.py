@@ -68,12 +68,15 @@ class GuardMiddleware:
         if self._on_refusal is not None:
             await self._on_refusal(scope, refusal)
         status, headers, body = refusal_response(refusal, self._guard.audience)
+        kind = "http"
         if scope["type"] == "websocket":
-            # Closing before accepting makes the server answer 403.
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            if "websocket.http.response" not in (scope.get("extensions") or {}):
+                # Closing before accepting makes the server answer 403.
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            kind = "websocket.http"
+        await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
+        await send({"type": f"{kind}.response.body", "body": body})
 
 
 def request_of(scope: Scope) -> ApiRequest:
