@@ -40,6 +40,7 @@ class GateProtocol(HttpToolsProtocol):
         self._refusal: MalformedRequest | None = None
         self._head_bytes = 0
         self._is_in_head = True
+        self._has_begun = False
         self._silent_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -72,7 +73,7 @@ class GateProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_head = True
+        self._is_in_head = self._has_begun = True
         self._head_bytes = 0
         self._silent_bytes = 0
 
@@ -108,7 +109,7 @@ class GateProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._silent_bytes = 0
-        self._is_in_head = True
+        self._is_in_head, self._has_begun = True, False
         super().on_message_complete()
 
     # Refusing.
@@ -152,7 +153,9 @@ class GateProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if self._silent_bytes:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_head()  # an answer is being given; the rest can wait for its end
+        elif self._has_begun:
             self._refuse_now(
                 MalformedRequest(
                     "The request did not arrive in time.", status=408, cause="a slow head"
