@@ -9,6 +9,7 @@ HTTP/1.0 and 1.1, targets and hosts, upgrades, codings other than `chunked`, siz
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mintgate.contract.gateway_errors import MalformedRequest
+from mintgate.gate.access_log import LOGGER
 from mintgate.gate.settings import ListenerSettings
 from mintgate.verify.asgi import Application
 from mintgate.verify.refusals import refusal_response
@@ -28,6 +30,19 @@ _METHODS_NOT_TAKEN = frozenset({"CONNECT", "TRACE", "PRI"})
 _SILENCE = 64 * 1024
 """How many bytes may come without a piece of a body between them: trailers, chunk extensions."""
 BACKLOG = 2048
+_access = logging.getLogger(LOGGER)
+
+
+class _ToldElsewhere(logging.Filter):
+    """Lines of uvicorn about what the gate's own log tells with its reason."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(
+            ("Invalid HTTP request", "Unsupported upgrade", "ASGI callable returned without")
+        )
+
+
+_TOLD_ELSEWHERE = _ToldElsewhere()
 
 
 class GateProtocol(HttpToolsProtocol):
@@ -131,6 +146,13 @@ class GateProtocol(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return
+        _access.info(
+            "status=%d address=%s cause=%r id=%s",
+            refusal.status,
+            self.client[0] if self.client else "-",
+            refusal.cause,
+            refusal.id,
+        )
         cycle = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
         if cycle is not None and is_answering:
@@ -186,6 +208,7 @@ def server_config(app: Application, settings: ListenerSettings, **options: Any) 
     Args:
         options: further ones of `uvicorn.Config`, such as those for TLS.
     """
+    logging.getLogger("uvicorn.error").addFilter(_TOLD_ELSEWHERE)
     protocol = type("ConfiguredGateProtocol", (GateProtocol,), {"settings": settings})
     return uvicorn.Config(
         app,
