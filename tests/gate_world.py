@@ -237,9 +237,16 @@ class GateWorld:
         return self.http.request(method, path, headers=headers, **options)
 
 
-def identity_server(folder: Path, apis_of: Iterable[str] = ("DomainAPI",), **options: Any) -> World:
+def identity_server(
+    folder: Path,
+    apis_of: Iterable[str] = ("DomainAPI",),
+    database: str | None = None,
+    **options: Any,
+) -> World:
     """A running identity server whose APIs have `API_SECRET`."""
     world = World(sqlite_url(folder), clock=time.time, **options).start()
+    if database is not None:
+        world.declare(replace=(f'"{world.instance.database}"', f'"{database}"'))
     with world.database.begin() as tx:
         for api in apis_of:
             apis.set_secret(tx, world.instance.id, api, secret_hash(API_SECRET))

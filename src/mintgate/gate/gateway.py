@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,12 @@ from email.utils import formatdate
 
 import msgspec
 
-from mintgate.contract.errors import AmbiguousRequest, Refusal, ServerError
+from mintgate.contract.errors import (
+    AmbiguousRequest,
+    Refusal,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from mintgate.contract.gateway_errors import NoRoute
 from mintgate.contract.request_target import normal_path
 from mintgate.gate.access_log import RECORD, Record, note_refusal
@@ -68,6 +74,9 @@ class Gateway:
         except Refusal as refusal:
             note_refusal(scope, refusal)
             await _refuse(refusal, record, noted)
+        except asyncio.CancelledError:
+            # Only the server itself does this, when it ends and has waited long enough.
+            await _refuse(TemporarilyUnavailable(cause="the gate ends"), record, noted)
         except Exception:  # noqa: BLE001 - logged, and the gate goes on
             # The answer names the request in the log, and no detail [API-42].
             failure = ServerError("The gate failed. Give its operator the X-Request-Id.")

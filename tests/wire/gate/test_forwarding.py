@@ -280,6 +280,17 @@ def test_an_upstream_that_is_away_or_silent(gated: Gated) -> None:
     assert silent.headers["x-request-id"]
 
 
+def test_a_body_that_stops_coming_is_given_up(gated: Gated) -> None:
+    gated.odd.holds, gated.odd.answer = True, b""
+    data = (
+        f"POST /odd/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {gated.token}\r\n"
+        "Content-Length: 10\r\n\r\nhalf"
+    )
+    answer = exchange(gated.gate.port, data.encode())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer
+
+
 @pytest.mark.parametrize("path", ["/plain/slow", "/plain/endless"])
 def test_a_client_that_goes_away_ends_it_behind_the_gate(gated: Gated, path: str) -> None:
     with socket.create_connection(("127.0.0.1", gated.gate.port)) as link:

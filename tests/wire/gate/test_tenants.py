@@ -76,7 +76,8 @@ def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     worlds = []
     for name in ("one", "two"):
         (folder / name).mkdir()
-        worlds.append(identity_server(folder / name, ("DomainAPI", "TableAPI")))
+        apis = ("DomainAPI", "TableAPI")
+        worlds.append(identity_server(folder / name, apis, database=f"DATABASE {name}"))
     one, two = worlds
     upstreams = {f"upstream_{name}": Upstream(name) for name in ("one", "two")}
     gate = GateWorld(GATE.format(one=one, two=two, **upstreams), {"SECRET": API_SECRET})
@@ -121,8 +122,11 @@ def test_crossed_tokens_are_refused(tenants: Two) -> None:
     crossed = {
         # Signed by one, with the issuer of the other, or for a database of the other.
         "issuer": resigned(one, iss=two.issuer),
-        "database": resigned(one, client_db="OTHER"),
-        "both": resigned(two, iss=one.issuer, client_db="OTHER"),
+        "database": resigned(one, client_db=two.instance.database),
+        "both": resigned(two, iss=one.issuer, client_db=one.instance.database),
+        "two databases": resigned(one, db=two.instance.database),
+        "another database": resigned(one, client_db="OTHER"),
+        "database in other case": resigned(one, client_db=one.instance.database.lower()),
         "elsewhere": resigned(one, iss="https://elsewhere.example/id"),
         "no issuer": resigned(one, iss=None),
         "no text": resigned(one, iss=7),
@@ -134,6 +138,16 @@ def test_crossed_tokens_are_refused(tenants: Two) -> None:
             assert answer.json()["error"]["type"] == "invalid_token"
             assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert tenants.upstream_one.seen == tenants.upstream_two.seen == []
+
+
+def test_the_database_is_the_one_of_the_token(tenants: Two) -> None:
+    assert tenants.one.instance.database != tenants.two.instance.database
+    for world, upstream in (
+        (tenants.one, tenants.upstream_one),
+        (tenants.two, tenants.upstream_two),
+    ):
+        assert tenants.gate.ask("/both/x", world.service_token()).status_code == 200
+        assert upstream.seen[-1].one("x-mintgate-database") == world.instance.database
 
 
 def test_no_upstream_for_the_tenant_is_the_refusal_of_api_12(tenants: Two) -> None:
