@@ -79,6 +79,7 @@ class Upstream:
         self.answer_headers: list[tuple[bytes, bytes]] = []
         self.status = 200
         self.received = 0
+        self.peers: set[int] = set()
         self._served = Served(
             uvicorn.Config(
                 self, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio"
@@ -92,6 +93,7 @@ class Upstream:
         self._served.stop()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.peers.add(scope["client"][1])
         target = scope["raw_path"].decode()
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode()

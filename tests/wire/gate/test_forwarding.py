@@ -361,6 +361,10 @@ def test_connections_to_the_upstream_and_of_the_client_are_used_again(gated: Gat
     ).encode()
     answers = exchange(gated.gate.port, request + b"\r\n" + request + b"Connection: close\r\n\r\n")
     assert answers.count(b"HTTP/1.1 200 OK") == 2
+    gated.upstream.peers.clear()
+    for _ in range(10):
+        assert gated.gate.ask("/plain/x", gated.token, "POST", content=b"x").is_success
+    assert len(gated.upstream.peers) == 1
 
 
 def test_many_at_once(gated: Gated) -> None:

@@ -279,3 +279,27 @@ def test_an_answer_that_is_given_is_not_broken_into(gated: Gated) -> None:
             pass
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"400" not in answer
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+def test_an_answer_that_nobody_asked_for_is_nobodys(gated: Gated, pause: float) -> None:
+    """A second answer on a connection that is kept would go to the next caller."""
+    poison = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+
+    def two_answers(connection: socket.socket) -> None:
+        if pause:
+            connection.sendall(good)
+            time.sleep(pause)
+            connection.sendall(poison)
+        else:
+            connection.sendall(good + poison)
+        time.sleep(0.2)
+        # Whoever comes next on this connection gets a good answer, after the poison.
+        if connection.recv(65536):
+            connection.sendall(good)
+
+    gated.odd.answer = two_answers
+    for _ in range(3):
+        assert gated.gate.ask("/odd/x", gated.token).text == "good"
+        time.sleep(pause * 2)

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from mintgate.contract.request_target import normal_path
+from mintgate.gate.proxy.connections import Connections
 from mintgate.gate.settings import RouteSettings
 from mintgate.verify import Principal
 
@@ -124,7 +125,7 @@ class UpstreamClient:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=Connections(
                     limit=0,
                     limit_per_host=MAX_CONNECTIONS,
                     keepalive_timeout=KEPT_SECONDS,
