@@ -328,6 +328,15 @@ def test_a_body_that_is_too_large(gated: Gated) -> None:
     assert gated.gate.ask("/plain/x", gated.token, "POST", content=b"x" * 99_999).is_success
 
 
+def test_an_answer_may_come_before_the_body_has_gone(gated: Gated) -> None:
+    gated.odd.holds = True
+    gated.odd.answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
+    answer = gated.gate.ask("/odd/x", gated.token, "POST", content=b"x" * 3_000_000)
+    assert (answer.status_code, answer.text) == (413, "big")
+    gated.odd.holds = False
+    assert gated.gate.ask("/plain/x", gated.token).status_code == 200
+
+
 def test_100_continue_comes_only_after_the_checks(gated: Gated) -> None:
     head = "POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"
     refused = exchange(gated.gate.port, f"{head}\r\n".encode())

@@ -6,6 +6,7 @@ request, which may be another caller's (RFC 9112 §9.3: such an answer must not 
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -42,5 +43,8 @@ class Connections(aiohttp.TCPConnector):
         super().__init__(**options)
         # There is no public way to say which class a connection is of; that this one is taken is
         # shown by tests/wire/gate/test_smuggling.py.
-        made: partial[ResponseHandler] = partial(_Connection, loop=self._loop)
-        self._factory = made
+        self._factory = partial(_connection, loop=self._loop)
+
+
+def _connection(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Connection(loop=loop)
