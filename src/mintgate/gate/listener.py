@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mintgate.contract.gateway_errors import MalformedRequest
 from mintgate.gate.access_log import LOGGER
+from mintgate.gate.request_head import (
+    malformed,
+    origin_form,
+    require_no_other_upgrade,
+    require_plain_framing,
+)
 from mintgate.gate.settings import ListenerSettings
 from mintgate.verify.asgi import Application
 from mintgate.verify.refusals import refusal_response
 
-# RFC 9110 §7.2: a name, an IPv4 or a bracketed IPv6 address, and perhaps a port.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-_METHODS_NOT_TAKEN = frozenset({"CONNECT", "TRACE", "PRI"})
 _SILENCE = 64 * 1024
 """How many bytes may come without a piece of a body between them: trailers, chunk extensions."""
 BACKLOG = 2048
@@ -79,10 +79,10 @@ class GateProtocol(HttpToolsProtocol):
         limit = self.settings.max_header_bytes if self._is_in_head else _SILENCE
         # A field that does not end is not told of by the parser: its bytes are counted instead.
         if self._silent_bytes > limit and not self.transport.is_closing():
-            self._refuse_now(_too_large() if self._is_in_head else _malformed("endless framing"))
+            self._refuse_now(_too_large() if self._is_in_head else malformed("endless framing"))
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse_now(self._refusal or _malformed(f"the parser refuses it: {msg}"))
+        self._refuse_now(self._refusal or malformed(f"the parser refuses it: {msg}"))
 
     # What the parser finds.
 
@@ -111,9 +111,9 @@ class GateProtocol(HttpToolsProtocol):
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
         try:
-            self.url = _origin_form(self.url, method, version, self.headers)
-            _require_plain_framing(version, self.headers)
-            _require_no_other_upgrade(method, self.headers)
+            self.url = origin_form(self.url, method, version, self.headers)
+            require_plain_framing(version, self.headers)
+            require_no_other_upgrade(method, self.headers)
         except MalformedRequest as refusal:
             raise self._refused(refusal) from None
         super().on_headers_complete()
@@ -227,85 +227,6 @@ def server_config(app: Application, settings: ListenerSettings, **options: Any) 
         backlog=BACKLOG,
         **options,
     )
-
-
-def _origin_form(
-    url: bytes, method: str, version: str, headers: list[tuple[bytes, bytes]]
-) -> bytes:
-    """The target without scheme and host, which must not say anything but `Host` does.
-
-    RFC 9112 §3.2: exactly one `Host`, for HTTP/1.0 at most one.
-    """
-    if version not in {"1.0", "1.1"}:
-        raise MalformedRequest(
-            "This server speaks HTTP/1.1.", status=505, cause=f"the version {version!r}"
-        )
-    if method in _METHODS_NOT_TAKEN:
-        raise MalformedRequest(
-            "This server does not have this method.", status=405, cause=f"the method {method}"
-        )
-    hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) != 1 and not (version == "1.0" and not hosts):
-        raise _malformed(f"{len(hosts)} Host headers")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        raise _malformed("Host is no host")
-    if b"#" in url:
-        raise _malformed("the target has a fragment")  # RFC 9112 §3.2
-    if not url.startswith(b"/") and url != b"*":
-        parts = urlsplit(url)
-        if parts.scheme.lower() not in {b"http", b"https"} or not parts.netloc:
-            raise _malformed("the target is in no known form")
-        # RFC 9112 §3.2.2 has the target win; a server behind may have it otherwise.
-        if not hosts or parts.netloc.lower() != hosts[0].lower():
-            raise _malformed("the target names another host than Host")
-        rest = url[len(parts.scheme) + 3 + len(parts.netloc) :]
-        return rest if rest.startswith(b"/") else b"/" + rest
-    return url
-
-
-def _require_plain_framing(version: str, headers: list[tuple[bytes, bytes]]) -> None:
-    """One way to tell where the request ends (RFC 9112 §6.1); the parser is not asked alone."""
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    lengths = [value.strip(b" \t") for name, value in headers if name == b"content-length"]
-    if codings and (len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked"):
-        raise MalformedRequest(
-            "The only transfer coding that is taken is chunked.",
-            status=501,
-            cause="Transfer-Encoding is not chunked",
-        )
-    if codings and (lengths or version == "1.0"):
-        raise _malformed("Transfer-Encoding with Content-Length, or in HTTP/1.0")
-    if len(lengths) > 1 or (lengths and not _LENGTH.fullmatch(lengths[0])):
-        raise _malformed("Content-Length is malformed or given twice")
-
-
-def _require_no_other_upgrade(method: str, headers: list[tuple[bytes, bytes]]) -> None:
-    """Another protocol on the connection would be another way around the guard."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        found.setdefault(name, []).append(value.strip().lower())
-    upgrades = found.get(b"upgrade")
-    if b"http2-settings" in found:
-        raise _malformed("HTTP2-Settings")  # h2c (RFC 7540 §3.2)
-    if upgrades is None:
-        return
-    if upgrades != [b"websocket"]:
-        raise _malformed("Upgrade to something other than websocket")
-    # Where the two ends see it in two ways, one goes on with HTTP and the other does not.
-    options = {o.strip() for v in found.get(b"connection", []) for o in v.split(b",")}
-    if (
-        method != "GET"
-        or b"upgrade" not in options
-        or len(found.get(b"connection", [])) != 1
-        or found.keys() & {b"content-length", b"transfer-encoding"}
-        or found.get(b"sec-websocket-version") != [b"13"]
-        or len(found.get(b"sec-websocket-key", [])) != 1
-    ):
-        raise _malformed("not the opening of a WebSocket (RFC 6455 §4.1)")
-
-
-def _malformed(cause: str) -> MalformedRequest:
-    return MalformedRequest(cause=cause)
 
 
 def _too_large() -> MalformedRequest:

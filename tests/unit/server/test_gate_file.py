@@ -102,6 +102,8 @@ def test_a_gate_is_made_without_asking_anybody() -> None:
         ("port = 8000", "port = ", "line 2: this is not TOML: Invalid value"),
         ("port = 8000", 'name = "a b"', "line 2: name: must be letters"),
         ("port = 8000", 'signing_key = { env = "SECRET" }', "line 2: signing_key: is no private"),
+        ("port = 8000", 'trusted_proxies = ["*"]', "line 2: trusted_proxies: must be addresses"),
+        ("port = 8000", 'trusted_proxies = ["::/0"]', "trusted_proxies: must not be ::/0"),
         ("port = 8000", "header_seconds = 0", "line 2: header_seconds: must be between 0.1"),
         ('issuer = "https://one', 'issuer = "http://one', "line 5: issuer: must be https"),
         ('one.example/id"', 'one.example/id/"', "line 5: issuer: must be the exact iss"),

@@ -299,7 +299,7 @@ def test_a_client_that_goes_away_ends_it_behind_the_gate(gated: Gated, path: str
         until(lambda: gated.upstream.seen)
         if path.endswith("endless"):
             link.recv(10)
-    assert gated.upstream.gone.wait(5)
+    assert gated.upstream.gone.wait(3)
 
 
 def test_half_a_body_is_never_taken_for_a_whole_one(gated: Gated) -> None:
@@ -309,7 +309,7 @@ def test_half_a_body_is_never_taken_for_a_whole_one(gated: Gated) -> None:
             "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n".encode()
         )
         until(lambda: gated.upstream.received)
-    assert gated.upstream.gone.wait(5)
+    assert gated.upstream.gone.wait(3)
     assert gated.upstream.seen == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,11 +31,24 @@ def gate(environment: Mapping[str, str], folder: Path) -> TableShape:
             "header_seconds": seconds(least=0.1),
             "keep_alive_seconds": number_between(1, 3600),
             "shutdown_seconds": number_between(0, 3600),
-            "trusted_proxies": kinds.texts,
+            "trusted_proxies": _networks,
             "access_log": kinds.flag,
         },
         required=(),
     )
+
+
+def _networks(value: object) -> list[str]:
+    """Addresses and networks; everybody is never trusted."""
+    found = kinds.texts(value)
+    for text in found:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise Unfit(f"must be addresses or networks such as 10.0.0.0/8, not {text!r}") from None
+        if network.prefixlen == 0:
+            raise Unfit(f"must not be {text}: anybody could say any address")
+    return found
 
 
 TENANT = TableShape(
