@@ -194,7 +194,6 @@ class GateProtocol(HttpToolsProtocol):
 
 _PHRASES = {
     400: b"Bad Request",
-    405: b"Method Not Allowed",
     408: b"Request Timeout",
     431: b"Request Header Fields Too Large",
     501: b"Not Implemented",

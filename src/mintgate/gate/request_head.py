@@ -6,30 +6,34 @@ Pure checks of what a parser has found, for the listener. Names are in lower cas
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from mintgate.contract.gateway_errors import MalformedRequest
 
 Headers = list[tuple[bytes, bytes]]
 # RFC 9110 §7.2: a name, an IPv4 or a bracketed IPv6 address, and perhaps a port.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(.*)", re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_METHODS_NOT_TAKEN = frozenset({"CONNECT", "TRACE", "PRI"})
 
 
 def origin_form(url: bytes, method: str, version: str, headers: Headers) -> bytes:
     """The target without scheme and host, which must not say anything but `Host` does.
 
     RFC 9112 §3.2: exactly one `Host`, for HTTP/1.0 at most one.
+
+    Args:
+        url: as it was sent.
+        version: `1.1`.
+
+    Raises:
+        MalformedRequest: another version or host, or a target that is not of this server.
     """
     if version not in {"1.0", "1.1"}:
         raise MalformedRequest(
             "This server speaks HTTP/1.1.", status=505, cause=f"the version {version!r}"
         )
-    if method in _METHODS_NOT_TAKEN:
-        raise MalformedRequest(
-            "This server does not have this method.", status=405, cause=f"the method {method}"
-        )
+    if method == "CONNECT":  # what follows would not be HTTP (RFC 9110 §9.3.6)
+        raise MalformedRequest("This server is no tunnel.", status=501, cause="the method CONNECT")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1 and not (version == "1.0" and not hosts):
         raise malformed(f"{len(hosts)} Host headers")
@@ -38,19 +42,23 @@ def origin_form(url: bytes, method: str, version: str, headers: Headers) -> byte
     if b"#" in url:
         raise malformed("the target has a fragment")  # RFC 9112 §3.2
     if not url.startswith(b"/") and url != b"*":
-        parts = urlsplit(url)
-        if parts.scheme.lower() not in {b"http", b"https"} or not parts.netloc:
+        found = _ABSOLUTE.fullmatch(url)
+        if found is None:
             raise malformed("the target is in no known form")
         # RFC 9112 §3.2.2 has the target win; a server behind may have it otherwise.
-        if not hosts or parts.netloc.lower() != hosts[0].lower():
+        if not hosts or found[1].lower() != hosts[0].lower():
             raise malformed("the target names another host than Host")
-        rest = url[len(parts.scheme) + 3 + len(parts.netloc) :]
+        rest = found[2]
         return rest if rest.startswith(b"/") else b"/" + rest
     return url
 
 
 def require_plain_framing(version: str, headers: Headers) -> None:
-    """One way to tell where the request ends (RFC 9112 §6.1); the parser is not asked alone."""
+    """One way to tell where the request ends (RFC 9112 §6.1); the parser is not asked alone.
+
+    Raises:
+        MalformedRequest: there are several ways, or a coding other than `chunked`.
+    """
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     lengths = [value.strip(b" \t") for name, value in headers if name == b"content-length"]
     if codings and (len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked"):
@@ -66,7 +74,11 @@ def require_plain_framing(version: str, headers: Headers) -> None:
 
 
 def require_no_other_upgrade(method: str, headers: Headers) -> None:
-    """Another protocol on the connection would be another way around the guard."""
+    """Another protocol on the connection would be another way around the guard.
+
+    Raises:
+        MalformedRequest: an `Upgrade` that is not the opening of a WebSocket.
+    """
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         found.setdefault(name, []).append(value.strip().lower())
