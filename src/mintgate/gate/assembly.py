@@ -33,10 +33,10 @@ class Gate:
     """A gate that can be served.
 
     Args:
-        sessions_of: opens a tenant's ERP sessions for one API; None where it keeps none.
+        sessions_of: what opens a tenant's ERP sessions; by default what `connect` gave it.
         limits_of: counts a route's requests; None where nothing is limited.
         guarded: puts a guard in front of an application.
-        connect: makes a tenant's verifier for one API.
+        connect: makes a tenant for one API: its verifier and its sessions.
 
     Raises:
         ValueError: settings that do not fit together.
@@ -46,7 +46,7 @@ class Gate:
         self,
         settings: GateSettings,
         *,
-        sessions_of: SessionsOf = lambda tenant: None,
+        sessions_of: SessionsOf = lambda tenant: tenant.sessions,
         limits_of: LimitsOf = lambda route: None,
         guarded: Guarded = lambda app, guard: GuardMiddleware(app, guard, on_refusal=note),
         connect: Connect = connected,
@@ -56,11 +56,7 @@ class Gate:
         self._name = settings.name or f"mintgate-{secrets.token_hex(6)}"
         self.signing_key = _signing_key(settings)
         self._tenants = {
-            api: [
-                Tenant(tenant, api, connect(tenant, api))
-                for tenant in settings.tenants
-                if api in tenant.secrets
-            ]
+            api: [connect(tenant, api) for tenant in settings.tenants if api in tenant.secrets]
             for api in dict.fromkeys(route.api for route in settings.routes)
         }
         self._sessions = {
@@ -115,7 +111,9 @@ class Gate:
     async def _stop(self) -> None:
         await self._client.close()
         states = [tenant.state for tenant in self.tenants if tenant.state is not None]
-        await asyncio.gather(*(asyncio.to_thread(state.stop) for state in states))
+        kept = [sessions for sessions in self._sessions.values() if sessions is not None]
+        ending = [*(sessions.close for sessions in kept), *(state.stop for state in states)]
+        await asyncio.gather(*(asyncio.to_thread(end) for end in ending))
 
 
 def _sessions(tenants: list[Tenant], sessions_of: SessionsOf) -> TenantSessions | None:

@@ -13,20 +13,26 @@ from mintgate.verify import OpenSession, Principal, RemoteState, StateUnavailabl
 from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX, CheckOutcome, Examined
 from mintgate.verify.sessions import SessionSource
 
-Connect = Callable[[TenantSettings, str], Verifier]
-
 
 class Tenant:
     """One identity server's tokens for one API.
 
     Args:
         verifier: checks them against the issuer and the database [API-8, API-12].
+        sessions: opens their ERP sessions; None where none are kept.
     """
 
-    def __init__(self, settings: TenantSettings, api: str, verifier: Verifier) -> None:
+    def __init__(
+        self,
+        settings: TenantSettings,
+        api: str,
+        verifier: Verifier,
+        sessions: SessionSource | None = None,
+    ) -> None:
         self.settings = settings
         self.api = api
         self.verifier = verifier
+        self.sessions = sessions
 
     @property
     def state(self) -> RemoteState | None:
@@ -39,15 +45,19 @@ class Tenant:
         return self.state is None or self.state.is_fresh
 
 
-def connected(settings: TenantSettings, api: str) -> Verifier:
-    """The verifier of a tenant for one API; nothing is asked yet."""
-    return connect(
+Connect = Callable[[TenantSettings, str], Tenant]
+
+
+def connected(settings: TenantSettings, api: str) -> Tenant:
+    """A tenant that is known over HTTP; nothing is asked yet."""
+    verifier = connect(
         settings.issuer,
         api=api,
         secret=settings.secrets[api],
         database=settings.database,
         algorithms=settings.algorithms,
     )
+    return Tenant(settings, api, verifier)
 
 
 class TenantVerifier:
@@ -162,6 +172,13 @@ class TenantSessions:
 
     async def open_async(self, principal: Principal) -> OpenSession:
         return await self._of(principal).open_async(principal)
+
+    def close(self) -> None:
+        """Tell what is left of them, where a source has something to tell."""
+        for source in self._sources.values():
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
 
     def _of(self, principal: Principal) -> SessionSource:
         return self._sources[principal.issuer, principal.database]
