@@ -22,7 +22,7 @@ from mintgate.gate.listener import server_config
 from mintgate.gate.settings import GateSettings
 from mintgate.server.gate_file import read
 from mintgate.store import apis
-from tests.world import World, sqlite_url
+from tests.world import World, payload_of, sqlite_url
 
 API_SECRET = "the + secret % of an API"
 
@@ -249,6 +249,8 @@ def identity_server(
     world = World(sqlite_url(folder), clock=time.time, **options).start()
     if database is not None:
         world.declare(replace=(f'"{world.instance.database}"', f'"{database}"'))
+        # An instance with another setting is put together anew, a moment after it was seen.
+        until(lambda: payload_of(world.service_token())["client_db"] == database)
     with world.database.begin() as tx:
         for api in apis_of:
             apis.set_secret(tx, world.instance.id, api, secret_hash(API_SECRET))
