@@ -38,6 +38,8 @@ class Exchange:
         total_seconds: float = 0.0,
         max_body_bytes: int = 0,
     ) -> None:
+        self.is_answered = False
+        """Whether the answer has begun, so that no other one can be given."""
         self._receive = receive
         self._idle_seconds = idle_seconds
         self._total_seconds = total_seconds

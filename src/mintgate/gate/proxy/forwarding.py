@@ -137,14 +137,14 @@ class Forwarder:
         length = rules.body_length(scope["headers"])
         if length is not None and route.max_body_bytes and length > route.max_body_bytes:
             raise BodyTooLarge(cause=f"Content-Length is {length}")
-        has_begun = False
+        exchange = Exchange(
+            receive,
+            idle_seconds=route.idle_seconds,
+            total_seconds=route.total_seconds,
+            max_body_bytes=route.max_body_bytes,
+        )
         try:
-            async with Exchange(
-                receive,
-                idle_seconds=route.idle_seconds,
-                total_seconds=route.total_seconds,
-                max_body_bytes=route.max_body_bytes,
-            ) as exchange:
+            async with exchange:
                 body = None
                 if length == 0:
                     exchange.watch()
@@ -161,23 +161,12 @@ class Forwarder:
                     timeout=self._timeout,
                 ) as response:
                     exchange.moved()
-                    start = _start_of(response)
-                    pieces = _pieces_of(response, exchange)
-                    if scope["http_version"] == "1.0" and not _has_length(start, scope):
-                        pieces = await _buffered(pieces, start)
-                    has_begun = True
-                    await send(start)
-                    async for piece, is_last in pieces:
-                        if is_last:
-                            exchange.finish()
-                        await send(
-                            {"type": "http.response.body", "body": piece, "more_body": not is_last}
-                        )
+                    await _answer(response, exchange, scope, send)
         except ClientGone:
             _log.debug("the client of a request to %s went away", route.prefix)
         except (aiohttp.ClientError, OSError, GatewayRefusal) as error:
             refusal = _refusal_for(error)
-            if not has_begun:
+            if not exchange.is_answered:
                 raise refusal from error
             # The connection is closed without the end of the answer, so that the client sees that
             # something is missing (RFC 9112 §8).
@@ -185,6 +174,23 @@ class Forwarder:
 
 
 Pieces = AsyncIterator[tuple[bytes, bool]]
+
+
+async def _answer(
+    response: aiohttp.ClientResponse, exchange: Exchange, scope: Scope, send: Send
+) -> None:
+    """Pass an answer on, piece by piece."""
+    start = _start_of(response)
+    pieces = _pieces_of(response, exchange)
+    if scope["http_version"] == "1.0" and not _has_length(start, scope):
+        pieces = await _buffered(pieces, start)
+    exchange.is_answered = True
+    await send(start)
+    async for piece, is_last in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+        if is_last:
+            # A server tells of the end of the answer in the way in which a client goes away.
+            exchange.finish()
 
 
 def _start_of(response: aiohttp.ClientResponse) -> dict[str, Any]:
