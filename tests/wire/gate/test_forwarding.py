@@ -330,7 +330,9 @@ def test_a_body_that_is_too_large(gated: Gated) -> None:
 
 def test_an_answer_may_come_before_the_body_has_gone(gated: Gated) -> None:
     gated.odd.holds = True
-    gated.odd.answer = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig"
+    gated.odd.answer = (
+        b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig"
+    )
     answer = gated.gate.ask("/odd/x", gated.token, "POST", content=b"x" * 3_000_000)
     assert (answer.status_code, answer.text) == (413, "big")
     gated.odd.holds = False
