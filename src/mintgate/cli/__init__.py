@@ -9,6 +9,7 @@ import sys
 _NEEDED_BY_CLI = frozenset({"typer", "rich", "click"})
 _NEEDED_BY_SERVER = frozenset(
     {
+        "aiohttp",
         "alembic",
         "argon2",
         "jinja2",
@@ -18,6 +19,7 @@ _NEEDED_BY_SERVER = frozenset(
         "structlog",
         "tomlkit",
         "uvicorn",
+        "websockets",
     }
 )
 

@@ -21,6 +21,7 @@ from mintgate.cli import (
     user_data,
     users,
 )
+from mintgate.cli.gate import gate
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
@@ -59,6 +60,7 @@ app.command("init")(declared.init)
 app.command("apply")(declared.apply)
 app.command("export")(declared.export)
 app.command("serve")(serve)
+app.command("gate")(gate)
 app.add_typer(applications.app_commands, name="app")
 app.add_typer(users.user_commands, name="user")
 sign_in_tries.add_to(users.user_commands)

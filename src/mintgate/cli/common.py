@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from mintgate.contract.instance import Instance
+    from mintgate.server.declaration import Problem
     from mintgate.store import Database
     from mintgate.store.keys import KeyEncryptionKey
 
@@ -190,6 +191,13 @@ def actor() -> str:
         return f"cli:{getpass.getuser()}"[:64]
     except (OSError, KeyError):  # a container whose user has no name
         return f"cli:uid-{os.getuid()}"
+
+
+def located(file: str, problem: Problem) -> str:
+    """A problem of a declaring file, as editors find the place: `file:line: key: sentence`."""
+    line = "" if problem.line is None else f":{problem.line}"
+    key = f" {problem.key}:" if problem.key else ""
+    return f"{'<stdin>' if file == '-' else file}{line}:{key} {problem.sentence}"
 
 
 def _sqlite_file(database_url: str) -> Path | None:

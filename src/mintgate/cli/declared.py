@@ -14,7 +14,7 @@ from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, InstanceName, KeyFile
 
 if TYPE_CHECKING:
-    from mintgate.server.declaration import Declaration, Plan, Problem
+    from mintgate.server.declaration import Declaration, Plan
     from mintgate.store.keys import KeyEncryptionKey
 
 NEXT_STEPS = """Next:
@@ -76,7 +76,7 @@ def apply(
                 plan = _applied(declaration, database_url, key_file, prune=prune)
     except InvalidDeclaration as error:
         for problem in error.problems:
-            typer.echo(_located(file, problem), err=True)
+            typer.echo(common.located(file, problem), err=True)
         count = len(error.problems)
         common.fail(f"{count} problem{'s' * (count > 1)} in {file}; nothing was applied")
     print_plan(plan, dry_run=dry_run)
@@ -155,9 +155,3 @@ def _text_of(file: str) -> str:
         common.fail(f"cannot read {file}: {error.strerror}; an example is made by: mintgate init")
     except UnicodeDecodeError as error:
         common.fail(f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8")
-
-
-def _located(file: str, problem: Problem) -> str:
-    line = "" if problem.line is None else f":{problem.line}"
-    key = f" {problem.key}:" if problem.key else ""
-    return f"{'<stdin>' if file == '-' else file}{line}:{key} {problem.sentence}"

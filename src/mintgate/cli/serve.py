@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
-import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +10,12 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
+from mintgate.cli.listening import BACKLOG, is_loopback, listen
 
 if TYPE_CHECKING:
     from mintgate.server.declaration.demo import DemoSecrets
     from mintgate.store import Database
     from mintgate.store.keys import KeyEncryptionKey
-
-BACKLOG = 2048
 
 
 def serve(
@@ -61,14 +57,14 @@ def serve(
 
     With an empty database nothing answers until an instance is declared; --demo makes one.
     """
-    if demo and not _is_loopback(host) and not demo_for_everyone:
+    if demo and not is_loopback(host) and not demo_for_everyone:
         common.fail(
             f"--demo has secrets that everyone knows, and {host} can be reached by others. "
             "Leave --host out, or add --demo-for-everyone-who-reaches-this-address"
         )
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
-    listener = _listen(host, port)
+    listener = listen(host, port)
     database = common.open_database(database_url)
     with common.refusals():
         if demo:
@@ -100,35 +96,6 @@ def serve(
         backlog=BACKLOG,
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else is done, so that a taken one changes nothing."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except socket.gaierror as error:
-        common.fail(f"there is no address {host!r} here: {error.strerror}; check --host")
-    except PermissionError:
-        common.fail(f"port {port} may not be used by this user; choose one above 1023 with --port")
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            common.fail(f"port {port} is in use; choose another one with --port (or MINTGATE_PORT)")
-        common.fail(f"cannot listen on {host}:{port}: {error.strerror}")
-    listener.set_inheritable(True)
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _has_instance(database: Database) -> bool:

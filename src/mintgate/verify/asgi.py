@@ -128,11 +128,14 @@ class GuardMiddleware:
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         if self._on_refusal is not None:
             await self._on_refusal(scope, refusal)
-        if scope["type"] == "websocket":
+        if scope["type"] != "websocket":
+            await _answer(refusal_response(refusal, self._guard.audience), send)
+        elif "websocket.http.response" in (scope.get("extensions") or {}):
+            response = refusal_response(refusal, self._guard.audience)
+            await _answer(response, send, "websocket.http")
+        else:
             # Closing before accepting makes the server answer 403.
             await send({"type": "websocket.close", "code": 1008})
-            return
-        await _answer(refusal_response(refusal, self._guard.audience), send)
 
 
 def request_of(scope: Scope) -> ApiRequest:
@@ -155,10 +158,12 @@ def admission_of(scope: Scope) -> Admission | None:
     return found if isinstance(found, Admission) else None
 
 
-async def _answer(answer: tuple[int, list[tuple[bytes, bytes]], bytes], send: Send) -> None:
+async def _answer(
+    answer: tuple[int, list[tuple[bytes, bytes]], bytes], send: Send, kind: str = "http"
+) -> None:
     status, headers, body = answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})
 
 
 async def _counted(

@@ -25,7 +25,7 @@ from mintgate.verify.legacy import LegacySchemes, legacy_credential_of
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
 from mintgate.verify.sessions import OpenSession, SessionSource
-from mintgate.verify.verifier import Verifier
+from mintgate.verify.verifier import TokenVerifier
 
 _API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
 _REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
@@ -128,7 +128,7 @@ class Guard:
 
     def __init__(
         self,
-        verifier: Verifier,
+        verifier: TokenVerifier,
         audience: str,
         policy: Policy | None = None,
         *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -23,6 +23,24 @@ from mintgate.verify.state import StateSource
 
 MAX_LEEWAY = 60.0
 MAX_KNOWN_HEADERS = 16
+
+
+class TokenVerifier(Protocol):
+    """What a guard asks of a verifier; a gate for several issuers has its own."""
+
+    def verify(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal: ...
+
+    async def verify_async(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal: ...
+
+    def explain(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> list[CheckOutcome]: ...
+
+    def examined(self, token: str) -> Examined: ...
 
 
 class Verifier:
@@ -79,6 +97,11 @@ class Verifier:
         self._expected: dict[tuple[str, frozenset[str]], Expected] = {}
         self._known_headers: dict[bytes, dict[str, Any]] = {}
         self._accepted = AcceptedTokens(remembered_tokens)
+
+    @property
+    def state(self) -> StateSource | None:
+        """Where it learns what has been revoked and ended; None where that is not checked."""
+        return self._state
 
     @classmethod
     def discover(cls, root_url: str, **options: Any) -> Verifier:

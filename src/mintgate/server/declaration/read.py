@@ -46,7 +46,7 @@ def read(text: str, environment: Mapping[str, str]) -> Declaration:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidDeclaration([_syntax_problem(text, str(error))]) from None
+        raise InvalidDeclaration([syntax_problem(text, str(error))]) from None
     reader = _Reader(document, lines_of(text))
     return reader.declaration(environment)
 
@@ -157,7 +157,8 @@ def _secret_hash(values: dict[str, object], clear: str, hashed: str) -> str | No
     return None if given is None else str(given)
 
 
-def _syntax_problem(text: str, message: str) -> Problem:
+def syntax_problem(text: str, message: str) -> Problem:
+    """What `tomllib` says of a text, at its line."""
     place = _SYNTAX_PLACE.search(message)
     line = int(place[1]) if place and place[1] else text.count("\n") + 1
     return Problem(line, "", f"this is not TOML: {_SYNTAX_PLACE.sub('', message)}")
