@@ -139,6 +139,17 @@ class TemporarilyUnavailable(Refusal):
     retry_after: ClassVar[int] = 5
 
 
+class UnknownGate(Refusal):
+    """A server in front asks for a decision and does not prove that it may, or asks wrongly.
+
+    Not 401: the client has done nothing wrong, and must not take it for its own credential.
+    """
+
+    error = "server_error"
+    status = 500
+    sentence = "The server in front of this API is not set up to ask the gate. Tell its operator."
+
+
 class ResourceRefusal(Refusal):
     """A refusal by an API (RFC 6750 §3.1), shown in `WWW-Authenticate`."""
 

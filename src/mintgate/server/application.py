@@ -12,6 +12,8 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
+from mintgate.gate.forward_auth import target_of
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
@@ -64,6 +66,7 @@ class Application:
         self.follower = Follower(database, self._apply, monotonic)
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
+        self._by_name: dict[str, InstanceApplication] = {}
         self._instances_changed = False
         self._loading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -120,18 +123,23 @@ class Application:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._instances_changed:
             await self._load_instances()
-        host = b""
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-                break
-        instance = self._hosts.find(host.decode("latin-1"))
+        instance = self._instance_for(scope)
         if instance is not None:
             await instance(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._misdirected(send)
+
+    def _instance_for(self, scope: Scope) -> InstanceApplication | None:
+        if scope["path"].startswith(FORWARD_AUTH_ROOT):
+            target = target_of(scope["raw_path"])
+            if target is not None:  # it says so itself, as its `Host` may be that of an API
+                return self._by_name.get(target.instance)
+        for name, value in scope["headers"]:
+            if name == b"host":
+                return self._hosts.find(value.decode("latin-1"))
+        return self._hosts.find("")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -172,6 +180,7 @@ class Application:
             loaded[row.id] = known
         self._instances = loaded
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
+        self._by_name = {known.instance.name: known for known in loaded.values()}
 
     async def _for_ever(
         self, seconds: float, work: Callable[[InstanceApplication], Awaitable[None]]

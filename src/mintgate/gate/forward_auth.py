@@ -1,0 +1,249 @@
+"""Forward auth: a server in front of an API asks, for every request, whether it may pass.
+
+`/gate/<dialect>/<instance>/<API>`; the operator writes that address in the server's configuration.
+The instance is named in it and not by `Host`, as not every server can choose that for its call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.declared_apis import ApiSettings
+from mintgate.contract.errors import Refusal, TemporarilyUnavailable, UnknownGate
+from mintgate.gate.forward_dialects import (
+    DIALECTS,
+    IDENTITY,
+    SECRET,
+    Answer,
+    Dialect,
+    HandedOver,
+    Headers,
+    handed_back,
+    original,
+    taken_apart,
+)
+from mintgate.gate.identity import TOKEN_HEADER, InternalTokens, identity_headers
+from mintgate.gate.refusal_log import RefusalLog
+from mintgate.identity.auditing import record_refusal, refusal_event
+from mintgate.identity.directory import Directory
+from mintgate.jose import SigningKey
+from mintgate.store import Database, DatabaseUnavailable
+from mintgate.verify import ApiRequest, Guard, Principal, Verifier
+from mintgate.verify.admitting import admitted_async
+from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.limits import RequestLimits
+from mintgate.verify.refusals import refusal_response
+from mintgate.verify.sessions import SessionSource
+
+ROOT = "/gate/"
+MAX_KEPT = 4096
+AS_HEADERS, AS_TOKEN = b"headers", b"token"
+LimitsOf = Callable[[ApiSettings], RequestLimits | None]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Whom a call asks.
+
+    Args:
+        rest: what follows in the path, undecoded.
+    """
+
+    dialect: Dialect
+    instance: str
+    api: str
+    rest: bytes
+
+
+def target_of(raw_path: bytes) -> Target | None:
+    """What the address of a call says; None when it is none of forward auth.
+
+    Args:
+        raw_path: undecoded, without the query.
+    """
+    parts = raw_path.split(b"/", 5)
+    if len(parts) < 5 or parts[1] != b"gate":
+        return None
+    dialect = DIALECTS.get(parts[2])
+    if dialect is None:
+        return None
+    rest = b"/" + parts[5] if len(parts) == 6 else b""
+    return Target(dialect, _text(parts[3]), _text(parts[4]), rest)
+
+
+def unlimited(_: ApiSettings) -> None:
+    """No rate limits."""
+
+
+class ForwardAuth:
+    """Answers the servers in front of the APIs of one instance.
+
+    Args:
+        sessions: see `Guard`.
+        limits_of: the rate limits of an API; None for none.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        database: Database,
+        verifier: Verifier,
+        clock: Clock,
+        *,
+        sessions: SessionSource | None,
+        limits_of: LimitsOf = unlimited,
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._verifier = verifier
+        self._clock = clock
+        self._sessions = sessions
+        self._limits_of = limits_of
+        self._apis: Mapping[str, ApiSettings] | None = None
+        self._guards: dict[str, Guard] = {}
+        self._identities: dict[int, tuple[Principal, Headers]] = {}
+        self._key: SigningKey | None = None
+        self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = target_of(scope.get("raw_path") or scope["path"].encode())
+        if target is None:
+            unknown = UnknownGate(cause=f"no address of forward auth: {scope['path'][:254]}")
+            await _send(scope, send, await self._misused(scope, unknown, "gate"))
+            return
+        await _send(scope, send, await self._answer(target, scope))
+
+    async def _answer(self, target: Target, scope: Scope) -> Answer:
+        dialect, api = target.dialect, target.api
+        call = taken_apart(dialect, scope["headers"])
+        try:
+            guard = await self._guard_for(api, call)
+            request = original(
+                dialect, call, scope.get("method", "GET"), target.rest, scope["query_string"]
+            )
+        except UnknownGate as refusal:
+            return await self._misused(scope, refusal, api)
+        except DatabaseUnavailable as error:
+            away = TemporarilyUnavailable(cause=str(error))
+            return handed_back(dialect, refusal_response(away, api))
+        except Refusal as refusal:
+            return await self._refused(dialect, guard, ApiRequest("GET", b"/", b"", []), refusal)
+        try:
+            admission = (await admitted_async(guard, request)).admission
+            headers = [(b"cache-control", b"no-store"), *admission.headers]
+            if admission.principal is not None:
+                headers += await self._identity(admission.principal, api, call)
+        except DatabaseUnavailable as error:
+            away = TemporarilyUnavailable(cause=str(error))
+            return await self._refused(dialect, guard, request, away)
+        except UnknownGate as refusal:
+            return await self._misused(scope, refusal, api)
+        except Refusal as refusal:
+            return await self._refused(dialect, guard, request, refusal)
+        if dialect.allowed != 204:
+            headers.append((b"content-length", b"0"))
+        return dialect.allowed, headers, b""
+
+    async def _guard_for(self, api: str, call: HandedOver) -> Guard:
+        """Raises UnknownGate unless the server in front proves that it asks for this API [ITR-1].
+
+        Without that anybody could use the endpoint to try tokens, under any address.
+        """
+        secret = call.told.get(SECRET, b"").decode("latin-1")
+        is_proved = await self._directory.is_secret_of(api, secret)
+        if not is_proved or SECRET in call.repeated:
+            raise UnknownGate(cause=f"no API {api[:64]!r} with the secret that was sent")
+        apis = self._directory.known_apis() or await self._directory.apis()
+        if apis is not self._apis:
+            self._guards = {name: self._new_guard(found) for name, found in apis.items()}
+            self._apis = apis
+        guard = self._guards.get(api)
+        if guard is None:
+            raise UnknownGate(cause=f"the API {api[:64]!r} was just removed")
+        return guard
+
+    def _new_guard(self, api: ApiSettings) -> Guard:
+        return Guard(
+            self._verifier,
+            api.name,
+            api.policy,
+            sessions=self._sessions,
+            limits=self._limits_of(api),
+        )
+
+    async def _identity(self, principal: Principal, api: str, call: HandedOver) -> Headers:
+        """Who calls, in the form that the server in front has asked for."""
+        form = call.told.get(IDENTITY, AS_HEADERS)
+        if form == AS_TOKEN:
+            self._key = await self._directory.signing_key()
+            return [(TOKEN_HEADER, self._tokens.token_for(principal, api).encode())]
+        if form != AS_HEADERS:
+            raise UnknownGate(cause=f"X-Mintgate-Gate-Identity is {form[:32]!r}")
+        # As long as a token is remembered its principal is the same object.
+        kept = self._identities.get(id(principal))
+        if kept is not None and kept[0] is principal:
+            return kept[1]
+        headers = identity_headers(principal)
+        while len(self._identities) >= MAX_KEPT:
+            del self._identities[next(iter(self._identities))]
+        self._identities[id(principal)] = principal, headers
+        return headers
+
+    def _signing_key(self) -> SigningKey:
+        if self._key is None:
+            raise TemporarilyUnavailable(cause="no signing key was read")
+        return self._key
+
+    async def _refused(
+        self, dialect: Dialect, guard: Guard, request: ApiRequest, refusal: Refusal
+    ) -> Answer:
+        api = guard.audience
+        log = RefusalLog(self._directory.instance, api, self._database, self._clock)
+        await log(_scope_of(request), refusal)
+        return handed_back(dialect, refusal_response(refusal, api))
+
+    async def _misused(self, scope: Scope, refusal: UnknownGate, api: str) -> Answer:
+        """Written down for the operator; every server in front takes the status for a failure."""
+        event = refusal_event(
+            "gate.refused",
+            refusal,
+            scope,
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            details={"path": scope["path"][:254], "request_id": refusal.id},
+        )
+        await record_refusal(self._database, event)
+        return refusal_response(refusal, api)
+
+
+def _scope_of(request: ApiRequest) -> dict[str, Any]:
+    """The request as the audit log knows requests."""
+    return {
+        "type": "http",
+        "method": request.method,
+        "path": request.raw_path.decode("latin-1"),
+        "raw_path": request.raw_path,
+        "query_string": request.query,
+        "headers": request.headers,
+        "client": (request.address, 0) if request.address else None,
+    }
+
+
+def _text(segment: bytes) -> str:
+    return unquote(segment.decode("latin-1"))
+
+
+async def _send(scope: Scope, send: Send, answer: Answer) -> None:
+    # A server in front may ask with the client's own handshake: it is answered, and not taken.
+    kind = "http" if scope["type"] == "http" else "websocket.http"
+    if kind != "http" and "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    status, headers, body = answer
+    await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})
