@@ -1,7 +1,8 @@
 """Forward auth: a server in front of an API asks, for every request, whether it may pass.
 
 `/gate/<dialect>/<instance>/<API>`; the operator writes that address in the server's configuration.
-The instance is named in it and not by `Host`, as not every server can choose that for its call.
+`-token` behind the dialect asks for an internal token instead of identity headers. All of it stands
+in the address as nobody but the operator writes that: `Host` is the client's with some servers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from mintgate.contract.declared_apis import ApiSettings
 from mintgate.contract.errors import Refusal, TemporarilyUnavailable, UnknownGate
 from mintgate.gate.forward_dialects import (
     DIALECTS,
-    IDENTITY,
     SECRET,
     Answer,
     Dialect,
@@ -27,7 +27,7 @@ from mintgate.gate.forward_dialects import (
     original,
     taken_apart,
 )
-from mintgate.gate.identity import TOKEN_HEADER, InternalTokens, identity_headers
+from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens, identity_headers
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
@@ -42,7 +42,7 @@ from mintgate.verify.sessions import SessionSource
 
 ROOT = "/gate/"
 MAX_KEPT = 4096
-AS_HEADERS, AS_TOKEN = b"headers", b"token"
+_AS_TOKEN = b"-token"
 LimitsOf = Callable[[ApiSettings], RequestLimits | None]
 
 
@@ -50,10 +50,12 @@ class Target(msgspec.Struct, frozen=True):
     """Whom a call asks.
 
     Args:
+        as_token: whether the API learns by an internal token who calls.
         rest: what follows in the path, undecoded.
     """
 
     dialect: Dialect
+    as_token: bool
     instance: str
     api: str
     rest: bytes
@@ -68,11 +70,12 @@ def target_of(raw_path: bytes) -> Target | None:
     parts = raw_path.split(b"/", 5)
     if len(parts) < 5 or parts[1] != b"gate":
         return None
-    dialect = DIALECTS.get(parts[2])
+    dialect = DIALECTS.get(parts[2].removesuffix(_AS_TOKEN))
     if dialect is None:
         return None
     rest = b"/" + parts[5] if len(parts) == 6 else b""
-    return Target(dialect, _text(parts[3]), _text(parts[4]), rest)
+    as_token = parts[2].endswith(_AS_TOKEN)
+    return Target(dialect, as_token, _text(parts[3]), _text(parts[4]), rest)
 
 
 def unlimited(_: ApiSettings) -> None:
@@ -136,13 +139,10 @@ class ForwardAuth:
         try:
             admission = (await admitted_async(guard, request)).admission
             headers = [(b"cache-control", b"no-store"), *admission.headers]
-            if admission.principal is not None:
-                headers += await self._identity(admission.principal, api, call)
+            headers += await self._identity(admission.principal, target)
         except DatabaseUnavailable as error:
             away = TemporarilyUnavailable(cause=str(error))
             return await self._refused(dialect, guard, request, away)
-        except UnknownGate as refusal:
-            return await self._misused(scope, refusal, api)
         except Refusal as refusal:
             return await self._refused(dialect, guard, request, refusal)
         if dialect.allowed != 204:
@@ -176,14 +176,16 @@ class ForwardAuth:
             limits=self._limits_of(api),
         )
 
-    async def _identity(self, principal: Principal, api: str, call: HandedOver) -> Headers:
-        """Who calls, in the form that the server in front has asked for."""
-        form = call.told.get(IDENTITY, AS_HEADERS)
-        if form == AS_TOKEN:
+    async def _identity(self, principal: Principal | None, target: Target) -> Headers:
+        """Who calls, in the form that the operator has chosen; empty for nobody [API-25].
+
+        A header that is not there would leave a client's own, or a placeholder, in its place.
+        """
+        if principal is None:
+            return [(TOKEN_HEADER, b"")] if target.as_token else NOBODY
+        if target.as_token:
             self._key = await self._directory.signing_key()
-            return [(TOKEN_HEADER, self._tokens.token_for(principal, api).encode())]
-        if form != AS_HEADERS:
-            raise UnknownGate(cause=f"X-Mintgate-Gate-Identity is {form[:32]!r}")
+            return [(TOKEN_HEADER, self._tokens.token_for(principal, target.api).encode())]
         # As long as a token is remembered its principal is the same object.
         kept = self._identities.get(id(principal))
         if kept is not None and kept[0] is principal:

@@ -18,7 +18,6 @@ Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 
 SECRET = b"x-mintgate-gate-secret"
-IDENTITY = b"x-mintgate-gate-identity"
 METHOD = b"x-mintgate-gate-method"
 URI = b"x-mintgate-gate-uri"
 ADDRESS = b"x-mintgate-gate-address"
@@ -26,7 +25,7 @@ UPGRADE = b"x-mintgate-gate-upgrade"
 STATUS = b"x-mintgate-status"
 BODY = b"x-mintgate-body"
 CHALLENGE = b"x-mintgate-challenge"
-_ANYWHERE = frozenset({SECRET, IDENTITY, UPGRADE})
+_ANYWHERE = frozenset({SECRET, UPGRADE})
 # No handshake is without them (RFC 6455 §4.1), and hop-by-hop headers do not hide them.
 _WEBSOCKET = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key"})
@@ -142,7 +141,8 @@ def original(
 
     Raises:
         AmbiguousRequest: a header of the server came twice.
-        UnknownGate: it does not tell the method or the path.
+        UnknownGate: it does not tell the method, the path or the address. Were one of them
+            optional, then a client could tell it where the server in front does not.
     """
     if call.repeated:
         # A server that adds to a client's header instead of overwriting it.
@@ -155,13 +155,14 @@ def original(
     if dialect.uri is None:
         raw_path = rest
     else:
-        if rest or query:
-            raise UnknownGate(cause="the endpoint was called with a path or a query behind it")
+        if rest:
+            raise UnknownGate(cause="the endpoint was called with a path behind it")
+        # A query of the call says nothing: Caddy adds that of the client to the address.
         raw_path, _, query = call.told.get(dialect.uri, b"").partition(b"?")
-    if not method or not raw_path:
-        raise UnknownGate(cause="the server in front does not tell the method or the path")
     # The last one is what the server in front has seen itself.
     address = call.told.get(dialect.address, b"").rpartition(b",")[2].strip()
+    if not method or not raw_path or not address:
+        raise UnknownGate(cause="the server in front does not tell method, path and address")
     return ApiRequest(
         method, raw_path, query, call.of_client, address[:_MAX_TOLD].decode("latin-1")
     )
