@@ -7,6 +7,8 @@ in the address as nobody but the operator writes that: `Host` is the client's wi
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +17,13 @@ import msgspec
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.declared_apis import ApiSettings
-from mintgate.contract.errors import Refusal, TemporarilyUnavailable, UnknownGate
+from mintgate.contract.errors import (
+    BatchNotTaken,
+    Refusal,
+    ServerError,
+    TemporarilyUnavailable,
+    UnknownGate,
+)
 from mintgate.gate.forward_dialects import (
     DIALECTS,
     SECRET,
@@ -34,15 +42,19 @@ from mintgate.identity.directory import Directory
 from mintgate.jose import SigningKey
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify import ApiRequest, Guard, Principal, Verifier
-from mintgate.verify.admitting import admitted_async
 from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import SessionSource
+from mintgate.verify.state import StateUnavailable
 
+_log = logging.getLogger(__name__)
 ROOT = "/gate/"
 MAX_KEPT = 4096
 _AS_TOKEN = b"-token"
+NOTHING_KNOWN = ApiRequest("", b"", b"", [])
+"""Of a call that does not say what it asks about."""
 LimitsOf = Callable[[ApiSettings], RequestLimits | None]
 
 
@@ -67,15 +79,25 @@ def target_of(raw_path: bytes) -> Target | None:
     Args:
         raw_path: undecoded, without the query.
     """
-    parts = raw_path.split(b"/", 5)
-    if len(parts) < 5 or parts[1] != b"gate":
+    address, slash, rest = raw_path, b"", b""
+    if raw_path.count(b"/") > 4:
+        *parts, rest = raw_path.split(b"/", 5)
+        address, slash = b"/".join(parts), b"/"
+    named = _named(address)
+    if named is None or not slash:
+        return named
+    return msgspec.structs.replace(named, rest=slash + rest)
+
+
+@functools.lru_cache(maxsize=256)
+def _named(address: bytes) -> Target | None:
+    parts = address.split(b"/")
+    if len(parts) != 5 or parts[1] != b"gate":
         return None
     dialect = DIALECTS.get(parts[2].removesuffix(_AS_TOKEN))
     if dialect is None:
         return None
-    rest = b"/" + parts[5] if len(parts) == 6 else b""
-    as_token = parts[2].endswith(_AS_TOKEN)
-    return Target(dialect, as_token, _text(parts[3]), _text(parts[4]), rest)
+    return Target(dialect, parts[2].endswith(_AS_TOKEN), _text(parts[3]), _text(parts[4]), b"")
 
 
 def unlimited(_: ApiSettings) -> None:
@@ -109,56 +131,66 @@ class ForwardAuth:
         self._limits_of = limits_of
         self._apis: Mapping[str, ApiSettings] | None = None
         self._guards: dict[str, Guard] = {}
-        self._identities: dict[int, tuple[Principal, Headers]] = {}
+        self._identities: dict[tuple[int, int], tuple[Principal, Headers]] = {}
         self._key: SigningKey | None = None
         self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        target = target_of(scope.get("raw_path") or scope["path"].encode())
+        target = target_of(scope["raw_path"])
         if target is None:
             unknown = UnknownGate(cause=f"no address of forward auth: {scope['path'][:254]}")
-            await _send(scope, send, await self._misused(scope, unknown, "gate"))
-            return
-        await _send(scope, send, await self._answer(target, scope))
+            answer = await self._misused(scope, unknown, "gate")
+        else:
+            try:
+                answer = await self._answer(target, scope)
+            except Exception:  # noqa: BLE001 - logged, and nothing passes by it
+                failed = ServerError()
+                _log.exception("request %s failed: %s", failed.id, scope["path"])
+                answer = handed_back(target.dialect, refusal_response(failed, target.api))
+        await _send(scope, send, answer)
 
     async def _answer(self, target: Target, scope: Scope) -> Answer:
-        dialect, api = target.dialect, target.api
+        dialect = target.dialect
         call = taken_apart(dialect, scope["headers"])
+        guard: Guard | None = None
+        request = NOTHING_KNOWN
         try:
-            guard = await self._guard_for(api, call)
-            request = original(
-                dialect, call, scope.get("method", "GET"), target.rest, scope["query_string"]
-            )
+            guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
+            method = scope.get("method", "GET")
+            request = original(dialect, call, method, target.rest, scope["query_string"])
+            admission = await guard.admit_async(request)
+            if admission.operation.is_batch:
+                raise BatchNotTaken  # its parts are in the body, which no server hands over
+            headers = await self._identity(admission.principal, target)
         except UnknownGate as refusal:
-            return await self._misused(scope, refusal, api)
-        except DatabaseUnavailable as error:
-            away = TemporarilyUnavailable(cause=str(error))
-            return handed_back(dialect, refusal_response(away, api))
+            return await self._misused(scope, refusal, target.api)
         except Refusal as refusal:
-            return await self._refused(dialect, guard, ApiRequest("GET", b"/", b"", []), refusal)
-        try:
-            admission = (await admitted_async(guard, request)).admission
-            headers = [(b"cache-control", b"no-store"), *admission.headers]
-            headers += await self._identity(admission.principal, target)
-        except DatabaseUnavailable as error:
+            return await self._refused(target, guard, request, refusal)
+        except (DatabaseUnavailable, KeysUnavailable, StateUnavailable) as error:
             away = TemporarilyUnavailable(cause=str(error))
-            return await self._refused(dialect, guard, request, away)
-        except Refusal as refusal:
-            return await self._refused(dialect, guard, request, refusal)
-        if dialect.allowed != 204:
-            headers.append((b"content-length", b"0"))
+            return await self._refused(target, guard, request, away)
+        if admission.headers:
+            headers = [*headers, *admission.headers]
         return dialect.allowed, headers, b""
 
-    async def _guard_for(self, api: str, call: HandedOver) -> Guard:
+    def _known_guard(self, api: str, call: HandedOver) -> Guard | None:
+        """The guard of an API whose secret was sent, when that can be told without waiting."""
+        secret = call.told.get(SECRET)
+        apis = self._directory.known_apis()
+        if secret is None or apis is None or apis is not self._apis or call.repeated:
+            return None
+        is_proved = self._directory.is_known_secret_of(api, secret)
+        return self._guards.get(api) if is_proved else None
+
+    async def _guard(self, api: str, call: HandedOver) -> Guard:
         """Raises UnknownGate unless the server in front proves that it asks for this API [ITR-1].
 
         Without that anybody could use the endpoint to try tokens, under any address.
         """
-        secret = call.told.get(SECRET, b"").decode("latin-1")
-        is_proved = await self._directory.is_secret_of(api, secret)
-        if not is_proved or SECRET in call.repeated:
+        secret = call.told.get(SECRET, b"")
+        if not await self._directory.is_secret_of(api, secret) or SECRET in call.repeated:
             raise UnknownGate(cause=f"no API {api[:64]!r} with the secret that was sent")
-        apis = self._directory.known_apis() or await self._directory.apis()
+        apis = await self._directory.apis()
         if apis is not self._apis:
             self._guards = {name: self._new_guard(found) for name, found in apis.items()}
             self._apis = apis
@@ -181,19 +213,22 @@ class ForwardAuth:
 
         A header that is not there would leave a client's own, or a placeholder, in its place.
         """
-        if principal is None:
-            return [(TOKEN_HEADER, b"")] if target.as_token else NOBODY
         if target.as_token:
-            self._key = await self._directory.signing_key()
-            return [(TOKEN_HEADER, self._tokens.token_for(principal, target.api).encode())]
+            token = b""
+            if principal is not None:
+                self._key = await self._directory.signing_key()
+                token = self._tokens.token_for(principal, target.api).encode()
+            return [*target.dialect.allowed_headers, (TOKEN_HEADER, token)]
+        if principal is None:
+            return [*target.dialect.allowed_headers, *NOBODY]
         # As long as a token is remembered its principal is the same object.
-        kept = self._identities.get(id(principal))
+        kept = self._identities.get((id(principal), target.dialect.allowed))
         if kept is not None and kept[0] is principal:
             return kept[1]
-        headers = identity_headers(principal)
+        headers = [*target.dialect.allowed_headers, *identity_headers(principal)]
         while len(self._identities) >= MAX_KEPT:
             del self._identities[next(iter(self._identities))]
-        self._identities[id(principal)] = principal, headers
+        self._identities[id(principal), target.dialect.allowed] = principal, headers
         return headers
 
     def _signing_key(self) -> SigningKey:
@@ -202,12 +237,13 @@ class ForwardAuth:
         return self._key
 
     async def _refused(
-        self, dialect: Dialect, guard: Guard, request: ApiRequest, refusal: Refusal
+        self, target: Target, guard: Guard | None, request: ApiRequest, refusal: Refusal
     ) -> Answer:
-        api = guard.audience
-        log = RefusalLog(self._directory.instance, api, self._database, self._clock)
-        await log(_scope_of(request), refusal)
-        return handed_back(dialect, refusal_response(refusal, api))
+        if guard is not None:
+            instance = self._directory.instance
+            log = RefusalLog(instance, guard.audience, self._database, self._clock)
+            await log(_scope_of(request), refusal)
+        return handed_back(target.dialect, refusal_response(refusal, target.api))
 
     async def _misused(self, scope: Scope, refusal: UnknownGate, api: str) -> Answer:
         """Written down for the operator; every server in front takes the status for a failure."""

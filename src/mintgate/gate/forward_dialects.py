@@ -30,6 +30,8 @@ _ANYWHERE = frozenset({SECRET, UPGRADE})
 _WEBSOCKET = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key"})
 _MAX_TOLD = 64
+_ALLOWED: Headers = [(b"cache-control", b"no-store")]
+_ALLOWED_WITH_LENGTH: Headers = [*_ALLOWED, (b"content-length", b"0")]
 
 
 class Refusing(Enum):
@@ -58,6 +60,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     allowed: int = 204
     refusing: Refusing = Refusing.WHOLE
     joins: bool = False
+
+    @property
+    def allowed_headers(self) -> Headers:
+        """Those of every permission."""
+        return _ALLOWED if self.allowed == 204 else _ALLOWED_WITH_LENGTH
 
     @property
     def handed_over(self) -> frozenset[bytes]:

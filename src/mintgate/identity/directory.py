@@ -70,6 +70,7 @@ class Directory:
         self.logout_channels = self._facts.logout_channels
         self.apis = self._apis.apis
         self.known_apis = self._apis.known_apis
+        self.is_known_secret_of = self._api_secrets.is_known_secret_of
         self.is_secret_of = self._api_secrets.is_secret_of
         # The key source of the verifier inside the server, and its state source.
         self.get = self._keys.get

@@ -112,6 +112,13 @@ class Application:
         if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
             await self._answer_health(scope["path"], send)
             return
+        if scope["path"].startswith(FORWARD_AUTH_ROOT) and not self._instances_changed:
+            # It names its instance: `Host` may be that of the API, as the client has sent it.
+            target = target_of(scope["raw_path"])
+            named = self._by_name.get(target.instance) if target is not None else None
+            if named is not None:
+                await named.forward_auth(scope, receive, send)
+                return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -123,23 +130,18 @@ class Application:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._instances_changed:
             await self._load_instances()
-        instance = self._instance_for(scope)
+        host = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+                break
+        instance = self._hosts.find(host.decode("latin-1"))
         if instance is not None:
             await instance(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._misdirected(send)
-
-    def _instance_for(self, scope: Scope) -> InstanceApplication | None:
-        if scope["path"].startswith(FORWARD_AUTH_ROOT):
-            target = target_of(scope["raw_path"])
-            if target is not None:  # it says so itself, as its `Host` may be that of an API
-                return self._by_name.get(target.instance)
-        for name, value in scope["headers"]:
-            if name == b"host":
-                return self._hosts.find(value.decode("latin-1"))
-        return self._hosts.find("")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

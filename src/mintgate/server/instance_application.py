@@ -70,7 +70,7 @@ class InstanceApplication:
             Route("/", pages.landing),
         ]
         self._token = token_endpoint(self.directory, database, clock)
-        self._forward_auth = ForwardAuth(
+        self.forward_auth = ForwardAuth(
             self.directory, database, self._verifier, clock, sessions=self.erp_sessions
         )
         self._others = Failures(ExceptionMiddleware(Router(routes)))
@@ -96,7 +96,7 @@ class InstanceApplication:
         if path == TOKEN_PATH:
             await self._token(scope, receive, send)
         elif path.startswith(FORWARD_AUTH_ROOT):
-            await self._forward_auth(scope, receive, send)
+            await self.forward_auth(scope, receive, send)
         else:
             await self._others(scope, receive, send)
 
