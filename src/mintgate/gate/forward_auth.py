@@ -137,7 +137,7 @@ class ForwardAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = target_of(scope["raw_path"])
-        if target is None:
+        if target is None or target.instance != self._directory.instance.name:
             unknown = UnknownGate(cause=f"no address of forward auth: {scope['path'][:254]}")
             answer = await self._misused(scope, unknown, "gate")
         else:
