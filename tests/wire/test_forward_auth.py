@@ -308,6 +308,17 @@ def test_a_declared_api_has_its_own_policy(gate: World) -> None:
     for token, method, uri, status in ways:
         answer = ask(gate, token, url, method=method, uri=uri, secret=SHOP)
         assert answer.status_code == status, (method, uri)
+    auditing._counts.clear()
+    refused = ask(gate, reader, url, method="POST", uri="/orders/7", secret=SHOP)
+    (event,) = (
+        e
+        for e in gate.events("api.refused")
+        if (e.details or {})["request_id"] == refused.headers["x-request-id"]
+    )
+    details = event.details or {}
+    assert (details["api"], details["method"], details["path"]) == ("Shop/2", "POST", "/orders/7")
+    assert any(line.startswith("API-15 failed") for line in details["checks"])
+    assert event.address == "192.0.2.7"
     challenge = ask(gate, None, url, secret=SHOP).headers["www-authenticate"]
     assert challenge == 'Bearer realm="Shop/2"'
 

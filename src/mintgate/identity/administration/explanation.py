@@ -7,8 +7,10 @@ from sqlalchemy import Connection
 from mintgate.contract.automation.credentials import CheckLine, Explained, RequestToExplain
 from mintgate.contract.automation.problems import InvalidInput
 from mintgate.contract.instance import API_AUDIENCES, Instance
+from mintgate.contract.policy import Policy
 from mintgate.identity.administration.call import Call
 from mintgate.identity.stored_sources import stored_verifier
+from mintgate.store import apis
 from mintgate.verify import ApiRequest, CheckOutcome, Guard
 from mintgate.verify.request_explanation import explain_request, first_failure
 
@@ -18,8 +20,9 @@ MAX_TARGET = 8192
 def explain(call: Call) -> Explained:
     """Raises InvalidInput for an API that the instance does not have."""
     body = call.given(RequestToExplain)
-    if body.api not in API_AUDIENCES:
-        known = ", ".join(API_AUDIENCES)
+    names = dict.fromkeys([*API_AUDIENCES, *_policies(call.connection, call.instance)])
+    if body.api not in names:
+        known = ", ".join(names)
         raise InvalidInput(problems=[("api", f"is not an API of this instance; it has {known}")])
     target = body.path.encode()
     if len(target) > MAX_TARGET:
@@ -48,8 +51,15 @@ def explained(
     connection: Connection, instance: Instance, now: float, api: str, request: ApiRequest
 ) -> list[CheckOutcome]:
     """Every check of a request as the rows are at `now` (Unix seconds)."""
-    guard = Guard(stored_verifier(connection, instance, now), api)
+    policy = _policies(connection, instance).get(api)
+    guard = Guard(stored_verifier(connection, instance, now), api, policy)
     return explain_request(guard, request)
+
+
+def _policies(connection: Connection, instance: Instance) -> dict[str, Policy]:
+    """Those of the APIs that are declared [EXT-12]."""
+    declared = apis.all_of(connection, instance.id)
+    return {api.settings.name: api.settings.policy for api in declared}
 
 
 def _fields(outcome: CheckOutcome) -> dict[str, str]:
