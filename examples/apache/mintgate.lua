@@ -20,11 +20,13 @@ local link -- kept between requests
 
 local function question(r)
   local lines = { "GET " .. path .. " HTTP/1.1", "Host: " .. host }
-  local upgrade = ""
+  local upgrade, connection = "", ""
   for name, value in pairs(r:headers_in_table()) do
     local plain = name:lower()
     if plain == "upgrade" then
       upgrade = value
+    elseif plain == "connection" then
+      connection = value
     end
     if plain:sub(1, 16) == "x-mintgate-gate-" then
       r.headers_in[name] = nil -- set below; nothing of them goes on to the API
@@ -37,6 +39,7 @@ local function question(r)
   lines[#lines + 1] = "X-Mintgate-Gate-Uri: " .. r.unparsed_uri
   lines[#lines + 1] = "X-Mintgate-Gate-Address: " .. r.useragent_ip
   lines[#lines + 1] = "X-Mintgate-Gate-Upgrade: " .. upgrade
+  lines[#lines + 1] = "X-Mintgate-Gate-Connection: " .. connection
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 

@@ -40,11 +40,13 @@ end
 
 core.register_action("mintgate", { "http-req" }, function(txn)
   local asked = {}
-  local upgrade = ""
+  local upgrade, connection = "", ""
   local sent = lists(txn.http:req_get_headers())
   for name, values in pairs(sent) do
     if name == "upgrade" then
       upgrade = table.concat(values, ", ")
+    elseif name == "connection" then
+      connection = table.concat(values, ", ")
     end
     if not not_passed[name] then
       asked[name] = values
@@ -59,6 +61,7 @@ core.register_action("mintgate", { "http-req" }, function(txn)
   asked["x-mintgate-gate-uri"] = { txn.f:pathq() }
   asked["x-mintgate-gate-address"] = { txn.f:src() }
   asked["x-mintgate-gate-upgrade"] = { upgrade }
+  asked["x-mintgate-gate-connection"] = { connection }
 
   local answer = core.httpclient():get({ url = url, headers = asked, timeout = 10000 })
   if not answer or not answer.status or answer.status == 0 then

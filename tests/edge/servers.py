@@ -79,7 +79,7 @@ def running(name: str, mintgate: int, api: int, secret: str, **changes: str) -> 
         changes: texts of the example to replace, such as `orion="lyra"`.
     """
     program = _program(name)
-    ports = Ports(free_port(), mintgate, api)
+    ports = Ports(_free_port(), mintgate, api)
     # Not pytest's folder: servers that give up root must be able to read it.
     with tempfile.TemporaryDirectory(prefix="mintgate-edge-") as made:
         folder = Path(made)
@@ -216,7 +216,7 @@ def _replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 

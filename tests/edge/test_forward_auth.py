@@ -128,6 +128,7 @@ def test_bypass(target: str, headers: Pairs, edge: Edge, front: Front) -> None:
         [("X-Mintgate-Gate-Address", "10.9.9.9")],
         [("X-Mintgate-Gate-Secret", "x")],
         [("X-Mintgate-Gate-Upgrade", "")],
+        [("X-Mintgate-Gate-Connection", "")],
         [("X-Forwarded-Method", "GET")],
         [("X-Forwarded-Uri", CUSTOMERS)],
         [("X-Forwarded-For", "10.9.9.9")],
@@ -214,3 +215,28 @@ def test_a_body_is_passed_on(edge: Edge, front: Front) -> None:
     reply = exchange(front[1], "POST", CUSTOMERS, bearer(edge, "user"), b'{"Name": "a"}' * 1000)
     assert reply.status == 200, reply
     assert reply.reached["line"] == f"POST {CUSTOMERS} HTTP/1.1"
+
+
+NOMINATED = [
+    "close, x-mintgate-login, x-mintgate-admin",
+    "X-Mintgate-Kind,close",
+    "close, x-mintgate-gate-secret",
+]
+
+
+@pytest.mark.parametrize("connection", NOMINATED)
+def test_a_client_cannot_have_the_identity_removed(
+    connection: str, edge: Edge, front: Front
+) -> None:
+    """By naming its headers as those of one connection only (RFC 9110 §7.6.1)."""
+    plain = identity_in(exchange(front[1], "GET", CUSTOMERS, bearer(edge, "user")))
+    headers = [*bearer(edge, "user"), ("Connection", connection)]
+    reply = exchange(front[1], "GET", CUSTOMERS, headers)
+    if reply.status == 200:
+        assert identity_in(reply) == plain
+    else:
+        assert reply.status == 400, reply
+
+
+def identity_in(reply: Reply) -> dict[str, str]:
+    return {n: v for n, v in reply.reached["headers"] if n.startswith("x-mintgate")}

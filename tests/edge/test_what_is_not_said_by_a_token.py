@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from mintgate.server.instance_application import InstanceApplication
 from mintgate.verify import OpenSession, Principal
 from tests.edge.conftest import Edge
 from tests.edge.exchange import exchange
-from tests.edge.servers import NAMES, free_port, running
+from tests.edge.servers import NAMES, running
 from tests.edge.test_forward_auth import CUSTOMERS, Front, bearer, both
 from tests.wire.test_state_feed import API_SECRET
 
@@ -96,10 +97,18 @@ def test_no_free_slot(edge: Edge, front: Front) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gate_that_is_away_lets_nothing_pass(name: str, edge: Edge) -> None:
     before = edge.api.requests
-    with running(name, free_port(), edge.api.port, API_SECRET) as port:
+    with (
+        socket.socket() as taken,  # and not listened at
+        running(name, closed_port(taken), edge.api.port, API_SECRET) as port,
+    ):
         reply = exchange(port, "GET", CUSTOMERS, bearer(edge, "user"))
         assert reply.status in {502, 503}, reply
     assert edge.api.requests == before
+
+
+def closed_port(taken: socket.socket) -> int:
+    taken.bind(("127.0.0.1", 0))
+    return int(taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,10 +22,11 @@ METHOD = b"x-mintgate-gate-method"
 URI = b"x-mintgate-gate-uri"
 ADDRESS = b"x-mintgate-gate-address"
 UPGRADE = b"x-mintgate-gate-upgrade"
+CONNECTION = b"x-mintgate-gate-connection"
 STATUS = b"x-mintgate-status"
 BODY = b"x-mintgate-body"
 CHALLENGE = b"x-mintgate-challenge"
-_ANYWHERE = frozenset({SECRET, UPGRADE})
+_ANYWHERE = frozenset({SECRET, UPGRADE, CONNECTION})
 # No handshake is without them (RFC 6455 §4.1), and hop-by-hop headers do not hide them.
 _WEBSOCKET = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key"})
@@ -173,6 +174,20 @@ def original(
     return ApiRequest(
         method, raw_path, query, call.of_client, address[:_MAX_TOLD].decode("latin-1")
     )
+
+
+def require_that_identity_stays(call: HandedOver) -> None:
+    """Refuse what would have the server in front remove again what it tells the API of the caller.
+
+    Raises:
+        AmbiguousRequest: the client names such headers as those of one connection only (RFC 9110
+            §7.6.1).
+    """
+    if b"mintgate" in call.told.get(CONNECTION, b"").lower():
+        raise AmbiguousRequest(
+            "Headers that begin with X-Mintgate- are set by the gate only; do not name them.",
+            cause="the header Connection names some of the gate's",
+        )
 
 
 def handed_back(dialect: Dialect, answer: Answer) -> Answer:
