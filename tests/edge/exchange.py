@@ -54,7 +54,11 @@ class Upstream:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.requests = 0
+        self.lines: list[str] = []
+
+    @property
+    def requests(self) -> int:
+        return len(self.lines)
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def upstream() -> Iterator[Upstream]:
                 headers.append([name.lower(), value.strip()])
             length = next((int(value) for name, value in headers if name == "content-length"), 0)
             self.rfile.read(length)
-            made.requests += 1
+            made.lines.append(line)
             body = json.dumps({"line": line, "headers": headers}).encode()
             self.wfile.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import suppress
+from http.client import HTTPException
 
 import pytest
 
@@ -240,3 +243,68 @@ def test_a_client_cannot_have_the_identity_removed(
 
 def identity_in(reply: Reply) -> dict[str, str]:
     return {n: v for n, v in reply.reached["headers"] if n.startswith("x-mintgate")}
+
+
+def test_names_with_underscores(edge: Edge, front: Front) -> None:
+    """CGI and WSGI make one name of `-` and `_`: refused, or dropped by the server in front."""
+    for name in ("X_Mintgate_Login", "x_mintgate-admin", "X_HTTP_Method_Override"):
+        reply = exchange(front[1], "GET", CUSTOMERS, [*bearer(edge, "user"), (name, "x")])
+        assert reply.status in {200, 400}, (name, reply)
+        if reply.status == 200:
+            assert not any("_" in n for n, _ in reply.reached["headers"])
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("TRACE", CUSTOMERS),
+        ("CONNECT", "127.0.0.1:80"),
+        ("CONNECT", CUSTOMERS),
+        ("OPTIONS", "*"),
+        ("get", CUSTOMERS),
+        ("GET", "api/domain/odata/Crm_Sales_Customers"),
+        ("GET", CUSTOMERS + "#/../x"),
+        ("GET", CUSTOMERS + "\\..\\x"),
+        ("GET", CUSTOMERS + "/\x01"),
+        ("GET", CUSTOMERS + "/\xc0\xae"),
+    ],
+)
+def test_odd_targets_and_methods(method: str, target: str, edge: Edge, front: Front) -> None:
+    """None is more than the reading that it was judged as."""
+    before = edge.api.requests
+    try:
+        reply = exchange(front[1], method, target, bearer(edge, "reader"))
+    except (HTTPException, OSError):
+        assert edge.api.requests == before
+        return
+    if edge.api.requests != before:
+        # nginx and HAProxy leave out the fragment, which no server may send on.
+        assert reply.reached["line"] in {f"GET {CUSTOMERS} HTTP/1.1"}, reply
+    elif reply.status < 400:
+        assert reply.body == b"", reply  # by the server in front itself
+
+
+TWO_LENGTHS = [
+    [("Content-Length", "4"), ("Transfer-Encoding", "chunked")],
+    [("Content-Length", "4"), ("Content-Length", "40")],
+    [("Transfer-Encoding", "xchunked"), ("Content-Length", "4")],
+    [("Transfer-Encoding", " chunked"), ("Transfer-Encoding", "identity")],
+    [("Content-Length", "+4")],
+    [("Content-Length", "4, 40")],
+]
+
+
+@pytest.mark.parametrize("headers", TWO_LENGTHS)
+def test_conflicting_lengths(headers: Pairs, edge: Edge, front: Front) -> None:
+    """A body that is read in two ways hides a second request, which nobody has judged."""
+    seen = len(edge.api.lines)
+    hidden = "0\r\n\r\nGET /api/domain/odata/Systems_Security_Users HTTP/1.1\r\nHost: a\r\n\r\n"
+    lines = [("Host", "127.0.0.1"), *bearer(edge, "user"), *headers]
+    text = f"POST {CUSTOMERS} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in lines)
+    with socket.create_connection(("127.0.0.1", front[1]), timeout=5) as link:
+        link.sendall(f"{text}\r\n{hidden}".encode())
+        link.settimeout(0.15)
+        with suppress(OSError):
+            while link.recv(65536):
+                pass
+    assert not [line for line in edge.api.lines[seen:] if "Security" in line]
