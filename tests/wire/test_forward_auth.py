@@ -372,7 +372,8 @@ def test_sessions_and_their_end(a_world: Any) -> None:
     """[SES-11, SES-33] a permission opens the session, a refusal does not"""
     world: World = a_world(more=MORE)
     world.declare(replace=("licences = 1000", "licences = 1"))
-    world.http.get("/id/.well-known/openid-configuration")
+    # The instance is loaded anew, and found by its name as before.
+    assert ask(world, None, headers={"Host": "api.example.org"}).status_code == 401
     first = world.user_tokens(scope="openid read")["access_token"]
     second = world.user_tokens("ada", scope="openid read")["access_token"]
     assert ask(world, first, method="POST").status_code == 403
@@ -437,7 +438,7 @@ def test_a_call_by_a_handshake_is_answered_and_not_taken(gate: World) -> None:
 
 
 def test_what_fails_inside_lets_nothing_pass(gate: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: Any) -> None:
+    def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
     async def breaks(_: Application, instance: InstanceApplication) -> None:

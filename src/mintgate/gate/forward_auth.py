@@ -53,6 +53,8 @@ from mintgate.verify.state import StateUnavailable
 _log = logging.getLogger(__name__)
 ROOT = "/gate/"
 MAX_KEPT = 4096
+MAX_ADDRESS = 1024
+"""Bytes; each address that is asked is remembered."""
 _AS_TOKEN = b"-token"
 NOTHING_KNOWN = ApiRequest("", b"", b"", [])
 """Of a call that does not say what it asks about."""
@@ -84,13 +86,13 @@ def target_of(raw_path: bytes) -> Target | None:
     if raw_path.count(b"/") > 4:
         *parts, rest = raw_path.split(b"/", 5)
         address, slash = b"/".join(parts), b"/"
-    named = _named(address)
+    named = _named(address) if len(address) <= MAX_ADDRESS else None
     if named is None or not slash:
         return named
     return msgspec.structs.replace(named, rest=slash + rest)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _named(address: bytes) -> Target | None:
     parts = address.split(b"/")
     if len(parts) != 5 or parts[1] != b"gate":
@@ -148,7 +150,12 @@ class ForwardAuth:
                 failed = ServerError()
                 _log.exception("request %s failed: %s", failed.id, scope["path"])
                 answer = handed_back(target.dialect, refusal_response(failed, target.api))
-        await _send(scope, send, answer)
+        if scope["type"] == "http":
+            status, headers, body = answer
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await _answer_handshake(scope, send, answer)
 
     async def _answer(self, target: Target, scope: Scope) -> Answer:
         dialect = target.dialect
@@ -163,7 +170,10 @@ class ForwardAuth:
             admission = await guard.admit_async(request)
             if admission.operation.is_batch:
                 raise BatchNotTaken  # its parts are in the body, which no server hands over
-            headers = await self._identity(admission.principal, target)
+            if target.as_token:
+                headers = await self._token(admission.principal, target)
+            else:
+                headers = self._identity(admission.principal, dialect)
         except UnknownGate as refusal:
             return await self._misused(scope, refusal, target.api)
         except Refusal as refusal:
@@ -210,27 +220,29 @@ class ForwardAuth:
             limits=self._limits_of(api),
         )
 
-    async def _identity(self, principal: Principal | None, target: Target) -> Headers:
-        """Who calls, in the form that the operator has chosen; empty for nobody [API-25].
+    async def _token(self, principal: Principal | None, target: Target) -> Headers:
+        """Who calls, as an internal token; an empty one for nobody [API-25]."""
+        token = b""
+        if principal is not None:
+            self._key = await self._directory.signing_key()
+            token = self._tokens.token_for(principal, target.api).encode()
+        return [*target.dialect.allowed_headers, (TOKEN_HEADER, token)]
+
+    def _identity(self, principal: Principal | None, dialect: Dialect) -> Headers:
+        """Who calls, as headers; empty ones for nobody [API-25].
 
         A header that is not there would leave a client's own, or a placeholder, in its place.
         """
-        if target.as_token:
-            token = b""
-            if principal is not None:
-                self._key = await self._directory.signing_key()
-                token = self._tokens.token_for(principal, target.api).encode()
-            return [*target.dialect.allowed_headers, (TOKEN_HEADER, token)]
         if principal is None:
-            return [*target.dialect.allowed_headers, *NOBODY]
+            return [*dialect.allowed_headers, *NOBODY]
         # As long as a token is remembered its principal is the same object.
-        kept = self._identities.get((id(principal), target.dialect.allowed))
+        kept = self._identities.get((id(principal), dialect.allowed))
         if kept is not None and kept[0] is principal:
             return kept[1]
-        headers = [*target.dialect.allowed_headers, *identity_headers(principal)]
+        headers = [*dialect.allowed_headers, *identity_headers(principal)]
         while len(self._identities) >= MAX_KEPT:
             del self._identities[next(iter(self._identities))]
-        self._identities[id(principal), target.dialect.allowed] = principal, headers
+        self._identities[id(principal), dialect.allowed] = principal, headers
         return headers
 
     def _signing_key(self) -> SigningKey:
@@ -278,12 +290,11 @@ def _text(segment: bytes) -> str:
     return unquote(segment.decode("latin-1"))
 
 
-async def _send(scope: Scope, send: Send, answer: Answer) -> None:
-    # A server in front may ask with the client's own handshake: it is answered, and not taken.
-    kind = "http" if scope["type"] == "http" else "websocket.http"
-    if kind != "http" and "websocket.http.response" not in (scope.get("extensions") or {}):
+async def _answer_handshake(scope: Scope, send: Send, answer: Answer) -> None:
+    """A server in front may ask with the client's own handshake: it is answered, and not taken."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008})
         return
     status, headers, body = answer
-    await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": body})
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})

@@ -112,13 +112,10 @@ class Application:
         if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
             await self._answer_health(scope["path"], send)
             return
-        if scope["path"].startswith(FORWARD_AUTH_ROOT) and not self._instances_changed:
-            # It names its instance: `Host` may be that of the API, as the client has sent it.
-            target = target_of(scope["raw_path"])
-            named = self._by_name.get(target.instance) if target is not None else None
-            if named is not None:
-                await named.forward_auth(scope, receive, send)
-                return
+        asked = self._asked(scope) if not self._instances_changed else None
+        if asked is not None:
+            await asked.forward_auth(scope, receive, send)
+            return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -135,13 +132,20 @@ class Application:
             if name == b"host":
                 host = value
                 break
-        instance = self._hosts.find(host.decode("latin-1"))
+        instance = self._asked(scope) or self._hosts.find(host.decode("latin-1"))
         if instance is not None:
             await instance(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._misdirected(send)
+
+    def _asked(self, scope: Scope) -> InstanceApplication | None:
+        """The instance that a call of forward auth names: `Host` may be that of the API there."""
+        if not scope["path"].startswith(FORWARD_AUTH_ROOT):
+            return None
+        target = target_of(scope["raw_path"])
+        return self._by_name.get(target.instance) if target is not None else None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
