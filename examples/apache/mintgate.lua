@@ -66,12 +66,16 @@ local function answer_to(text)
     headers[#headers + 1] = { name:lower(), value }
     headers[name:lower()] = value
   end
+  -- Whatever was left unread would be taken for the answer to the next request.
+  local length = status == 204 and 0 or tonumber(headers["content-length"])
+  if not length or headers["transfer-encoding"] then
+    return nil
+  end
   local body = ""
-  local length = tonumber(headers["content-length"] or "0")
   if length > 0 then
     body = link:receive(length)
   end
-  return status, headers, body
+  return body and status, headers, body
 end
 
 local function ask(text)
@@ -87,7 +91,7 @@ local function ask(text)
       link:setoption("tcp-nodelay", true)
     end
     local status, headers, body = answer_to(text)
-    if status and body then
+    if status then
       return status, headers, body
     end
     link:close()
