@@ -47,8 +47,15 @@ browser:
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	  ! command -v $$name >/dev/null || exit 0; done; scripts/system-package chromium || true
 
+# Debian's packages again; RUNLEVEL=1 keeps their services from being started.
+.PHONY: edge
+edge: ## Install the servers that forward auth is tested with
+	@for name in nginx caddy haproxy apache2; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || RUNLEVEL=1 scripts/system-package $$name || true; done
+	@ls /usr/share/lua/5.*/socket.lua >/dev/null 2>&1 || scripts/system-package lua-socket || true
+
 .PHONY: test
-test: lint browser ## Lint, then run every test (ARGS="-k TKN-46" for some)
+test: lint browser edge ## Lint, then run every test (ARGS="-k TKN-46" for some)
 	$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: chaos

@@ -47,6 +47,15 @@ def identity_headers(principal: Principal) -> Headers:
     ]
 
 
+NOBODY: Headers = [
+    (b"x-mintgate-" + name, b"")
+    for name in (
+        b"kind login user-id user-type name email admin client-id issuer database scope session"
+    ).split()
+]
+"""The same headers for a request that nobody in particular sends [API-25]."""
+
+
 class InternalTokens:
     """Makes a JWT from any credential, so that an API needs one kind of check only.
 

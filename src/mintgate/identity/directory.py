@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
+from mintgate.identity.api_secrets import ApiSecrets
 from mintgate.identity.application_facts import ApplicationFacts
 from mintgate.identity.copies import RecordCopies, Source
 from mintgate.identity.declared_apis import DeclaredApis
@@ -51,6 +52,7 @@ class Directory:
         self._states = TokenStates(self._source, self._records, self._revoked)
         self._facts = ApplicationFacts(self._source)
         self._apis = DeclaredApis(self._source)
+        self._api_secrets = ApiSecrets(self._source)
         self._name_parts()
 
     def _name_parts(self) -> None:
@@ -69,6 +71,8 @@ class Directory:
         self.logout_channels = self._facts.logout_channels
         self.apis = self._apis.apis
         self.known_apis = self._apis.known_apis
+        self.is_known_secret_of = self._api_secrets.is_known_secret_of
+        self.is_secret_of = self._api_secrets.is_secret_of
         # The key source of the verifier inside the server, and its state source.
         self.get = self._keys.get
         self.refresh = self._keys.refresh
@@ -110,4 +114,5 @@ class Directory:
                 if change.kind == "instance":
                     self._records.drop_audiences()
                     self._apis.drop()
+                    self._api_secrets.drop()
                 self._keys.must_reload = True

@@ -12,6 +12,8 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
+from mintgate.gate.forward_auth import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
@@ -65,6 +67,7 @@ class Application:
         self.follower = Follower(database, self._apply, monotonic)
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
+        self._by_name: dict[str, InstanceApplication] = {}
         self._instances_changed = False
         self._loading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,6 +116,10 @@ class Application:
         if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
             await self._answer_health(scope["path"], send)
             return
+        asked = self._asked(scope) if not self._instances_changed else None
+        if asked is not None:
+            await asked.forward_auth(scope, receive, send)
+            return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -129,13 +136,20 @@ class Application:
             if name == b"host":
                 host = value
                 break
-        instance = self._hosts.find(host.decode("latin-1"))
+        instance = self._asked(scope) or self._hosts.find(host.decode("latin-1"))
         if instance is not None:
             await instance(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._misdirected(send)
+
+    def _asked(self, scope: Scope) -> InstanceApplication | None:
+        """The instance that a call of forward auth names: `Host` may be that of the API there."""
+        if not scope["path"].startswith(FORWARD_AUTH_ROOT):
+            return None
+        target = target_of(scope["raw_path"])
+        return self._by_name.get(target.instance) if target is not None else None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -176,6 +190,7 @@ class Application:
             loaded[row.id] = known
         self._instances = loaded
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
+        self._by_name = {known.instance.name: known for known in loaded.values()}
 
     async def _for_ever(
         self, seconds: float, work: Callable[[InstanceApplication], Awaitable[None]]

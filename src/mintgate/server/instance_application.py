@@ -27,6 +27,8 @@ from mintgate.contract.instance import (
 from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate import shared_counters
+from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
+from mintgate.gate.forward_auth import ForwardAuth
 from mintgate.gate.legacy import LegacyAccess, LegacyEndpoints, LegacyUses
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
@@ -123,6 +125,15 @@ class InstanceApplication:
             Route("/", pages.landing),
         ]
         self._token = token_endpoint(self.directory, database, clock, self.client_tries)
+        self.forward_auth = ForwardAuth(
+            self.directory,
+            database,
+            self._verifier,
+            clock,
+            sessions=self.erp_sessions,
+            limits_of=lambda settings: self.limits.of(settings.name),
+            legacy_of=self.legacy.of_api,
+        )
         self._others = Failures(ExceptionMiddleware(Router(routes)))
 
     async def start(self) -> None:
@@ -143,9 +154,14 @@ class InstanceApplication:
                 self.logout_delivery.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The token endpoint does not wait for a router to go through the other paths.
-        app = self._token if scope["path"] == TOKEN_PATH else self._others
-        await app(scope, receive, send)
+        # The token endpoint and forward auth do not wait for a router to go through other paths.
+        path = scope["path"]
+        if path == TOKEN_PATH:
+            await self._token(scope, receive, send)
+        elif path.startswith(FORWARD_AUTH_ROOT):
+            await self.forward_auth(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
 
     def _verifier_of(self, user_types: frozenset[UserType]) -> Verifier:
         return Verifier(

@@ -1,0 +1,88 @@
+"""Every refusal of the protocol, listed once.
+
+A refusal has what the caller may know (`error`, `description`, `status`) and what only the audit
+log may know (`cause`). Rooms raise these; each protocol has one renderer (RFC 6749 §5.2, RFC 6750
+§3.1, OpenID Connect Core §3.1.2.6).
+"""
+
+from mintgate.contract.errors.batches import (
+    BatchNotTaken,
+    BatchTooLarge,
+    FailedDependency,
+    NotABatch,
+    UnreadableAnswer,
+)
+from mintgate.contract.errors.protocol import (
+    AccessDenied,
+    ClientMustWait,
+    ConsentRequired,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRedirectUri,
+    InvalidRequest,
+    InvalidScope,
+    LoginRequired,
+    PositionGone,
+    Refusal,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    ServerError,
+    TemporarilyUnavailable,
+    UnauthorizedClient,
+    UnknownGate,
+    UnmetAuthenticationRequirements,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+)
+from mintgate.contract.errors.resources import (
+    AmbiguousRequest,
+    BadPassword,
+    Forbidden,
+    InsufficientScope,
+    InvalidToken,
+    MethodNotAllowed,
+    NoCredential,
+    NoFreeSlot,
+    ResourceRefusal,
+    SeveralCredentials,
+    TooManyRequests,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AmbiguousRequest",
+    "BadPassword",
+    "BatchNotTaken",
+    "BatchTooLarge",
+    "ClientMustWait",
+    "ConsentRequired",
+    "FailedDependency",
+    "Forbidden",
+    "InsufficientScope",
+    "InvalidClient",
+    "InvalidGrant",
+    "InvalidRedirectUri",
+    "InvalidRequest",
+    "InvalidScope",
+    "InvalidToken",
+    "LoginRequired",
+    "MethodNotAllowed",
+    "NoCredential",
+    "NoFreeSlot",
+    "NotABatch",
+    "PositionGone",
+    "Refusal",
+    "RequestNotSupported",
+    "RequestUriNotSupported",
+    "ResourceRefusal",
+    "ServerError",
+    "SeveralCredentials",
+    "TemporarilyUnavailable",
+    "TooManyRequests",
+    "UnauthorizedClient",
+    "UnknownGate",
+    "UnmetAuthenticationRequirements",
+    "UnreadableAnswer",
+    "UnsupportedGrantType",
+    "UnsupportedResponseType",
+]

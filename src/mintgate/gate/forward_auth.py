@@ -1,0 +1,310 @@
+"""Forward auth: a server in front of an API asks, for every request, whether it may pass.
+
+`/gate/<dialect>/<instance>/<API>`; the operator writes that address in the server's configuration.
+`-token` behind the dialect asks for an internal token instead of identity headers. All of it stands
+in the address as nobody but the operator writes that: `Host` is the client's with some servers.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from mintgate.contract.clock import Clock
+from mintgate.contract.declared_apis import ApiSettings
+from mintgate.contract.errors import (
+    BatchNotTaken,
+    Refusal,
+    ServerError,
+    TemporarilyUnavailable,
+    UnknownGate,
+)
+from mintgate.gate.forward_dialects import (
+    DIALECTS,
+    SECRET,
+    Answer,
+    Dialect,
+    HandedOver,
+    Headers,
+    handed_back,
+    original,
+    require_that_identity_stays,
+    taken_apart,
+)
+from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens, identity_headers
+from mintgate.gate.refusal_log import RefusalLog
+from mintgate.identity.auditing import record_refusal, refusal_event
+from mintgate.identity.directory import Directory
+from mintgate.jose import SigningKey
+from mintgate.store import Database, DatabaseUnavailable
+from mintgate.verify import ApiRequest, Guard, Principal, Verifier
+from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.keys import KeysUnavailable
+from mintgate.verify.legacy import LegacySchemes
+from mintgate.verify.limits import RequestLimits
+from mintgate.verify.refusals import refusal_response
+from mintgate.verify.sessions import SessionSource
+from mintgate.verify.state import StateUnavailable
+
+_log = logging.getLogger(__name__)
+ROOT = "/gate/"
+MAX_KEPT = 4096
+MAX_ADDRESS = 1024
+"""Bytes; each address that is asked is remembered."""
+_AS_TOKEN = b"-token"
+NOTHING_KNOWN = ApiRequest("", b"", b"", [])
+"""Of a call that does not say what it asks about."""
+LimitsOf = Callable[[ApiSettings], RequestLimits | None]
+LegacyOf = Callable[[str], LegacySchemes | None]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Whom a call asks.
+
+    Args:
+        as_token: whether the API learns by an internal token who calls.
+        rest: what follows in the path, undecoded.
+    """
+
+    dialect: Dialect
+    as_token: bool
+    instance: str
+    api: str
+    rest: bytes
+
+
+def target_of(raw_path: bytes) -> Target | None:
+    """What the address of a call says; None when it is none of forward auth.
+
+    Args:
+        raw_path: undecoded, without the query.
+    """
+    address, slash, rest = raw_path, b"", b""
+    if raw_path.count(b"/") > 4:
+        *parts, rest = raw_path.split(b"/", 5)
+        address, slash = b"/".join(parts), b"/"
+    named = _named(address) if len(address) <= MAX_ADDRESS else None
+    if named is None or not slash:
+        return named
+    return msgspec.structs.replace(named, rest=slash + rest)
+
+
+@functools.lru_cache(maxsize=64)
+def _named(address: bytes) -> Target | None:
+    parts = address.split(b"/")
+    if len(parts) != 5 or parts[1] != b"gate":
+        return None
+    dialect = DIALECTS.get(parts[2].removesuffix(_AS_TOKEN))
+    if dialect is None:
+        return None
+    return Target(dialect, parts[2].endswith(_AS_TOKEN), _text(parts[3]), _text(parts[4]), b"")
+
+
+def unlimited(_: ApiSettings) -> None:
+    """No rate limits."""
+
+
+def without_legacy(_: str) -> None:
+    """OAuth only."""
+
+
+class ForwardAuth:
+    """Answers the servers in front of the APIs of one instance.
+
+    Args:
+        sessions: see `Guard`.
+        limits_of: the rate limits of an API; None for none.
+        legacy_of: the legacy schemes of an API by its name; None for none.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        database: Database,
+        verifier: Verifier,
+        clock: Clock,
+        *,
+        sessions: SessionSource | None,
+        limits_of: LimitsOf = unlimited,
+        legacy_of: LegacyOf = without_legacy,
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._verifier = verifier
+        self._clock = clock
+        self._sessions = sessions
+        self._limits_of = limits_of
+        self._legacy_of = legacy_of
+        self._apis: Mapping[str, ApiSettings] | None = None
+        self._guards: dict[str, Guard] = {}
+        self._identities: dict[tuple[int, int], tuple[Principal, Headers]] = {}
+        self._key: SigningKey | None = None
+        self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = target_of(scope["raw_path"])
+        if target is None or target.instance != self._directory.instance.name:
+            unknown = UnknownGate(cause=f"no address of forward auth: {scope['path'][:254]}")
+            answer = await self._misused(scope, unknown, "gate")
+        else:
+            try:
+                answer = await self._answer(target, scope)
+            except Exception:  # noqa: BLE001 - logged, and nothing passes by it
+                failed = ServerError()
+                _log.exception("request %s failed: %s", failed.id, scope["path"])
+                answer = handed_back(target.dialect, refusal_response(failed, target.api))
+        if scope["type"] == "http":
+            status, headers, body = answer
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await _answer_handshake(scope, send, answer)
+
+    async def _answer(self, target: Target, scope: Scope) -> Answer:
+        dialect = target.dialect
+        call = taken_apart(dialect, scope["headers"])
+        guard: Guard | None = None
+        request = NOTHING_KNOWN
+        try:
+            guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
+            method = scope.get("method", "GET")
+            request = original(dialect, call, method, target.rest, scope["query_string"])
+            require_that_identity_stays(call)
+            admission = await guard.admit_async(request)
+            if admission.operation.is_batch:
+                raise BatchNotTaken  # its parts are in the body, which no server hands over
+            if target.as_token:
+                headers = await self._token(admission.principal, target)
+            else:
+                headers = self._identity(admission.principal, dialect)
+        except UnknownGate as refusal:
+            return await self._misused(scope, refusal, target.api)
+        except Refusal as refusal:
+            return await self._refused(target, guard, request, refusal)
+        except (DatabaseUnavailable, KeysUnavailable, StateUnavailable) as error:
+            away = TemporarilyUnavailable(cause=str(error))
+            return await self._refused(target, guard, request, away)
+        if admission.headers:
+            headers = [*headers, *admission.headers]
+        return dialect.allowed, headers, b""
+
+    def _known_guard(self, api: str, call: HandedOver) -> Guard | None:
+        """The guard of an API whose secret was sent, when that can be told without waiting."""
+        secret = call.told.get(SECRET)
+        apis = self._directory.known_apis()
+        if secret is None or apis is None or apis is not self._apis or call.repeated:
+            return None
+        is_proved = self._directory.is_known_secret_of(api, secret)
+        return self._guards.get(api) if is_proved else None
+
+    async def _guard(self, api: str, call: HandedOver) -> Guard:
+        """Raises UnknownGate unless the server in front proves that it asks for this API [ITR-1].
+
+        Without that anybody could use the endpoint to try tokens, under any address.
+        """
+        secret = call.told.get(SECRET, b"")
+        if not await self._directory.is_secret_of(api, secret) or SECRET in call.repeated:
+            raise UnknownGate(cause=f"no API {api[:64]!r} with the secret that was sent")
+        apis = await self._directory.apis()
+        if apis is not self._apis:
+            self._guards = {name: self._new_guard(found) for name, found in apis.items()}
+            self._apis = apis
+        guard = self._guards.get(api)
+        if guard is None:
+            raise UnknownGate(cause=f"the API {api[:64]!r} was just removed")
+        return guard
+
+    def _new_guard(self, api: ApiSettings) -> Guard:
+        return Guard(
+            self._verifier,
+            api.name,
+            api.policy,
+            sessions=self._sessions,
+            limits=self._limits_of(api),
+            legacy=self._legacy_of(api.name),
+        )
+
+    async def _token(self, principal: Principal | None, target: Target) -> Headers:
+        """Who calls, as an internal token; an empty one for nobody [API-25]."""
+        token = b""
+        if principal is not None:
+            self._key = await self._directory.signing_key()
+            token = self._tokens.token_for(principal, target.api).encode()
+        return [*target.dialect.allowed_headers, (TOKEN_HEADER, token)]
+
+    def _identity(self, principal: Principal | None, dialect: Dialect) -> Headers:
+        """Who calls, as headers; empty ones for nobody [API-25].
+
+        A header that is not there would leave a client's own, or a placeholder, in its place.
+        """
+        if principal is None:
+            return [*dialect.allowed_headers, *NOBODY]
+        # As long as a token is remembered its principal is the same object.
+        kept = self._identities.get((id(principal), dialect.allowed))
+        if kept is not None and kept[0] is principal:
+            return kept[1]
+        headers = [*dialect.allowed_headers, *identity_headers(principal)]
+        while len(self._identities) >= MAX_KEPT:
+            del self._identities[next(iter(self._identities))]
+        self._identities[id(principal), dialect.allowed] = principal, headers
+        return headers
+
+    def _signing_key(self) -> SigningKey:
+        if self._key is None:
+            raise TemporarilyUnavailable(cause="no signing key was read")
+        return self._key
+
+    async def _refused(
+        self, target: Target, guard: Guard | None, request: ApiRequest, refusal: Refusal
+    ) -> Answer:
+        if guard is not None:
+            instance = self._directory.instance
+            log = RefusalLog(instance, guard.audience, self._database, self._clock)
+            await log(_scope_of(request), refusal)
+        return handed_back(target.dialect, refusal_response(refusal, target.api))
+
+    async def _misused(self, scope: Scope, refusal: UnknownGate, api: str) -> Answer:
+        """Written down for the operator; every server in front takes the status for a failure."""
+        event = refusal_event(
+            "gate.refused",
+            refusal,
+            scope,
+            instance_id=self._directory.instance.id,
+            at=self._clock(),
+            details={"path": scope["path"][:254], "request_id": refusal.id},
+        )
+        await record_refusal(self._database, event)
+        return refusal_response(refusal, api)
+
+
+def _scope_of(request: ApiRequest) -> dict[str, Any]:
+    """The request as the audit log knows requests."""
+    return {
+        "type": "http",
+        "method": request.method,
+        "path": request.raw_path.decode("latin-1"),
+        "raw_path": request.raw_path,
+        "query_string": request.query,
+        "headers": request.headers,
+        "client": (request.address, 0) if request.address else None,
+    }
+
+
+def _text(segment: bytes) -> str:
+    return unquote(segment.decode("latin-1"))
+
+
+async def _answer_handshake(scope: Scope, send: Send, answer: Answer) -> None:
+    """A server in front may ask with the client's own handshake: it is answered, and not taken."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    status, headers, body = answer
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
