@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -29,8 +29,22 @@ from tests.world import PASSWORD_HASH, TOML
 
 SECONDS = float(os.environ.get("MINTGATE_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("MINTGATE_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-LICENCES = 6
+LICENCES = 4
+SECRET = "the-secret-of-the-api"
 CUSTOMERS = "/api/domain/odata/Crm_Sales_Customers?$top=1"
+GATE = """
+[gate]
+access_log = false
+[[tenants]]
+name = "orion"
+issuer = "{base}/id"
+database = "ORION_PROD X-1"
+secrets = {{ DomainAPI = {{ env = "API_SECRET" }} }}
+[[routes]]
+prefix = "/api/domain"
+api = "DomainAPI"
+upstream = "{base}"
+"""
 WATCH_SECONDS = 0.5
 MEGABYTE = 2**20
 MOST_GROWTH = 0.04
@@ -43,6 +57,7 @@ def test_slots_are_exact_and_memory_is_flat(tmp_path: Path, postgresql: Callable
     ports = free_port(), free_port()
     base = f"http://127.0.0.1:{ports[0]}"
     servers = [f"http://127.0.0.1:{port}" for port in ports]
+    gate_port = free_port()
     database = declare(tmp_path, base, postgresql())
     journal = Journal()
     with ExitStack() as stack:
@@ -50,10 +65,14 @@ def test_slots_are_exact_and_memory_is_flat(tmp_path: Path, postgresql: Callable
             f"server {number}": stack.enter_context(serving(tmp_path, port, database.url))
             for number, port in enumerate(ports)
         }
+        processes["gate"] = stack.enter_context(gating(tmp_path, gate_port, base))
         doors = [
             Door(f"server {number}", caller(stack, server, base))
             for number, server in enumerate(servers)
         ]
+        gate = f"http://127.0.0.1:{gate_port}"
+        doors.append(Door("the gate", caller(stack, gate, gate)))
+        doors.append(Door("forward auth", forward_auth(stack, servers[1])))
         watch = Watch(database, journal, {n: p.pid for n, p in processes.items()})
         traffic = Traffic(servers, doors, journal, SEED)
         watch.start()
@@ -162,26 +181,46 @@ class Watch:
 
 def declare(folder: Path, base: str, url: str) -> Books:
     text = TOML.replace("licences = 1000", f"licences = {LICENCES}").format(
-        base_url=base, instance_settings="", password_hash=PASSWORD_HASH, more=people()
+        base_url=base,
+        instance_settings="",
+        password_hash=PASSWORD_HASH,
+        more=f'{people()}\n[[apis]]\nName = "DomainAPI"\nSecret = "{SECRET}"\n',
     )
     books = Books(url)
     books.declare(text, KeyEncryptionKey.from_file(folder / "mintgate.key", create=True))
     return books
 
 
+def serving(folder: Path, port: int, url: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A server's process."""
+    key_file = str(folder / "mintgate.key")
+    command = ["serve", "--port", str(port), "--database", url, "--key-file", key_file]
+    return running(folder, command, f"http://127.0.0.1:{port}/readyz")
+
+
+def gating(folder: Path, port: int, base: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A gate's process, in front of the first server's own API, which checks once more."""
+    file = folder / "gate.toml"
+    file.write_text(GATE.format(base=base))
+    command = ["gate", str(file), "--port", str(port)]
+    return running(folder, command, f"http://127.0.0.1:{port}/-/ready", API_SECRET=SECRET)
+
+
 @contextmanager
-def serving(folder: Path, port: int, url: str) -> Iterator[subprocess.Popen[bytes]]:
-    output = folder / f"{port}.txt"
-    command = [*PROGRAM, "serve", "--port", str(port), "--database", url]
+def running(
+    folder: Path, command: list[str], ready: str, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    output = folder / f"output {command[0]} {httpx.URL(ready).port}.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--key-file", str(folder / "mintgate.key")],
+            [*PROGRAM, *command],
             cwd=folder,
+            env={**os.environ, **environment},
             stdout=file,
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, output)
+        wait_until_ready(ready, process, output)
         yield process
     finally:
         process.terminate()
@@ -204,3 +243,17 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -
 def caller(stack: ExitStack, server: str, base: str) -> Callable[[str], httpx.Response]:
     http = stack.enter_context(client_of(server, base))
     return lambda token: http.get(CUSTOMERS, headers={"Authorization": f"Bearer {token}"})
+
+
+def forward_auth(stack: ExitStack, server: str) -> Callable[[str], httpx.Response]:
+    """What a server in front of an API asks, and is told; HAProxy gets refusals as they are."""
+    http = stack.enter_context(httpx.Client(base_url=server, timeout=60))
+    told = {
+        "X-Mintgate-Gate-Secret": SECRET,
+        "X-Mintgate-Gate-Method": "GET",
+        "X-Mintgate-Gate-Uri": CUSTOMERS,
+        "X-Mintgate-Gate-Address": "192.0.2.17",
+    }
+    return lambda token: http.get(
+        "/gate/haproxy/orion/DomainAPI", headers={**told, "Authorization": f"Bearer {token}"}
+    )
