@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,15 +16,29 @@ from tests.world import SECRET, World, sqlite_url
 UNKNOWN_TOKENS = ["enrt_" + "0123456789ABCDEF" * 4, f"eyJ{'a' * 20}.eyJ{'b' * 30}.{'c' * 40}"]
 
 
+@contextmanager
+def heard_by(world: World) -> Iterator[logging.Logger]:
+    """A logger whose lines no other world of this process collects."""
+    root = logging.getLogger()
+    others = [h for h in root.handlers if isinstance(h, Leaks) and h is not world.leaks]
+    for other in others:
+        root.removeHandler(other)
+    yield logging.getLogger("mintgate.x")
+    for other in others:
+        root.addHandler(other)
+
+
 def in_a_log(world: World, secret: str) -> None:
-    logging.getLogger("mintgate.x").warning("it is %s", secret)
+    with heard_by(world) as log:
+        log.warning("it is %s", secret)
 
 
 def in_a_traceback(world: World, secret: str) -> None:
     try:
         raise ValueError(secret)
     except ValueError:
-        logging.getLogger("mintgate.x").exception("it failed")
+        with heard_by(world) as log:
+            log.exception("it failed")
 
 
 def in_the_database(world: World, secret: str) -> None:
