@@ -90,21 +90,29 @@ class ErpSessions:
     def open(self, principal: Principal, credential: str = "") -> OpenSession:
         """The same, waiting in this thread, in a transaction of its own."""
         known = self._certain(principal)
+        if known is not None:
+            return self.known.note_request(known)
         attempt = self.known.begin(principal.session)
-        touches = self._untold(principal)
         try:
-            if known is None:
-                with self._database.begin() as tx:
-                    opened = self._work(principal, touches, tx)
-                    if opened.refused is not None:
-                        tx.record(self._refusal(principal, opened.refused))
-                known = self._outcome(principal, attempt, touches, opened)
+            opened, touches = self._open_now(principal)
+            known = self._outcome(principal, attempt, touches, opened)
         except DatabaseUnavailable as error:
-            self.known.give_back(touches)
             known = self._when_away(principal, error)
         finally:
             self.known.give_up(attempt)
         return self.known.note_request(known)
+
+    def _open_now(self, principal: Principal) -> tuple[Opened, list[Touch]]:
+        touches = self._untold(principal)
+        try:
+            with self._database.begin() as tx:
+                opened = self._work(principal, touches, tx)
+                if opened.refused is not None:
+                    tx.record(self._refusal(principal, opened.refused))
+        except BaseException:
+            self.known.give_back(touches)
+            raise
+        return opened, touches
 
     async def log_in(self, principal: Principal, work: LogIn) -> str:
         """Open or find the session of a legacy login; returns what `work` made of its id.

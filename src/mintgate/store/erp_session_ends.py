@@ -16,7 +16,15 @@ from mintgate.store.purging import BATCH
 from mintgate.store.tables import erp_sessions
 from mintgate.store.transaction import Transaction
 
-Cause = Literal["idle", "absolute", "sign_out", "administrator", "all", "user_changed"]
+Cause = Literal[
+    "idle",
+    "absolute",
+    "sign_out",
+    "administrator",
+    "all",
+    "user_changed",
+    "application_revoked",
+]
 EVERY_SESSION = "*"
 """The subject of a feed entry that concerns all sessions of the instance."""
 _column = erp_sessions.c

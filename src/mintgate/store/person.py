@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, func, or_, select, tuple_, update
 
 from mintgate.contract.users import User
-from mintgate.store import applications, reference_tokens, users
+from mintgate.store import applications, reference_tokens, reserved_seats, users
 from mintgate.store.audit import rows
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.records.catalog import DATA_SETS
@@ -54,6 +54,8 @@ def everything_of(connection: Connection, instance_id: str, user: User) -> dict[
             select(table).where(table.c.instance_id == instance_id, condition)
         )
         found[table.name] = [_told(row) for row in stored.mappings()]
+    seat = reserved_seats.of(connection, instance_id, user.login)
+    found["reserved_seats"] = [] if seat is None else [msgspec.structs.asdict(seat)]
     found["audit_events"] = [
         msgspec.to_builtins(row.told) for row in rows.of_person(connection, instance_id, user.id)
     ]
