@@ -138,8 +138,7 @@ def erase(
             refresh_tokens.c.instance_id == instance_id, refresh_tokens.c.family_id.in_(families)
         )
     )
-    for table, condition in _tables_of(user.id):
-        tx.connection.execute(delete(table).where(table.c.instance_id == instance_id, condition))
+    erase_rows(tx, instance_id, user.id)
     # Applications are still told of the end of the sessions, by the `sid` alone.
     tx.connection.execute(
         update(logout_notices)
@@ -154,6 +153,12 @@ def erase(
                 .values({column.name: ERASED})
             )
     _record(tx, instance_id, "user.erased", user.id, actor)
+
+
+def erase_rows(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Remove what names the user by id, but for audit events."""
+    for table, condition in _tables_of(user_id):
+        tx.connection.execute(delete(table).where(table.c.instance_id == instance_id, condition))
 
 
 def _tables_of(user_id: str) -> Iterator[tuple[Table, Any]]:
