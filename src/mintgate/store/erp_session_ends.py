@@ -143,7 +143,7 @@ def any_over(connection: Connection, instance_id: str, now: float, process: str)
 def sweep(tx: Transaction, instance_id: str, process: str) -> int:
     """Close some sessions that have ended by themselves; returns how many.
 
-    To be committed in `licence_pools.LANE`, or alone.
+    To be committed in `licence_pools.lane`, or alone.
 
     Args:
         process: one whose touches are all stored.

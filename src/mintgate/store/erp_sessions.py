@@ -116,7 +116,7 @@ class Opened(msgspec.Struct, frozen=True):
 def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
     """Give the session of a key, opening it in a free slot when it is not open [SES-11..20].
 
-    To be committed in `licence_pools.LANE`, or alone.
+    To be committed in `licence_pools.lane`, or alone.
     """
     licence_pools.lock(tx, instance_id)
     now = tx.later()
@@ -143,7 +143,7 @@ def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
 def flush(tx: Transaction, instance_id: str, process: str, touches: Sequence[Touch]) -> list[str]:
     """Store touches of a process; returns the keys whose sessions do not exist any more.
 
-    None of those comes to life by it [SES-27]. To be committed in `licence_pools.LANE`, or alone.
+    None of those comes to life by it [SES-27]. To be committed in `licence_pools.lane`, or alone.
     """
     licence_pools.lock(tx, instance_id)
     return _write(tx, instance_id, process, touches, tx.later())

@@ -47,7 +47,7 @@ def open_or_find(
 ) -> tuple[Opened, str]:
     """Give the session that the same login has opened, or open one in a free slot.
 
-    To be committed in `licence_pools.LANE`, or alone. A login is the same when user and
+    To be committed in `licence_pools.lane`, or alone. A login is the same when user and
     application are: the password was checked, and another one ends the sessions of the old one.
 
     Args:
