@@ -15,13 +15,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from mintgate.cli import user_data
 from mintgate.contract.applications import ReferenceTokenPolicy
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.users import User, UserType
-from mintgate.store import audit, users
+from mintgate.store import audit, erp_sessions, person, reserved_seats, users
 from mintgate.store.audit import keys
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS
 from mintgate.store.audit.verification import verify
+from tests.unit.store.session_office import opening_of
 from tests.wire.test_cli import MISUSED, REFUSED, Shell
 from tests.world import BACKOFFICE, PASSWORD, SECRET, World, aspnet_hash
 
@@ -204,6 +206,28 @@ def test_export_and_erase_a_person(world: World, mintgate: Shell) -> None:
     assert erased[0].actor is not None
     assert erased[0].actor.startswith("cli:")
     assert_nothing_left(world)
+
+
+def test_a_session_that_is_opened_while_a_person_is_erased(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[SES-26] by a server that did not know yet: no row is left, and none that tells of its end"""
+    user = a_life(world)
+    with world.database.begin() as tx:
+        assert reserved_seats.add(tx, world.instance.id, LOGIN)
+    found = world.database.read_now(lambda c: person.everything_of(c, world.instance.id, user))
+    assert found["reserved_seats"] == [{"login": LOGIN, "created_at": world.clock()}]
+
+    def open_one(_: float) -> None:
+        opening = msgspec.structs.replace(opening_of(LOGIN), user_id=user.id)
+        with world.database.begin() as tx:
+            assert erp_sessions.open_or_join(tx, world.instance.id, opening).session
+
+    monkeypatch.setattr(user_data.time, "sleep", open_one)
+    user_data._erase(world.database, world.instance, user)
+    assert LOGIN not in {row["login"] for row in world.rows("erp_sessions")}
+    assert world.rows("reserved_seats") == []
+    assert LOGIN not in {event.actor for event in world.events("erp_session.opened")}
 
 
 def assert_nothing_left(world: World) -> None:

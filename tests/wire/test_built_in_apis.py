@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -92,6 +93,22 @@ def test_reading(
     assert challenge.startswith(f'Bearer realm="{api}"')
     assert words.format(api=api) in challenge
     assert answer.json()["error"]["code"] == status
+
+
+@pytest.mark.parametrize(
+    "path", ["/tableapi/odata/Sec_Users", "/api/domain/odata/Systems_Security_Users"]
+)
+def test_users_are_listed_while_one_is_locked_for_ever(
+    path: str, world: World, tokens: dict[str, str]
+) -> None:
+    """[SGN-10] the lock ends in the last year that a date can have"""
+    world.change_user("svc.stock", locked_until=math.inf)
+    try:
+        answer = call(world, path, tokens["user read sec"])
+        assert answer.status_code == 200, answer.text
+        assert answer.text.count('"9999-12-31T23:59:59Z"') == 1
+    finally:
+        world.change_user("svc.stock", locked_until=None)
 
 
 @pytest.mark.parametrize("api", READS)

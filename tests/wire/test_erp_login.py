@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from msgspec.structs import replace
+from sqlalchemy import delete
 
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity import passwords
 from mintgate.identity.signin import password
-from mintgate.store import erp_session_ends, users
+from mintgate.store import applications, erp_session_ends, users
+from mintgate.store.tables import application_authorizations
 from tests.wire.legacy_world import (
     CUSTOMERS,
     MORE,
@@ -238,6 +240,7 @@ def test_logout_needs_a_session(old: World) -> None:
     for header in (None, basic(), "ErpSession " + "c" * 43, f"Bearer {token}"):
         headers = {"Authorization": header} if header else {}
         assert old.http.post(LOGOUT, headers=headers).status_code == 401
+    assert open_keys(old) == set()  # [SES-12]
 
 
 def test_an_administrator_closes_it(old: World) -> None:
@@ -272,6 +275,31 @@ def test_a_disabled_user_has_no_session_any_more(old: World) -> None:
         if e.at == old.clock() and e.session == key_of(session)[:32]
     ]
     assert (closed.details or {})["because"] == "user_changed"
+
+
+def test_everything_of_its_application_is_revoked(old: World) -> None:
+    """[LIF-18] the id is dead; who knows the password may log in again"""
+    session = session_of(log_in(old))
+    assert call(old, session).status_code == 200
+    application = old.change_application(OLD)
+    with old.database.begin() as tx:
+        applications.revoke_everything(tx, old.instance.id, application.id, "ada")
+    old.sync()
+    assert call(old, session).status_code == 401
+    assert session_of(log_in(old)) != session
+
+
+def test_a_person_whose_authorization_is_revoked(old: World) -> None:
+    """[TAP-30] while a session is open, which has no other limit; noticed within a minute"""
+    session = session_of(log_in(old))
+    assert call(old, session).status_code == 200
+    old.block_user("olga", OLD)
+    old.clock.advance(60)
+    assert call(old, session).status_code == 401
+    assert "authorization" in causes(old)[0]
+    with old.database.begin() as tx:
+        tx.connection.execute(delete(application_authorizations))
+    assert call(old, session).status_code == 200
 
 
 @pytest.mark.parametrize("what", ["password", "disabled"])

@@ -377,6 +377,17 @@ def test_introspection(api: Automation) -> None:
     assert told == {"active": False, "reason": "The token was revoked."}
 
 
+def test_an_explanation_is_noted_without_its_query(api: Automation) -> None:
+    """A pasted address may have a token or somebody's data in it [API-21]."""
+    path = "/api/domain/odata/Crm_Sales_Customers?$filter=Number eq '1'&access_token=pasted"
+    body = {"api": "DomainAPI", "method": "GET", "path": path}
+    assert api.post("/requests/explain", body)["refused_at"] == "API-1"
+    (event,) = api.world.events("request.explained")
+    assert event.details is not None
+    assert event.details["path"] == "/api/domain/odata/Crm_Sales_Customers"
+    assert "pasted" not in repr(event)
+
+
 def test_everything_of_a_user_and_of_an_application(api: Automation) -> None:
     """[LIF-18]"""
     world, mira = api.world, api.user("mira.k")["Id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -218,7 +219,7 @@ def test_jwts_are_checked_without_a_call(
 
 
 def test_state_changes_both_ways(elsewhere: Callable[..., Elsewhere], feed_world: World) -> None:
-    """[API-13, API-14] disabled and enabled again, locked for a while, changed type"""
+    """[API-13, API-14] disabled and enabled again, locked for a while and for ever, changed type"""
     one = elsewhere()
     token = feed_world.service_token()
     steps: list[tuple[Callable[[], Any], str]] = [
@@ -230,6 +231,8 @@ def test_state_changes_both_ways(elsewhere: Callable[..., Elsewhere], feed_world
             "user is locked",
         ),
         (lambda: feed_world.clock.advance(61), ""),
+        (lambda: feed_world.change_user("svc.stock", locked_until=math.inf), "user is locked"),
+        (lambda: feed_world.change_user("svc.stock", locked_until=None), ""),
         (lambda: feed_world.change_user("svc.stock", user_type=UserType.VIRTUAL), "user type"),
         (lambda: feed_world.change_user("svc.stock", user_type=UserType.SYSTEM), ""),
         (lambda: feed_world.change_application(STOCK, application_uri="new/name"), "is missing"),

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from mintgate.apis.errors import FORESEEN, problem_response
 from mintgate.apis.odata.address import path_below
-from mintgate.apis.odata.problems import NotBuilt
+from mintgate.apis.odata.problems import NotBuilt, TooLarge
 from mintgate.apis.operations import Operations, Work
 from mintgate.contract.errors import FailedDependency, Refusal
 from mintgate.contract.instance import DOMAIN_API_PATH
@@ -34,6 +34,9 @@ from mintgate.verify.principal import Principal
 AUDIENCE = "DomainAPI"
 # What says for a whole batch in which language and for which company it is [API-68, API-69].
 _INHERITED = frozenset({b"accept-language", b"cookie"})
+MAX_ANSWERS = 16_777_216
+"""Bytes of answers after which nothing more is run: all of them are held in memory, and an answer
+that is larger than a guard in front reads would be lost, with its changes made."""
 _REFERENCE = re.compile(r"\$([A-Za-z0-9._~-]+)")
 
 
@@ -89,12 +92,17 @@ class _Run:
         self._inherited = [pair for pair in request.headers.raw if pair[0] in _INHERITED]
         self._entities: dict[str, str] = {}
         self._failed: set[str] = set()
+        self._answered_bytes = 0
 
     async def answered(self, unit: Unit) -> Answered:
-        if unit.group is None:
+        if self._answered_bytes > MAX_ANSWERS:
+            error = TooLarge("The answers before this one are as much as a batch may ask for.")
+            replies = _failed_replies(error, 0, len(unit.parts))
+        elif unit.group is None:
             replies = [await self._single(unit.parts[0])]
         else:
             replies = await self._change_set(unit)
+        self._answered_bytes += sum(len(reply.body) for reply in replies)
         answer = self._form.answered(unit, replies)
         if answer.failed:
             self._failed.update(part.id for part in unit.parts if part.id is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from functools import lru_cache, partial
 from typing import Any
@@ -22,7 +21,7 @@ from mintgate.apis.answering import (
 from mintgate.apis.odata import metadata, paging, parameters
 from mintgate.apis.odata.parameters import Parameters, parameters_of
 from mintgate.apis.odata.problems import NotFound
-from mintgate.apis.odata.rendering import plain
+from mintgate.apis.odata.rendering import moment_of, plain
 from mintgate.apis.odata.shape import shape_of
 from mintgate.apis.table_filter import table_filter
 from mintgate.contract.clock import Clock
@@ -130,8 +129,7 @@ def _start_of(options: Parameters) -> str | None:
 def _value(column: Attribute, value: Any) -> Any:
     if column.kind is Kind.TIME and value is not None:
         # [API-71] Whole seconds, so that `ge` with a shown time finds its row again.
-        moment = datetime.datetime.fromtimestamp(value // 1, datetime.UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment_of(value).strftime("%Y-%m-%dT%H:%M:%SZ")
     return plain(column, value)
 
 

@@ -87,8 +87,10 @@ def _erase(database: Database, instance: Instance, user: User) -> None:
         while person.erase_events(tx, instance.id, user.id):
             pass
         person.erase(tx, instance.id, user, names, common.actor())
-    # A server may have recorded something of the user before it knew.
+    # A server may have recorded something of the user before it knew, such as an ERP session.
     time.sleep(SEEN_EVERYWHERE_SECONDS)
+    with database.begin() as tx:
+        person.erase_rows(tx, instance.id, user.id)
     _erase_events(database, instance.id, user.id)
 
 

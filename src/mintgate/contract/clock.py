@@ -9,3 +9,6 @@ Clock = Callable[[], float]
 """Returns the current Unix time in seconds."""
 
 system_clock: Clock = time.time
+
+LAST_MOMENT = 253_402_300_799.0
+"""The end of the year 9999, for a lock without an end where text or JSON needs a number."""

@@ -40,7 +40,7 @@ class ChangedUser(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     Args:
         sub_id: the user's id, as tokens name it (`sub_id`, `client_system_user_id`).
         is_admin: None when the issuer does not tell.
-        locked_until: Unix seconds of a lock set by an administrator.
+        locked_until: Unix seconds of a lock set by an administrator, `clock.LAST_MOMENT` at most.
         not_before: as for an application.
     """
 

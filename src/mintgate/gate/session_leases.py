@@ -41,7 +41,6 @@ from mintgate.gate.sessions import PAUSE_SECONDS, TRIES
 from mintgate.identity.auditing import record_refusal
 from mintgate.store import Database, Transaction, erp_sessions, licence_pools
 from mintgate.store.erp_sessions import Opened
-from mintgate.store.licence_pools import LANE
 from mintgate.verify.principal import Principal
 from mintgate.verify.sessions import no_free_slot
 from mintgate.verify.state import StateUnavailable
@@ -60,6 +59,7 @@ class SessionLeases:
         self, instance_id: str, database: Database, verifier: Verifier, clock: Clock
     ) -> None:
         self._instance_id = instance_id
+        self._lane = licence_pools.lane(instance_id)
         self._database = database
         self._verifier = verifier
         self._clock = clock
@@ -90,7 +90,7 @@ class SessionLeases:
         gone: tuple[str, ...] = ()
         for _ in range(TRIES):
             opened = await self._database.write(
-                partial(self._work, principal, process, touches), lane=LANE
+                partial(self._work, principal, process, touches), lane=self._lane
             )
             touches = []  # they are stored now, once
             gone += opened.gone
@@ -122,7 +122,7 @@ class SessionLeases:
 
     async def _flush(self, process: str, touches: list[Touch]) -> list[str]:
         return await self._database.write(
-            lambda tx: erp_sessions.flush(tx, self._instance_id, process, touches), lane=LANE
+            lambda tx: erp_sessions.flush(tx, self._instance_id, process, touches), lane=self._lane
         )
 
     def _see(self, principal: Principal, connection: Connection) -> SessionSeen:

@@ -27,7 +27,7 @@ from mintgate.store import (
     licence_pools,
 )
 from mintgate.store.erp_sessions import ErpSession, Opened
-from mintgate.store.licence_pools import LANE, SlotCounts
+from mintgate.store.licence_pools import SlotCounts
 from mintgate.store.pacing import bit_by_bit
 from mintgate.verify.known_sessions import Attempt, KnownSessions, kind_of
 from mintgate.verify.principal import Principal
@@ -62,6 +62,7 @@ class ErpSessions:
         self.process = new_hex128()
         """By which the store tells this process from others [SES-27]."""
         self._instance_id = instance_id
+        self._lane = licence_pools.lane(instance_id)
         self._database = database
         self._is_fresh = is_fresh
         self._clock = clock
@@ -90,21 +91,29 @@ class ErpSessions:
     def open(self, principal: Principal, credential: str = "") -> OpenSession:
         """The same, waiting in this thread, in a transaction of its own."""
         known = self._certain(principal)
+        if known is not None:
+            return self.known.note_request(known)
         attempt = self.known.begin(principal.session)
-        touches = self._untold(principal)
         try:
-            if known is None:
-                with self._database.begin() as tx:
-                    opened = self._work(principal, touches, tx)
-                    if opened.refused is not None:
-                        tx.record(self._refusal(principal, opened.refused))
-                known = self._outcome(principal, attempt, touches, opened)
+            opened, touches = self._open_now(principal)
+            known = self._outcome(principal, attempt, touches, opened)
         except DatabaseUnavailable as error:
-            self.known.give_back(touches)
             known = self._when_away(principal, error)
         finally:
             self.known.give_up(attempt)
         return self.known.note_request(known)
+
+    def _open_now(self, principal: Principal) -> tuple[Opened, list[Touch]]:
+        touches = self._untold(principal)
+        try:
+            with self._database.begin() as tx:
+                opened = self._work(principal, touches, tx)
+                if opened.refused is not None:
+                    tx.record(self._refusal(principal, opened.refused))
+        except BaseException:
+            self.known.give_back(touches)
+            raise
+        return opened, touches
 
     async def log_in(self, principal: Principal, work: LogIn) -> str:
         """Open or find the session of a legacy login; returns what `work` made of its id.
@@ -114,7 +123,9 @@ class ErpSessions:
         for _ in range(TRIES):
             touches = self._untold(principal)
             try:
-                opened, made = await self._database.write(partial(work, touches=touches), lane=LANE)
+                opened, made = await self._database.write(
+                    partial(work, touches=touches), lane=self._lane
+                )
             except BaseException as error:
                 self.known.give_back(touches)
                 if isinstance(error, DatabaseUnavailable):
@@ -138,7 +149,9 @@ class ErpSessions:
         self.known.note_freshness()
         while touches := self.known.take_touches(erp_sessions.MAX_TOUCHES):
             try:
-                gone = await self._database.write(partial(self._flush, touches=touches), lane=LANE)
+                gone = await self._database.write(
+                    partial(self._flush, touches=touches), lane=self._lane
+                )
             except BaseException:
                 self.known.give_back(touches)
                 raise
@@ -152,7 +165,7 @@ class ErpSessions:
             await bit_by_bit(
                 self._database,
                 lambda tx: erp_session_ends.sweep(tx, self._instance_id, self.process),
-                lane=LANE,
+                lane=self._lane,
             )
 
     async def counts(self) -> SlotCounts:
@@ -192,7 +205,7 @@ class ErpSessions:
             touches = self._untold(principal)
             try:
                 opened = await self._database.write(
-                    partial(self._work, principal, touches), lane=LANE
+                    partial(self._work, principal, touches), lane=self._lane
                 )
             except BaseException:
                 self.known.give_back(touches)

@@ -179,7 +179,7 @@ class ClientTries:
             self._count_here(count)
         try:
             known_until, found = await self._database.write(
-                partial(self._count_for_all, origin, counts), lane=LANE
+                partial(self._count_for_all, origin, counts), lane=self._lane_of(origin)
             )
         except DatabaseUnavailable as error:
             _log.warning("wrong client secrets are counted in this process alone: %s", error)
@@ -190,6 +190,10 @@ class ClientTries:
             known = self._tries.get(key)
             if known is None or tries.tries >= known.tries:
                 self._tries[key] = tries
+
+    def _lane_of(self, origin: _Origin) -> str:
+        # Two origins in one transaction could lock their rows crosswise with another process.
+        return LANE if self._database.is_sqlite else f"{LANE} {origin.place}"
 
     def _count_here(self, count: Count) -> None:
         now = self._clock()

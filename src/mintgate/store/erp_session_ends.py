@@ -16,7 +16,15 @@ from mintgate.store.purging import BATCH
 from mintgate.store.tables import erp_sessions
 from mintgate.store.transaction import Transaction
 
-Cause = Literal["idle", "absolute", "sign_out", "administrator", "all", "user_changed"]
+Cause = Literal[
+    "idle",
+    "absolute",
+    "sign_out",
+    "administrator",
+    "all",
+    "user_changed",
+    "application_revoked",
+]
 EVERY_SESSION = "*"
 """The subject of a feed entry that concerns all sessions of the instance."""
 _column = erp_sessions.c
@@ -135,7 +143,7 @@ def any_over(connection: Connection, instance_id: str, now: float, process: str)
 def sweep(tx: Transaction, instance_id: str, process: str) -> int:
     """Close some sessions that have ended by themselves; returns how many.
 
-    To be committed in `licence_pools.LANE`, or alone.
+    To be committed in `licence_pools.lane`, or alone.
 
     Args:
         process: one whose touches are all stored.

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
     Double,
@@ -35,6 +36,8 @@ _column = erp_sessions.c
 MAX_TOUCHES = 500
 """So many are written by one statement: some ten milliseconds of the one writer."""
 MAX_RUNNING = 1_000_000_000
+MAX_SUM = 2**61
+"""Of requests and bytes: what adapters elsewhere add must not overflow a column of 63 bits."""
 
 
 class ErpSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +116,7 @@ class Opened(msgspec.Struct, frozen=True):
 def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
     """Give the session of a key, opening it in a free slot when it is not open [SES-11..20].
 
-    To be committed in `licence_pools.LANE`, or alone.
+    To be committed in `licence_pools.lane`, or alone.
     """
     licence_pools.lock(tx, instance_id)
     now = tx.later()
@@ -140,7 +143,7 @@ def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
 def flush(tx: Transaction, instance_id: str, process: str, touches: Sequence[Touch]) -> list[str]:
     """Store touches of a process; returns the keys whose sessions do not exist any more.
 
-    None of those comes to life by it [SES-27]. To be committed in `licence_pools.LANE`, or alone.
+    None of those comes to life by it [SES-27]. To be committed in `licence_pools.lane`, or alone.
     """
     licence_pools.lock(tx, instance_id)
     return _write(tx, instance_id, process, touches, tx.later())
@@ -284,6 +287,10 @@ def _write(
     return gone
 
 
+def _sum(column: Column[int], more: BindParameter[int]) -> ColumnElement[int]:
+    return case((column >= MAX_SUM, MAX_SUM), else_=column + more)
+
+
 def _running(count: ColumnElement[int]) -> ColumnElement[int]:
     """Within what the column holds, whatever an adapter elsewhere says."""
     return case((count < 0, 0), (count > MAX_RUNNING, MAX_RUNNING), else_=count)
@@ -312,9 +319,9 @@ def _write_some(
                 ),
                 toucher=case((_column.toucher == process, process), else_=None),
                 current_requests=_running(_column.current_requests + bindparam("more_current")),
-                total_requests=_column.total_requests + bindparam("more_requests"),
-                uploaded=_column.uploaded + bindparam("more_uploaded"),
-                downloaded=_column.downloaded + bindparam("more_downloaded"),
+                total_requests=_sum(_column.total_requests, bindparam("more_requests")),
+                uploaded=_sum(_column.uploaded, bindparam("more_uploaded")),
+                downloaded=_sum(_column.downloaded, bindparam("more_downloaded")),
             ),
             [
                 {

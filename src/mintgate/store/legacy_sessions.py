@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, update
 from mintgate.contract.feed import ClosedSession
 from mintgate.contract.licences import Touch
 from mintgate.store import erp_session_ends, erp_sessions, instances, licence_pools
+from mintgate.store.erp_session_ends import Cause
 from mintgate.store.erp_sessions import Opened, Opening
 from mintgate.store.rows import from_row
 from mintgate.store.tables import erp_sessions as table
@@ -46,7 +47,7 @@ def open_or_find(
 ) -> tuple[Opened, str]:
     """Give the session that the same login has opened, or open one in a free slot.
 
-    To be committed in `licence_pools.LANE`, or alone. A login is the same when user and
+    To be committed in `licence_pools.lane`, or alone. A login is the same when user and
     application are: the password was checked, and another one ends the sessions of the old one.
 
     Args:
@@ -109,6 +110,22 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> int:
     return _tell(tx, instance_id, list(closed))
 
 
+def end_of_application(tx: Transaction, instance_id: str, client_id: str) -> int:
+    """Close every legacy session of an application: the id of one is a credential [LIF-18].
+
+    Returns:
+        How many there were.
+    """
+    instances.lock(tx, instance_id)
+    here = (_column.instance_id == instance_id) & (_column.kind == KIND)
+    stored = tx.connection.execute(select(_column.key, _column.client_ids).where(here)).all()
+    closed: list[RowMapping] = []
+    for key in [row.key for row in stored if client_id in row.client_ids]:
+        ended = delete(table).where(here, _column.key == key).returning(*table.columns)
+        closed += tx.connection.execute(ended).mappings()
+    return _tell(tx, instance_id, closed, "application_revoked")
+
+
 def end(tx: Transaction, instance_id: str, key: str) -> int:
     """Close one legacy session whose login was overtaken by a change of the password."""
     instances.lock(tx, instance_id)
@@ -120,9 +137,14 @@ def end(tx: Transaction, instance_id: str, key: str) -> int:
     return _tell(tx, instance_id, list(closed))
 
 
-def _tell(tx: Transaction, instance_id: str, closed: Sequence[RowMapping]) -> int:
+def _tell(
+    tx: Transaction,
+    instance_id: str,
+    closed: Sequence[RowMapping],
+    because: Cause = "user_changed",
+) -> int:
     for row in closed:
-        erp_session_ends.record_end(tx, row, "user_changed", tx.now)
+        erp_session_ends.record_end(tx, row, because, tx.now)
         tx.changed(instance_id, row["key"], ClosedSession(session=row["key"]))
     return len(closed)
 

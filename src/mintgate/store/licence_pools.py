@@ -7,7 +7,7 @@ The order of locks on PostgreSQL, so that nobody waits in a circle (SQLite has o
 3. rows of `erp_sessions`.
 
 Opening sessions, flushing touches and sweeping take 2 and 3 only, in transactions of their own
-(`LANE`), and never wait for 3: a row that is locked there is just being closed. So whoever has 2
+(`lane`), and never wait for 3: a row that is locked there is just being closed. So whoever has 2
 never waits for anybody, but for an administrator who closes sessions or reserves seats: these take
 1 before 2. The end of a sign-in locks its session's row and then 1, and never waits for 2.
 """
@@ -22,8 +22,6 @@ from mintgate.store.conflicts import insert_into
 from mintgate.store.tables import erp_sessions, instances, licence_pools, reserved_seats
 from mintgate.store.transaction import Transaction
 
-LANE = "licences"
-"""The writer's lane for work that takes the lock without the one of the state feed."""
 _column = erp_sessions.c
 
 
@@ -48,6 +46,15 @@ class SlotCounts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def in_use(self) -> int:
         return self.reserved_in_use + self.general_in_use
+
+
+def lane(instance_id: str) -> str:
+    """The writer's lane for work that takes the lock without the one of the state feed.
+
+    One for each instance: a transaction that took the locks of two would wait in a circle with one
+    of another process that takes them the other way round.
+    """
+    return f"licences of {instance_id}"
 
 
 def lock(tx: Transaction, instance_id: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, func, or_, select, tuple_, update
 
 from mintgate.contract.users import User
-from mintgate.store import applications, reference_tokens, users
+from mintgate.store import applications, reference_tokens, reserved_seats, users
 from mintgate.store.audit import rows
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.records.catalog import DATA_SETS
@@ -54,6 +54,8 @@ def everything_of(connection: Connection, instance_id: str, user: User) -> dict[
             select(table).where(table.c.instance_id == instance_id, condition)
         )
         found[table.name] = [_told(row) for row in stored.mappings()]
+    seat = reserved_seats.of(connection, instance_id, user.login)
+    found["reserved_seats"] = [] if seat is None else [msgspec.structs.asdict(seat)]
     found["audit_events"] = [
         msgspec.to_builtins(row.told) for row in rows.of_person(connection, instance_id, user.id)
     ]
@@ -136,8 +138,7 @@ def erase(
             refresh_tokens.c.instance_id == instance_id, refresh_tokens.c.family_id.in_(families)
         )
     )
-    for table, condition in _tables_of(user.id):
-        tx.connection.execute(delete(table).where(table.c.instance_id == instance_id, condition))
+    erase_rows(tx, instance_id, user.id)
     # Applications are still told of the end of the sessions, by the `sid` alone.
     tx.connection.execute(
         update(logout_notices)
@@ -152,6 +153,12 @@ def erase(
                 .values({column.name: ERASED})
             )
     _record(tx, instance_id, "user.erased", user.id, actor)
+
+
+def erase_rows(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Remove what names the user by id, but for audit events."""
+    for table, condition in _tables_of(user_id):
+        tx.connection.execute(delete(table).where(table.c.instance_id == instance_id, condition))
 
 
 def _tables_of(user_id: str) -> Iterator[tuple[Table, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
+from mintgate.contract.clock import LAST_MOMENT
 from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
 from mintgate.store import (
@@ -207,12 +208,13 @@ def _tell(tx: Transaction, instance_id: str, user_id: str) -> None:
     user = by_id(tx.connection, instance_id, user_id)
     if user is None:
         return
+    until = user.locked_until
     entry = ChangedUser(
         sub_id=user_id,
         active=user.active,
         user_type=user.user_type,
         is_admin=user.is_admin,
-        locked_until=user.locked_until,
+        locked_until=None if until is None else min(until, LAST_MOMENT),
         not_before=revocations.not_before(tx.connection, instance_id, user_id),
     )
     tx.changed(instance_id, user_id, entry)

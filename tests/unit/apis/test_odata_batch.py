@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from mintgate.apis import batches
 from tests.unit.apis.domain_world import ADMIN, INSTANCE, World
 from tests.unit.verify.batches import change_set, get, http, mixed, post
 
@@ -77,6 +78,24 @@ def test_requests_run_one_after_the_other(own_world: World) -> None:
     assert answers[3]["body"]["Number"] == "B-1"
     assert answers[5]["body"]["DefaultPaymentTermDays"] == 9
     assert numbered(own_world, "B-1") == 0
+
+
+def test_answers_have_a_bound_together(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """what comes after it is not run, a change set neither"""
+    monkeypatch.setattr(batches, "MAX_ANSWERS", 1000)
+    answers = send(
+        own_world,
+        [
+            {"id": "1", "method": "get", "url": f"{CUSTOMERS}/$count"},
+            {"id": "2", "method": "get", "url": CUSTOMERS},
+            {"id": "3", "method": "get", "url": CUSTOMERS},
+            made("4", own_world, "B-4"),
+            made("5", own_world, "B-5", atomicityGroup="g"),
+        ],
+        **GO_ON,
+    )
+    assert list(status_of(answers).values()) == [200, 200, 413, 413, 413]
+    assert numbered(own_world, "B-4", "B-5") == 0
 
 
 def test_multipart(own_world: World) -> None:

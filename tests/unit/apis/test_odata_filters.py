@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from tests.unit.apis.domain_world import World
+from mintgate.store import Database, users
+from tests.unit.apis.domain_world import ADMIN, INSTANCE, World
 
 Customer = dict[str, Any]
 Predicate = Callable[[Customer], bool]
@@ -181,3 +184,15 @@ def test_a_filter_that_means_nothing_is_refused(world: World, text: str) -> None
 )
 def test_a_long_filter_is_answered(world: World, text: str) -> None:
     assert world.call(CUSTOMERS, {"$filter": text, "$top": "1"}).status_code == 200
+
+
+def test_the_year_of_a_lock_without_an_end(own_database: Database) -> None:
+    """[SGN-10] is one that every database knows"""
+    world = World(own_database, INSTANCE, ADMIN)
+    with own_database.begin() as tx:
+        found = users.by_id(tx.connection, INSTANCE.id, ADMIN.user_id or "")
+        assert found is not None
+        users.change(tx, INSTANCE.id, replace(found, locked_until=math.inf))
+    for text in ("year(LockoutEndUtc) eq 9999", "LockoutEndUtc ge now()"):
+        [locked] = world.values("Systems_Security_Users", filter=text)
+        assert locked["LockoutEndUtc"] == "9999-12-31T23:59:59Z"

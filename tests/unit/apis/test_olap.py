@@ -241,6 +241,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"measures": "count,count"}, "named twice"),
     ({"measures": "count", "orderby": "State"}, "names dimensions and measures of the query only"),
     ({"measures": "count", "orderby": "count down"}, "asc or desc"),
+    ({"measures": "count", "orderby": ",".join(["count"] * 3000)}, "the order names a dimension"),
     ({"measures": "count", "top": "-1"}, "whole number"),
     ({"measures": "count", "top": "x"}, "whole number"),
     ({"measures": "count", "filter": "Nothing eq 1"}, "has no attribute 'Nothing'"),

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from mintgate.contract.errors import NoFreeSlot
+from mintgate.contract.licences import IDLE_SECONDS
 from mintgate.gate.sessions import ErpSessions
 from mintgate.store import Database, audit, erp_session_ends, feed
 from mintgate.verify.known_sessions import AWAY_SECONDS, KnownSessions
@@ -178,6 +179,26 @@ def test_without_the_feed_the_database_is_asked(
     use(source, BOB)
     with pytest.raises(NoFreeSlot):
         use(source, ANN)
+
+
+def test_touches_of_others_are_kept_while_one_is_looked_up(
+    office: Office, source: ErpSessions, fresh: Fresh
+) -> None:
+    """[SES-27] also of one that was told of long ago, when a thread asks without the feed"""
+    office.buy(2)
+    use(source, ANN, 3)
+    use(source, BOB)
+    office.clock.advance(IDLE_SECONDS / 2 + 1)
+    use(source, ANN)
+    use(source, BOB)
+    fresh.is_fresh = False
+    assert source.open(BOB).key == "B"
+    asyncio.run(source.flush())
+    ann, bob = office.session("A"), office.session("B")
+    assert ann is not None
+    assert bob is not None
+    assert (ann.total_requests, bob.total_requests) == (4, 3)
+    assert ann.last_request_at == bob.last_request_at == office.clock()
 
 
 def test_without_the_database_known_sessions_go_on_for_a_minute(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from sqlalchemy import event
 
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User, UserType
+from mintgate.gate.sessions import ErpSessions
 from mintgate.store import (
     Database,
     Transaction,
@@ -30,7 +35,7 @@ from mintgate.store import (
     sessions,
     users,
 )
-from mintgate.store.licence_pools import LANE
+from tests.unit.gate.test_session_model import principal_of
 from tests.unit.store.session_office import HERE, opening_of
 
 ROOT = Path(__file__).parents[3]
@@ -108,13 +113,13 @@ def test_opening_closing_and_reserving_at_once_never_wait_in_a_circle(database: 
         opening = opening_of(key, process=process)
         return [
             (unrelated, None),
-            (lambda tx: erp_sessions.open_or_join(tx, HERE, opening), LANE),
+            (lambda tx: erp_sessions.open_or_join(tx, HERE, opening), licence_pools.lane(HERE)),
             (lambda tx: sessions.end(tx, HERE, key, sessions.SIGNED_OUT), None),
-            (lambda tx: erp_sessions.flush(tx, HERE, process, []), LANE),
+            (lambda tx: erp_sessions.flush(tx, HERE, process, []), licence_pools.lane(HERE)),
             (lambda tx: erp_session_ends.close(tx, HERE, key), None),
             (lambda tx: reserved_seats.remove(tx, HERE, "r1"), None),
             (lambda tx: reserved_seats.add(tx, HERE, "r1"), None),
-            (lambda tx: erp_session_ends.sweep(tx, HERE, process), LANE),
+            (lambda tx: erp_session_ends.sweep(tx, HERE, process), licence_pools.lane(HERE)),
         ]
 
     async def run(mine: Database, process: str, turn: int) -> None:
@@ -134,6 +139,40 @@ def test_opening_closing_and_reserving_at_once_never_wait_in_a_circle(database: 
     counted = database.read_now(lambda c: licence_pools.counts(c, HERE, time.time()))
     assert counted.general_in_use <= 8
     assert database.read_now(feed.positions)[HERE] > 0
+
+
+def test_openings_in_two_instances_never_wait_in_a_circle(database: Database) -> None:
+    """Two processes serve both, and requests come in another order at each."""
+    there = "b" * 36
+    with database.begin() as tx:
+        found = instances.by_id(tx.connection, HERE)
+        assert found is not None
+        more = {"id": there, "name": "p", "base_url": "https://pegasus.example"}
+        instances.add(tx, replace(found, **more))
+        for instance_id in (HERE, there):
+            licence_pools.lock(tx, instance_id)
+    other = Database(database.url)
+    at_once = threading.Barrier(2)
+
+    def meet(connection: Any, _: Any, statement: str, *rest: Any) -> None:
+        if "licence_pools" in statement and "FOR UPDATE" in statement:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                at_once.wait(0.5)
+
+    async def use(mine: Database, order: tuple[str, str]) -> None:
+        sources = [ErpSessions(one, mine, lambda: True, time.time) for one in order]
+        ann = principal_of("ann", "A")
+        await asyncio.gather(*(source.open_async(ann) for source in sources))
+
+    async def both() -> None:
+        await asyncio.gather(use(database, (HERE, there)), use(other, (there, HERE)))
+
+    for one in (database, other):
+        event.listen(one.engine, "after_cursor_execute", meet)
+    before = deadlocks(database)
+    asyncio.run(both())
+    other.close()
+    assert deadlocks(database) == before
 
 
 def deadlocks(database: Database) -> int:

@@ -335,6 +335,18 @@ def test_monitoring_tells_all_of_a_session(office: Office) -> None:
     assert [one.key for one in part] == ["K2"]
 
 
+def test_no_sum_overflows(office: Office) -> None:
+    """however often an adapter elsewhere tells of as much as it may"""
+    office.open("ann", "K1")
+    much = touch("K1", NOW, uploaded=2**60, downloaded=2**62)
+    for _ in range(20):
+        assert office.flush(much) == []
+    found = office.session("K1")
+    assert found is not None
+    assert isinstance(found.uploaded, int)
+    assert min(found.uploaded, found.downloaded) >= 2**61
+
+
 def test_the_sweep_closes_what_nobody_asks_for(office: Office) -> None:
     office.buy(100)
     for number in range(60):

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from mintgate.contract.feed import ClosedSession
 from mintgate.contract.identifiers import token_digest
-from mintgate.store import audit, erp_sessions, feed, legacy_sessions, legacy_uses, users
+from mintgate.store import (
+    applications,
+    audit,
+    erp_sessions,
+    feed,
+    legacy_sessions,
+    legacy_uses,
+    users,
+)
 from mintgate.store.audit import AuditEvent
 from mintgate.store.erp_sessions import Opened, Opening
 from mintgate.store.legacy_sessions import LegacyLogin
 from tests.unit.store.session_office import HERE, Office, opening_of
+from tests.unit.store.test_conformance import APPLICATION
 from tests.world import NOW
 
 MINUTE = 60.0
@@ -129,6 +139,27 @@ def test_what_ends_them(change: str, office: Office) -> None:
     events = office.database.read_now(lambda c: audit.latest(c, HERE, 100))
     (closed,) = [e for e in events if e.event == "erp_session.closed"]
     assert (closed.details or {})["because"] == "user_changed"
+
+
+def test_an_application_whose_everything_is_revoked(office: Office) -> None:
+    """[LIF-18] an id is a credential; others of the user, and other sessions, go on"""
+    application = msgspec.structs.replace(APPLICATION, application_uri="app")
+    with office.database.begin() as tx:
+        applications.add(tx, HERE, application)
+    log_in(office, "ann", "n1")
+    log_in(office, "bob", "n2", client_id="other")
+    office.open("ann", "sid of ann")
+    with office.database.begin() as tx:
+        assert applications.revoke_everything(tx, HERE, application.id, "ada")
+    assert found(office, "n1") is None
+    assert found(office, "n2") is not None
+    assert office.session("sid of ann") is not None
+    told = office.database.read_now(lambda c: feed.after(c, HERE, 0))
+    closed = [one.data["session"] for one in told if one.kind == "erp_session"]
+    assert closed == [token_digest("n1")]
+    events = office.database.read_now(lambda c: audit.latest(c, HERE, 100))
+    (event,) = [e for e in events if e.event == "erp_session.closed"]
+    assert (event.details or {})["because"] == "application_revoked"
 
 
 def test_uses_are_added_up(office: Office) -> None:

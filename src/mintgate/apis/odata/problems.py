@@ -44,7 +44,7 @@ class MethodNotAllowed(ODataProblem):
 
 
 class TooLarge(ODataProblem):
-    """A body larger than any entity."""
+    """A body larger than any entity, or answers larger than a batch may have."""
 
     status = 413
     error_type = "ContentTooLarge"

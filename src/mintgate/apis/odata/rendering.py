@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mintgate.apis.odata.shape import Shape
+from mintgate.contract.clock import LAST_MOMENT
 from mintgate.store.records import ENTITY_SETS, Attribute, EntitySet, Kind
 from mintgate.store.records.queries import Row
 
@@ -69,7 +70,12 @@ def of_kind(kind: Kind, value: Any) -> Any:
             return value
 
 
+def moment_of(seconds: float) -> datetime.datetime:
+    """The moment of Unix seconds; the last one that can be written for a lock without an end."""
+    return datetime.datetime.fromtimestamp(min(seconds, LAST_MOMENT), datetime.UTC)
+
+
 def _moment(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    moment = moment_of(seconds)
     timespec = "milliseconds" if moment.microsecond else "seconds"
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -21,7 +21,7 @@ from mintgate.contract.legacy import LegacyScheme, is_acceptable
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.gate.legacy.schemes import LegacyAccess
 from mintgate.verify.asgi import OnRefusal, request_of
-from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.guard import ApiRequest, Guard, credential_of
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import legacy_credential_of
 from mintgate.verify.refusals import refusal_response
@@ -127,10 +127,12 @@ class LegacyEndpoints:
 
     async def _require_session(self, request: ApiRequest) -> None:
         """[LEG-13] Whoever logs out must be logged in, and stays so: session and slot are kept."""
-        admission = await self._guard.admit_async(request)
-        principal = admission.principal
-        if principal is None or principal.legacy is not LegacyScheme.ERP_SESSION:
+        if _has_another_credential(request):
+            # Before the guard, which would open a session for what is refused then [SES-12].
             raise NoCredential(cause="a logout without an ErpSession")
+        admission = await self._guard.admit_async(request)
+        if admission.principal is None:
+            raise NoCredential(cause="a preflight is no logout")
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         if self._on_refusal is not None:
@@ -150,6 +152,16 @@ def _require_alone(request: ApiRequest) -> None:
     is_session = found is not None and found.scheme is LegacyScheme.ERP_SESSION
     if len(sent) > 1 or (sent and not is_session):
         raise SeveralCredentials
+
+
+def _has_another_credential(request: ApiRequest) -> bool:
+    """Whether a request brings a credential that is no ErpSession."""
+    try:
+        credential_of(request.headers)
+    except NoCredential:
+        found = legacy_credential_of(request.headers)
+        return found is not None and found.scheme is not LegacyScheme.ERP_SESSION
+    return True
 
 
 def _language(text: str | None) -> str | None:

@@ -115,7 +115,7 @@ class LegacyAccess:
         user = await self._directory.user(login.user_id)
         problem = rules.problem_of_application(application)
         if application is not None and problem is None:
-            problem = self._problem_of(user, application)
+            problem = await self._problem_of(user, application)
         if problem is not None or application is None or user is None:
             raise NoCredential(SESSION_OVER, cause=problem)
         return self._of_login(login, application, user)
@@ -164,18 +164,17 @@ class LegacyAccess:
 
     async def _required(self, user: User | None, application: TrustedApplication) -> User:
         """The user, who may use the schemes with this application. Raises BadPassword."""
-        problem = self._problem_of(user, application)
+        problem = await self._problem_of(user, application)
         if problem is not None or user is None:
             raise BadPassword(cause=problem)
-        if not await self._is_admitted(user, application):
-            raise BadPassword(
-                cause="user: the authorization for the application is revoked or over"
-            )
         return user
 
-    def _problem_of(self, user: User | None, application: TrustedApplication) -> str | None:
+    async def _problem_of(self, user: User | None, application: TrustedApplication) -> str | None:
         everyone = self._directory.instance.allow_basic_auth_for_all_users
-        return rules.problem_of_user(user, application, self._clock(), everyone=everyone)
+        problem = rules.problem_of_user(user, application, self._clock(), everyone=everyone)
+        if problem is None and user is not None and not await self._is_admitted(user, application):
+            return "user: the authorization for the application is revoked or over"
+        return problem
 
     async def _is_admitted(self, user: User, application: TrustedApplication) -> bool:
         """Whether no authorization record keeps the user out [TAP-30]; looked up each minute."""

@@ -108,9 +108,11 @@ def _check(query: CubeQuery, measures: Sequence[Measure]) -> None:
             raise QueryProblem(
                 f"{measure.name} would mix currencies: have {measure.needs} among the dimensions"
             )
-    for name, _ in query.order:
-        if name not in names:
-            raise QueryProblem("the order names dimensions and measures of the query only")
+    ordered = [name for name, _ in query.order]
+    if not set(ordered) <= set(names):
+        raise QueryProblem("the order names dimensions and measures of the query only")
+    if len(set(ordered)) < len(ordered):  # a database has a limit, which is no reason for a 503
+        raise QueryProblem("the order names a dimension or a measure twice")
 
 
 def _facts(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, exists, func, select
+from sqlalchemy import ColumnElement, FromClause, String, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
+from mintgate.contract.clock import LAST_MOMENT
 from mintgate.store.records.attributes import Attribute, EntitySet, Kind
 from mintgate.store.records.catalog import ENTITY_SETS
 from mintgate.store.records.problems import QueryProblem
@@ -130,11 +131,12 @@ class Source:
         """Something whose year, month … can be extracted; whole seconds of UTC."""
         if operand.kind is Kind.DATE:
             return operand.expression
+        # A lock without an end ends with the last year that all databases know.
+        endless = operand.expression > LAST_MOMENT
+        seconds = case((endless, LAST_MOMENT), else_=operand.expression)
         if self.is_sqlite:
-            return func.datetime(operand.expression, "unixepoch")
-        return func.date_trunc(
-            "second", func.timezone("UTC", func.to_timestamp(operand.expression))
-        )
+            return func.datetime(seconds, "unixepoch")
+        return func.date_trunc("second", func.timezone("UTC", func.to_timestamp(seconds)))
 
 
 def _attribute(entity_set: EntitySet, name: str) -> Attribute:
