@@ -1,0 +1,303 @@
+"""The table: every check of specification §10, by credential and by API.
+
+A row is one way to fail (or pass) a check. For each kind of credential and each audience it says
+what is asked and what is answered, or why there is nothing to ask.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from mintgate.contract.identifiers import new_hex128
+from mintgate.jose import SigningKey
+from mintgate.jose.encoding import base64url_encode
+from tests.edge.ways import (
+    AUDIENCES,
+    JWTS,
+    KINDS,
+    NONE,
+    PAT,
+    REFERENCES,
+    SAT,
+    SERVICE,
+    TWO,
+    USER,
+    Pairs,
+    Request,
+    Token,
+    Ways,
+)
+
+
+class Says(NamedTuple):
+    """An answer: to the client, and whether the API behind was reached.
+
+    Args:
+        words: in the message.
+        challenge: what follows the realm: nothing, the error with its description, or the scope;
+            None is no challenge.
+        later: whether there is a `Retry-After`.
+    """
+
+    status: int
+    error: str = ""
+    words: str = ""
+    challenge: Literal["bare", "described", "scope"] | None = None
+    scope: str = ""
+    allow: str = ""
+    later: bool = False
+
+    @property
+    def is_permission(self) -> bool:
+        return self.status == 200 and not self.error
+
+
+ALLOWED = Says(200)
+NO_CREDENTIAL = Says(401, "invalid_token", "needs an access token", "bare")
+SEVERAL = Says(400, "invalid_request", "exactly one credential", "described")
+FORBIDDEN = Says(403, "forbidden", "", "bare")
+
+
+def invalid(words: str) -> Says:
+    return Says(401, "invalid_token", words, "described")
+
+
+def ambiguous(words: str) -> Says:
+    return Says(400, "invalid_request", words, "described")
+
+
+def lacks(scope: str) -> Says:
+    return Says(403, "insufficient_scope", "lacks a scope", "scope", scope)
+
+
+def no_method(allow: str) -> Says:
+    return Says(405, "method_not_allowed", "does not have this method", allow=allow)
+
+
+Requests = Mapping[str, Request | str]
+
+
+class Row(NamedTuple):
+    """One check, failing or passing in one way.
+
+    Args:
+        says: to token kinds; by audience where it differs.
+        jwt, reference: make the token; or the reason why there is none such.
+        reference_says: where it is another answer than for a JWT.
+        requests: by audience; or the reason why that API has no such request.
+        place: the header, or `url`, in which the token is sent.
+        pair: the two headers of "two at once"; a reason where the row is not about that.
+        none, two: the answers without a credential and with two.
+        without: kinds to which the row does not apply, with the reason.
+        state: the change that is made before, and undone.
+        nginx: what nginx gives instead: an answer, or `itself` where it refuses by itself with
+            its own 4xx, before anybody is asked.
+    """
+
+    id: str
+    name: str
+    says: Says | dict[str, Says]
+    jwt: Token | str
+    reference: Token | str
+    requests: Requests
+    reference_says: Says | dict[str, Says] | None = None
+    place: str = "Authorization: Bearer {}"
+    pair: tuple[str, str] | str = ("Authorization: Bearer {jwt}", "X-Api-Key: {pat}")
+    none: Says | dict[str, Says] | str = NO_CREDENTIAL
+    two: Says | dict[str, Says] = SEVERAL
+    without: dict[str, str] = {}
+    state: str = ""
+    nginx: Says | Literal["itself"] | None = None
+
+    @property
+    def check(self) -> str:
+        """The rule, such as `API-9`."""
+        return "-".join(self.id.split("-")[:2])
+
+    def token(self, ways: Ways, kind: str) -> str:
+        make = self.jwt if kind in JWTS else self.reference
+        assert callable(make)
+        return make(ways, kind)
+
+    def reason(self, kind: str, audience: str) -> str | None:
+        """Why there is nothing to ask; None when there is."""
+        request = self.requests[audience]
+        if isinstance(request, str):
+            return request
+        if kind in self.without:
+            return self.without[kind]
+        if kind == NONE:
+            return self.none if isinstance(self.none, str) else None
+        if kind == TWO:
+            return self.pair if isinstance(self.pair, str) else None
+        make = self.jwt if kind in JWTS else self.reference
+        return make if isinstance(make, str) else None
+
+    def answer(self, kind: str, audience: str) -> Says:
+        found: Any = self.says
+        if kind == NONE:
+            found = self.none
+        elif kind == TWO:
+            found = self.two
+        elif kind in REFERENCES and self.reference_says is not None:
+            found = self.reference_says
+        if isinstance(found, dict):
+            found = found[audience]
+        assert isinstance(found, Says)
+        return found
+
+    def request(self, ways: Ways, kind: str, audience: str) -> Request:
+        """The request of a cell, with its credentials."""
+        request = self.requests[audience]
+        assert isinstance(request, Request)
+        if kind == NONE:
+            return request
+        if kind == TWO:
+            first = self.jwt if callable(self.jwt) and USER not in self.without else good("read")
+            named = {"jwt": first(ways, USER), "pat": ways.reference(PAT)}
+            named["sat"] = ways.reference(SAT)
+            return _with(request, [_header(text.format(**named)) for text in self.pair])
+        token = self.token(ways, kind)
+        if self.place == "url":
+            mark = "&" if "?" in request.target else "?"
+            return request._replace(target=f"{request.target}{mark}access_token={token}")
+        return _with(request, [_header(self.place.format(token))])
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(": ")
+    return name, value
+
+
+def _with(request: Request, headers: Pairs) -> Request:
+    return request._replace(headers=[*headers, *request.headers])
+
+
+# Tokens.
+
+
+def good(*scopes: str) -> Token:
+    """A live token with these scopes."""
+
+    def make(ways: Ways, kind: str) -> str:
+        if kind in REFERENCES:
+            return ways.reference(kind, scopes)
+        return ways.jwt(kind, scope=list(scopes))
+
+    return make
+
+
+def jwt(typ: str = "at+jwt", drop: str = "", **changes: Any) -> Token:
+    """A JWT with other claims, and a good signature."""
+    return lambda ways, kind: ways.jwt(kind, typ, drop, **changes)
+
+
+def named(name: str) -> Token:
+    """A reference token of its own."""
+    return lambda ways, kind: ways.reference(kind, name=name)
+
+
+def text(value: str) -> Token:
+    return lambda ways, kind: value
+
+
+def with_header(**header: Any) -> Token:
+    """The same signature, under a header that says something else."""
+
+    def make(ways: Ways, kind: str) -> str:
+        _, payload, signature = ways.jwt(kind).split(".")
+        members = {"alg": "RS256", "kid": ways.kid, "typ": "at+jwt"} | header
+        return f"{base64url_encode(json.dumps(members).encode()).decode()}.{payload}.{signature}"
+
+    return make
+
+
+def forged(ways: Ways, kind: str) -> str:
+    """Signed by somebody else, under the name of the instance's key."""
+    payload = json.dumps(ways.claims(kind)).encode()
+    return SigningKey.generate(ways.kid).sign(payload, "at+jwt")
+
+
+def admin(*scopes: str) -> Token:
+    """Of an administrator: a person, or a service whose system user is one."""
+
+    def make(ways: Ways, kind: str) -> str:
+        if kind in REFERENCES:
+            return ways.reference(kind, scopes, login="ada")
+        return ways.jwt("admin" if kind == USER else "admin service", scope=list(scopes))
+
+    return make
+
+
+REVOKED = {kind: new_hex128() for kind in JWTS}
+LATE = {kind: new_hex128() for kind in (USER, SERVICE, "admin")}
+
+
+def revoked(ways: Ways, kind: str) -> str:
+    return ways.jwt(kind, jti=REVOKED[kind])
+
+
+def late(ways: Ways, kind: str) -> str:
+    """Of a session that was never open."""
+    return ways.jwt(kind, jti=LATE[kind], sid=LATE[kind]) if kind == USER else (
+        ways.jwt(kind, jti=LATE[kind])
+    )
+
+
+def late_admin(ways: Ways, kind: str) -> str:
+    return ways.jwt("admin", jti=LATE["admin"], sid=LATE["admin"])
+
+
+def ended(ways: Ways, kind: str) -> str:
+    return ways.ended_reference(kind)
+
+
+NO_PARTS = "a reference token has no parts, header, key or signature"
+NOT_A_REFERENCE = "a JWT is not looked up"
+OWN_CLAIMS = "what a reference token stands for is told by the issuer, which tells its own claims"
+NEVER_SEC = "no reference token has `sec` [REF-17]"
+OF_TWO = "about two credentials"
+NO_WRITING = "has no method that writes [API-35, API-36]"
+NO_SECURITY = "has no security path [§10.2]"
+ONLY_DOMAIN = "is of the DomainAPI only"
+
+# Requests.
+
+PATHS = {
+    "DomainAPI": "/api/domain/odata/Crm_Sales_Customers",
+    "TableAPI": "/tableapi/odata/Crm_Customers",
+    "OLAP": "/olap/cubes",
+    "AppServer": "/appserver/session",
+}
+JSON: Pairs = [("Content-Type", "application/json")]
+PREFLIGHT: Pairs = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")]
+
+
+def at(method: str, suffix: str = "", headers: Pairs = [], **other: str) -> dict[str, Request]:
+    """A request for each API: its usual path with a suffix, or another one."""
+    return {
+        api: Request(method, other.get(api, PATHS[api] + suffix), headers) for api in AUDIENCES
+    }
+
+
+def but(requests: Requests, **reasons: Request | str) -> Requests:
+    return {**requests, **reasons}
+
+
+READ, HEAD, POST = at("GET"), at("HEAD"), at("POST")
+READ_SECURITY: Requests = {
+    "DomainAPI": Request("GET", "/api/domain/odata/Systems_Security_Users"),
+    "TableAPI": Request("GET", "/tableapi/odata/Sec_Users"),
+    "OLAP": NO_SECURITY,
+    "AppServer": NO_SECURITY,
+}
+WRITE_SECURITY: Requests = dict.fromkeys(AUDIENCES, NO_WRITING) | {
+    "DomainAPI": Request("POST", "/api/domain/odata/Systems_Security_Users", JSON, b"{}"),
+    "AppServer": NO_SECURITY,
+}
+BATCH = Request("POST", "/api/domain/odata/$batch")
+NOW = int(time.time())
+
