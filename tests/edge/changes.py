@@ -71,9 +71,7 @@ def _limit(per_session: int) -> Callable[[Ways], None]:
 CHANGES = {
     "": Change(_nothing, _nothing, spoils=False),
     "revoked": Change(_revoke, _nothing),
-    "disabled application": Change(
-        _applications(is_enabled=False), _applications(is_enabled=True)
-    ),
+    "disabled application": Change(_applications(is_enabled=False), _applications(is_enabled=True)),
     "inactive user": Change(_both(active=False), _both(active=True)),
     "locked user": Change(_both(locked_until=2e9), _both(locked_until=None)),
     "user of another type": Change(

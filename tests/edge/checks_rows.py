@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.edge.checks_table import (
+    A_BATCH,
     ALLOWED,
-    BATCH,
     FORBIDDEN,
     HEAD,
     JSON,
@@ -18,11 +18,9 @@ from tests.edge.checks_table import (
     ONLY_DOMAIN,
     OWN_CLAIMS,
     PATHS,
-    POST,
     PREFLIGHT,
     READ,
     READ_SECURITY,
-    SEVERAL,
     WRITE_SECURITY,
     Requests,
     Row,
@@ -41,11 +39,12 @@ from tests.edge.checks_table import (
     late_admin,
     named,
     no_method,
+    only,
     revoked,
     text,
     with_header,
 )
-from tests.edge.ways import AUDIENCES, NONE, PAT, SAT, SERVICE, TWO, USER, Request
+from tests.edge.ways import AUDIENCES, NONE, PAT, SAT, SERVICE, USER, Request
 
 R = ("read",)
 UNKNOWN = invalid("is unknown, has expired or was revoked")
@@ -207,9 +206,18 @@ STATE_ROWS = [
 
 # What the operation needs (§10.2).
 
-READERS = {"DomainAPI": "GET, HEAD, POST, PUT, PATCH, DELETE", "TableAPI": "GET, HEAD",
-           "OLAP": "GET, HEAD, POST", "AppServer": "GET, HEAD, POST, PUT, PATCH, DELETE"}  # fmt: skip
-NOT_KNOWN = {api: no_method(allow) for api, allow in READERS.items()}
+NOT_KNOWN = {
+    "DomainAPI": no_method("GET, HEAD, POST, PUT, PATCH, DELETE"),
+    "TableAPI": no_method("GET, HEAD"),
+    "OLAP": no_method("GET, HEAD, POST"),
+    "AppServer": no_method("GET, HEAD, POST, PUT, PATCH, DELETE"),
+}
+BATCH = "/api/domain/odata/$batch"
+WRITING_BATCH = (
+    b'{"requests": [{"id": "1", "method": "POST", "url": "Crm_Sales_Customers", "body": {}}]}'
+)
+NOT_HERE = Says(501, "not_implemented", "mintgate gate")
+"""Forward auth never sees a body, in which the parts are."""
 
 
 def _scoped(id_: str, name: str, scopes: tuple[str, ...], says: object, requests: Requests) -> Row:
@@ -224,6 +232,19 @@ def _writes(method: str) -> Requests:
         "OLAP": NO_WRITING,
         "AppServer": Request(method, "/appserver/session"),
     }
+
+
+def _security(id_: str, api: str, root: str, name: str) -> list[Row]:
+    """[API-33, API-34]"""
+    rule, reason = "security paths need sec", f"is about the {api}"
+    requests = only(api, Request("GET", root + name), reason)
+    in_lower_case = only(api, Request("GET", root + name.lower()), reason)
+    every = good("read", "update")
+    return [
+        Row(id_, rule, lacks("sec"), every, every, requests),
+        Row(f"{id_}-case", rule, lacks("sec"), every, every, in_lower_case),
+        Row(f"{id_}-allowed", rule, ALLOWED, good("read", "sec"), NEVER_SEC, requests),
+    ]
 
 
 POLICY_ROWS = [
@@ -241,38 +262,33 @@ POLICY_ROWS = [
         for method in ("POST", "PATCH", "PUT", "DELETE")
     ),
     _scoped("API-31-allowed", "writing needs update", ("update",), ALLOWED, _writes("POST")),
-    Row("API-33", "security paths need sec", lacks("sec"), good("read", "update"),
-        good("read", "update"), READ_SECURITY),
-    Row("API-33-case", "security paths need sec", lacks("sec"), good("read"), good("read"),
-        {**READ_SECURITY,
-         "DomainAPI": Request("GET", "/api/domain/odata/systems_security_users"),
-         "TableAPI": Request("GET", "/tableapi/odata/sec_users")}),
-    Row("API-33-allowed", "security paths need sec", ALLOWED, good("read", "sec"), NEVER_SEC,
-        READ_SECURITY),
+    *_security("API-33", "DomainAPI", "/api/domain/odata/", "Systems_Security_Users"),
+    *_security("API-34", "TableAPI", "/tableapi/odata/", "Sec_Users"),
     _scoped("API-35", "TableAPI only reads", ("read", "update"), no_method("GET, HEAD"),
-            dict.fromkeys(AUDIENCES, "is about the TableAPI")
-            | {"TableAPI": POST["TableAPI"]}),
+            only("TableAPI", Request("POST", PATHS["TableAPI"]), "is about the TableAPI")),
     _scoped("API-36", "OLAP queries by POST", R, ALLOWED,
-            dict.fromkeys(AUDIENCES, "is about OLAP")
-            | {"OLAP": Request("POST", "/olap/cubes/Sales/query", JSON, b"{}")}),
+            only("OLAP", Request("POST", "/olap/cubes/Sales/query", JSON, b"{}"), "is about OLAP")),
     _scoped("API-36-method", "OLAP queries by POST", ("read", "update"), NOT_KNOWN,
-            dict.fromkeys(AUDIENCES, "is about OLAP") | {"OLAP": at("DELETE")["OLAP"]}),
+            only("OLAP", Request("DELETE", PATHS["OLAP"]), "is about OLAP")),
     _scoped("API-37", "any other method writes", R, lacks("update"),
-            dict.fromkeys(AUDIENCES, "is about the AppServer")
-            | {"AppServer": Request("PROPFIND", "/appserver/session")}),
+            only("AppServer", Request("PROPFIND", PATHS["AppServer"]), "is about the AppServer")),
+    _scoped("API-37-allowed", "any other method writes", ("update",), ALLOWED,
+            only("AppServer", Request("PROPFIND", PATHS["AppServer"]), "is about the AppServer")),
     Row("API-39", "DomainApi opens nothing", lacks("read"), good("DomainApi"), NEVER_SEC, READ),
     Row("API-39-HEAD", "DomainApi opens nothing", lacks("read"), good("DomainApi"),
         "no reference token has `DomainApi` [REF-17]", HEAD),
-    is_token("API-25", "a preflight has no caller", ALLOWED, requests=at("OPTIONS", headers=PREFLIGHT),
-             none=ALLOWED, two=ALLOWED),
+    is_token("API-25", "a preflight has no caller", ALLOWED,
+             requests=at("OPTIONS", headers=PREFLIGHT), none=ALLOWED, two=ALLOWED),
     is_token("API-25-bad", "a preflight has no caller", ALLOWED,
              requests=at("OPTIONS", headers=PREFLIGHT), none=ALLOWED, two=ALLOWED)
     ._replace(jwt=jwt(exp=NOW), reference=text("enrt_0")),
     _scoped("API-32", "a batch is taken apart", R,
             Says(415, "unsupported_media_type", "multipart/mixed"),
-            dict.fromkeys(AUDIENCES, ONLY_DOMAIN)
-            | {"DomainAPI": BATCH._replace(headers=[("Content-Type", "text/plain")], body=b"x")})
-    ._replace(nginx=Says(501, "not_implemented", "mintgate gate")),
+            only("DomainAPI", Request("POST", BATCH, [("Content-Type", "text/plain")], b"x"),
+                 ONLY_DOMAIN))._replace(nginx=NOT_HERE),
+    _scoped("API-32-parts", "a batch is taken apart", R, A_BATCH,
+            only("DomainAPI", Request("POST", BATCH, JSON, WRITING_BATCH), ONLY_DOMAIN))
+    ._replace(nginx=NOT_HERE),
 ]  # fmt: skip
 
 # Rights, slots and limits.

@@ -17,7 +17,6 @@ from mintgate.jose.encoding import base64url_encode
 from tests.edge.ways import (
     AUDIENCES,
     JWTS,
-    KINDS,
     NONE,
     PAT,
     REFERENCES,
@@ -58,6 +57,8 @@ class Says(NamedTuple):
 ALLOWED = Says(200)
 NO_CREDENTIAL = Says(401, "invalid_token", "needs an access token", "bare")
 SEVERAL = Says(400, "invalid_request", "exactly one credential", "described")
+A_BATCH = Says(200, "batch")
+"""An answer to a batch, of which each part is refused."""
 FORBIDDEN = Says(403, "forbidden", "", "bare")
 
 
@@ -242,8 +243,10 @@ def revoked(ways: Ways, kind: str) -> str:
 
 def late(ways: Ways, kind: str) -> str:
     """Of a session that was never open."""
-    return ways.jwt(kind, jti=LATE[kind], sid=LATE[kind]) if kind == USER else (
-        ways.jwt(kind, jti=LATE[kind])
+    return (
+        ways.jwt(kind, jti=LATE[kind], sid=LATE[kind])
+        if kind == USER
+        else (ways.jwt(kind, jti=LATE[kind]))
     )
 
 
@@ -273,21 +276,24 @@ PATHS = {
     "AppServer": "/appserver/session",
 }
 JSON: Pairs = [("Content-Type", "application/json")]
-PREFLIGHT: Pairs = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")]
+PREFLIGHT = (("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST"))
 
 
-def at(method: str, suffix: str = "", headers: Pairs = [], **other: str) -> dict[str, Request]:
-    """A request for each API: its usual path with a suffix, or another one."""
-    return {
-        api: Request(method, other.get(api, PATHS[api] + suffix), headers) for api in AUDIENCES
-    }
+def at(method: str, suffix: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Requests:
+    """A request for each API: its usual path with a suffix."""
+    return {api: Request(method, PATHS[api] + suffix, list(headers)) for api in AUDIENCES}
+
+
+def only(api: str, request: Request, reason: str) -> Requests:
+    """A request for one API, and why there is none for the others."""
+    return {name: request if name == api else reason for name in AUDIENCES}
 
 
 def but(requests: Requests, **reasons: Request | str) -> Requests:
     return {**requests, **reasons}
 
 
-READ, HEAD, POST = at("GET"), at("HEAD"), at("POST")
+READ, HEAD = at("GET"), at("HEAD")
 READ_SECURITY: Requests = {
     "DomainAPI": Request("GET", "/api/domain/odata/Systems_Security_Users"),
     "TableAPI": Request("GET", "/tableapi/odata/Sec_Users"),
@@ -298,6 +304,4 @@ WRITE_SECURITY: Requests = dict.fromkeys(AUDIENCES, NO_WRITING) | {
     "DomainAPI": Request("POST", "/api/domain/odata/Systems_Security_Users", JSON, b"{}"),
     "AppServer": NO_SECURITY,
 }
-BATCH = Request("POST", "/api/domain/odata/$batch")
 NOW = int(time.time())
-

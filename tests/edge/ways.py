@@ -246,9 +246,7 @@ class Ways:
         position = self.world.database.read_now(feed.positions)[self.world.instance.id]
         until(lambda: all(state._position >= position for state in self._states))
 
-    def redeclare(
-        self, more: str | None = None, replace: tuple[str, str] | None = None
-    ) -> None:
+    def redeclare(self, more: str | None = None, replace: tuple[str, str] | None = None) -> None:
         """Apply the declared file, and have the server take its settings over now."""
         self.world.declare(more=more, replace=replace)
         self.world.http.get("/id/.well-known/openid-configuration")
@@ -309,9 +307,7 @@ def every_way(folder: Path) -> Iterator[Ways]:
             states.append(state)
         for state in states:
             state.ensure_followed()
-        seen = {
-            NGINX: behind_nginx.seen, GATE: behind_gate.seen, MIDDLEWARE: recording.seen
-        }
+        seen = {NGINX: behind_nginx.seen, GATE: behind_gate.seen, MIDDLEWARE: recording.seen}
         ways = Ways(world, ports, seen, states, limits)
         stack.callback(ways.close)
         ways.learn()
