@@ -10,7 +10,7 @@ from mintgate.contract.declared_apis import Limits
 from mintgate.contract.identifiers import token_digest
 from mintgate.contract.users import UserType
 from mintgate.store import reference_tokens, revocations
-from tests.edge.checks_table import REVOKED
+from tests.edge.checks_tokens import REVOKED
 from tests.edge.ways import MANY, REFERENCES, Ways, declared
 from tests.world import BACKOFFICE, STOCK
 

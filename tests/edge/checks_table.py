@@ -6,14 +6,10 @@ what is asked and what is answered, or why there is nothing to ask.
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from mintgate.contract.identifiers import new_hex128
-from mintgate.jose import SigningKey
-from mintgate.jose.encoding import base64url_encode
+from tests.edge.checks_tokens import good
 from tests.edge.ways import (
     AUDIENCES,
     JWTS,
@@ -21,7 +17,6 @@ from tests.edge.ways import (
     PAT,
     REFERENCES,
     SAT,
-    SERVICE,
     TWO,
     USER,
     Pairs,
@@ -157,7 +152,7 @@ class Row(NamedTuple):
         if kind == NONE:
             return request
         if kind == TWO:
-            first = self.jwt if callable(self.jwt) and USER not in self.without else good("read")
+            first = self.jwt if callable(self.jwt) and USER not in self.without else Ways.jwt
             named = {"jwt": first(ways, USER), "pat": ways.reference(PAT)}
             named["sat"] = ways.reference(SAT)
             return _with(request, [_header(text.format(**named)) for text in self.pair])
@@ -175,87 +170,6 @@ def _header(text: str) -> tuple[str, str]:
 
 def _with(request: Request, headers: Pairs) -> Request:
     return request._replace(headers=[*headers, *request.headers])
-
-
-# Tokens.
-
-
-def good(*scopes: str) -> Token:
-    """A live token with these scopes."""
-
-    def make(ways: Ways, kind: str) -> str:
-        if kind in REFERENCES:
-            return ways.reference(kind, scopes)
-        return ways.jwt(kind, scope=list(scopes))
-
-    return make
-
-
-def jwt(typ: str = "at+jwt", drop: str = "", **changes: Any) -> Token:
-    """A JWT with other claims, and a good signature."""
-    return lambda ways, kind: ways.jwt(kind, typ, drop, **changes)
-
-
-def named(name: str) -> Token:
-    """A reference token of its own."""
-    return lambda ways, kind: ways.reference(kind, name=name)
-
-
-def text(value: str) -> Token:
-    return lambda ways, kind: value
-
-
-def with_header(**header: Any) -> Token:
-    """The same signature, under a header that says something else."""
-
-    def make(ways: Ways, kind: str) -> str:
-        _, payload, signature = ways.jwt(kind).split(".")
-        members = {"alg": "RS256", "kid": ways.kid, "typ": "at+jwt"} | header
-        return f"{base64url_encode(json.dumps(members).encode()).decode()}.{payload}.{signature}"
-
-    return make
-
-
-def forged(ways: Ways, kind: str) -> str:
-    """Signed by somebody else, under the name of the instance's key."""
-    payload = json.dumps(ways.claims(kind)).encode()
-    return SigningKey.generate(ways.kid).sign(payload, "at+jwt")
-
-
-def admin(*scopes: str) -> Token:
-    """Of an administrator: a person, or a service whose system user is one."""
-
-    def make(ways: Ways, kind: str) -> str:
-        if kind in REFERENCES:
-            return ways.reference(kind, scopes, login="ada")
-        return ways.jwt("admin" if kind == USER else "admin service", scope=list(scopes))
-
-    return make
-
-
-REVOKED = {kind: new_hex128() for kind in JWTS}
-LATE = {kind: new_hex128() for kind in (USER, SERVICE, "admin")}
-
-
-def revoked(ways: Ways, kind: str) -> str:
-    return ways.jwt(kind, jti=REVOKED[kind])
-
-
-def late(ways: Ways, kind: str) -> str:
-    """Of a session that was never open."""
-    return (
-        ways.jwt(kind, jti=LATE[kind], sid=LATE[kind])
-        if kind == USER
-        else (ways.jwt(kind, jti=LATE[kind]))
-    )
-
-
-def late_admin(ways: Ways, kind: str) -> str:
-    return ways.jwt("admin", jti=LATE["admin"], sid=LATE["admin"])
-
-
-def ended(ways: Ways, kind: str) -> str:
-    return ways.ended_reference(kind)
 
 
 NO_PARTS = "a reference token has no parts, header, key or signature"
@@ -304,4 +218,9 @@ WRITE_SECURITY: Requests = dict.fromkeys(AUDIENCES, NO_WRITING) | {
     "DomainAPI": Request("POST", "/api/domain/odata/Systems_Security_Users", JSON, b"{}"),
     "AppServer": NO_SECURITY,
 }
-NOW = int(time.time())
+
+
+def is_token(id_: str, name: str, says: Says, **rest: object) -> Row:
+    """A row that sends one good token to read with."""
+    read = good("read")
+    return Row(id_, name, says, read, read, **{"requests": READ, **rest})  # type: ignore[arg-type]

@@ -1,18 +1,22 @@
 """Every check by every credential at every audience in every way: the same decision, and the same
-answer to the client (specification §10). The table is in `checks_rows`.
+answer to the client (specification §10). The table is in `rows_of_tokens` and
+`rows_of_operations`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
+from tests.edge import rows_of_operations, rows_of_tokens
 from tests.edge.changes import CHANGES
-from tests.edge.checks_rows import ROWS
 from tests.edge.checks_table import A_BATCH, Row, Says
+from tests.edge.servers import EXAMPLES
+from tests.edge.starting_ways import every_way
 from tests.edge.ways import (
     AUDIENCES,
     BUILT_IN,
@@ -21,11 +25,11 @@ from tests.edge.ways import (
     KINDS,
     NGINX,
     REFERENCES,
+    USER,
     WAYS,
     Answer,
     Request,
     Ways,
-    every_way,
 )
 
 COMPARED = (
@@ -49,6 +53,7 @@ class Cell(NamedTuple):
         return f"{self.row.id}|{self.kind}|{self.audience}"
 
 
+ROWS = [*rows_of_tokens.ROWS, *rows_of_operations.ROWS]
 ALL = [Cell(row, kind, api) for row in ROWS for kind in KINDS for api in AUDIENCES]
 ASKED = [cell for cell in ALL if cell.row.reason(cell.kind, cell.audience) is None]
 ASKED.sort(key=lambda cell: list(CHANGES).index(cell.row.state))
@@ -229,3 +234,12 @@ def test_no_check_is_left_out() -> None:
     for cell in ALL:
         reason = cell.row.reason(cell.kind, cell.audience)
         assert reason is None or reason.strip(), str(cell)
+
+
+def test_the_documentation_has_every_check() -> None:
+    text = (EXAMPLES.parent / "docs" / "what-is-checked.md").read_text()
+    documented = set(re.findall(r"^\| (API-\d+) \|", text, re.MULTILINE))
+    assert documented == {row.check for row in ROWS if row.id.startswith("API-")}
+    for says in {row.answer(USER, api) for row in ROWS for api in AUDIENCES}:
+        assert says.error in text
+        assert says.status == 200 or str(says.status) in text

@@ -8,31 +8,21 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import uvicorn
 from sqlalchemy import update
 
 from mintgate.contract.applications import ReferenceTokenPolicy
-from mintgate.contract.declared_apis import Limits
 from mintgate.contract.identifiers import new_hex128, token_digest
 from mintgate.contract.reference_tokens import TokenKind
-from mintgate.gate.assembly import counting_here
-from mintgate.gate.identity import identity_headers
-from mintgate.gate.settings import RouteSettings
 from mintgate.identity import references
 from mintgate.store import feed, keys, tables, users
-from mintgate.verify import GuardMiddleware, RemoteState, connect_guard
-from mintgate.verify.asgi import PRINCIPAL
-from mintgate.verify.limits import RequestLimits
+from mintgate.verify import RemoteState
 from mintgate.verify.rate_limits import RateLimits
-from tests.edge.servers import running
-from tests.gate_world import API_SECRET, GateWorld, Seen, Served, Upstream, until
-from tests.world import BACKOFFICE, STOCK, World, payload_of, sqlite_url
+from tests.gate_world import API_SECRET, Seen, until
+from tests.world import BACKOFFICE, STOCK, World, payload_of
 
 AUDIENCES = ("DomainAPI", "TableAPI", "OLAP", "AppServer")
 USER, SERVICE, PAT, SAT = "user JWT", "service JWT", "PAT", "SAT"
@@ -49,6 +39,7 @@ PREFIXES = {
 }
 MANY = 100_000
 """Requests per minute, which no test reaches."""
+IDLE_SECONDS = 2.0
 Pairs = list[tuple[str, str]]
 
 _API = """
@@ -58,21 +49,6 @@ Secret = "{secret}"
 
 [apis.limits]
 per_session = {per_session}
-"""
-_TENANT = """
-[[tenants]]
-name = "orion"
-issuer = "{issuer}"
-database = "{database}"
-secrets = {{ {secrets} }}
-"""
-_ROUTE = """
-[[routes]]
-prefix = "{prefix}"
-api = "{api}"
-upstream = "{upstream}"
-identity = "headers"
-limits = {{ per_session = {per_session} }}
 """
 
 
@@ -132,6 +108,7 @@ class Ways:
         self._links = {
             which: HTTPConnection("127.0.0.1", port, timeout=30) for which, port in ports.items()
         }
+        self._used: dict[HTTPConnection, float] = {}
         self._key = world.database.read_now(lambda c: keys.all_of(c, world.instance.id, world.kek))
         self._claims = {
             USER: payload_of(world.user_tokens()["access_token"]),
@@ -153,6 +130,9 @@ class Ways:
     def ask(self, way: str, audience: str, request: Request) -> Answer:
         """One request as it is written."""
         link = self._links[way, audience]
+        # Servers close connections that nobody uses for some seconds.
+        if time.monotonic() - self._used.get(link, 0.0) > IDLE_SECONDS:
+            link.close()
         seen = self._seen.get(way, [])
         before = len(seen)
         link.putrequest(request.method, request.target, skip_accept_encoding=True)
@@ -163,6 +143,7 @@ class Ways:
         link.endheaders(request.body or None)
         answer = link.getresponse()
         body = answer.read()
+        self._used[link] = time.monotonic()
         headers: dict[str, str] = {}
         for name, value in answer.getheaders():
             assert name.lower() not in headers or name.lower() in {"server", "date"}, (
@@ -252,104 +233,6 @@ class Ways:
         self.world.http.get("/id/.well-known/openid-configuration")
         self.world.run_in_server(lambda _, instance: instance.limits.refresh())
         self.learn()
-
-
-class Recording:
-    """An application behind the guard in process; it notes who calls as `Upstream` is told."""
-
-    def __init__(self) -> None:
-        self.seen: list[Seen] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            for moment in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{moment}.complete"})
-            return
-        body = b""
-        while (message := await receive()).get("more_body"):
-            body += message.get("body", b"")
-        principal = scope[PRINCIPAL]
-        told = [] if principal is None else identity_headers(principal)
-        headers = [(n.decode(), v.decode()) for n, v in told]
-        self.seen.append(Seen(scope["method"], scope["raw_path"].decode(), headers, body))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-
-@contextmanager
-def every_way(folder: Path) -> Iterator[Ways]:
-    """Start them all: four nginx (a server has one audience), a gate, four applications."""
-    with ExitStack() as stack:
-        world = World(sqlite_url(folder), clock=time.time, more=declared(MANY)).start()
-        stack.callback(world.stop)
-        world.leaks.note("secret", API_SECRET)
-        ports: dict[tuple[str, str], int] = {}
-        behind_nginx, behind_gate = Upstream(), Upstream()
-        stack.callback(behind_nginx.stop)
-        stack.callback(behind_gate.stop)
-        for api in AUDIENCES:
-            changes = {"DomainAPI": api} if api != "DomainAPI" else {}
-            ports[NGINX, api] = stack.enter_context(
-                running("nginx", world.port, behind_nginx.port, API_SECRET, **changes)
-            )
-            ports[BUILT_IN, api] = world.port
-        limits: list[RateLimits] = []
-        gate = _gate(world, behind_gate.url, limits)
-        stack.callback(gate.stop)
-        states = [tenant.state for tenant in gate.gate.tenants if tenant.state is not None]
-        recording = Recording()
-        for api in AUDIENCES:
-            ports[GATE, api] = gate.port
-            served, state = _in_process(world, api, recording, limits)
-            stack.callback(served.stop)
-            ports[MIDDLEWARE, api] = served.port
-            states.append(state)
-        for state in states:
-            state.ensure_followed()
-        seen = {NGINX: behind_nginx.seen, GATE: behind_gate.seen, MIDDLEWARE: recording.seen}
-        ways = Ways(world, ports, seen, states, limits)
-        stack.callback(ways.close)
-        ways.learn()
-        yield ways
-
-
-def _gate(world: World, upstream: str, limits: list[RateLimits]) -> GateWorld:
-    secrets = ", ".join(f'{api} = {{ env = "SECRET" }}' for api in AUDIENCES)
-    text = _TENANT.format(
-        issuer=world.issuer, database=world.instance.database, secrets=secrets
-    ) + "".join(
-        _ROUTE.format(prefix=PREFIXES[api], api=api, upstream=upstream, per_session=MANY)
-        for api in AUDIENCES
-    )
-    usual = counting_here()
-
-    def limits_of(route: RouteSettings) -> RequestLimits | None:
-        found = usual(route)
-        assert isinstance(found, RateLimits)
-        limits.append(found)
-        return found
-
-    return GateWorld(text, {"SECRET": API_SECRET}, limits_of=limits_of)
-
-
-def _in_process(
-    world: World, api: str, app: Recording, limits: list[RateLimits]
-) -> tuple[Served, RemoteState]:
-    limits.append(RateLimits(Limits(per_session=MANY), api=api))
-    guard = connect_guard(
-        world.issuer,
-        api=api,
-        secret=API_SECRET,
-        database=world.instance.database,
-        limits=limits[-1],
-    )
-    state = guard.verifier.state  # type: ignore[attr-defined]
-    assert isinstance(state, RemoteState)
-    config = uvicorn.Config(
-        GuardMiddleware(app, guard), log_config=None, access_log=False, lifespan="on"
-    )
-    return Served(config), state
 
 
 IDS = re.compile(rb"[0-9a-f]{16}")
