@@ -243,7 +243,11 @@ def test_a_token_that_was_revoked_opens_nothing(lease_world: World, process: Lea
     assert process.status(token, lease_world.clock()) == 401
     body = {"type": "open", "process": "A" * 32, "token": token}
     answer = lease_world.http.post(PATH, json=body, auth=AUTH)
-    assert answer.json() == {"type": "token_refused", "forbidden": False}
+    assert answer.json() == {
+        "type": "token_refused",
+        "forbidden": False,
+        "description": "The token was revoked.",
+    }
     assert lease_world.rows("erp_sessions") == []
 
 

@@ -423,6 +423,29 @@ def test_reference_tokens_follow_their_user(
     assert one.verifier.verify(token, "DomainAPI").login == "mira.new"
 
 
+def test_a_reference_token_is_refused_for_the_reason_of_the_issuer(
+    elsewhere: Callable[..., Elsewhere], feed_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[API-14] which introspection does not tell [ITR-3]"""
+    one = elsewhere()
+    token = create(feed_world)
+    one.state.poll()
+    feed_world.change_user("mira.k", locked_until=NOW + 3600)
+    one.state.poll()
+    assert one.client.introspect(token) is None
+    with pytest.raises(InvalidToken, match="The token's user is not active"):
+        one.verifier.verify(token, "DomainAPI")
+    told = {line.id: line for line in one.verifier.explain(token, "DomainAPI")}
+    assert told["API-3"].outcome == "failed"
+    assert "user is not active" in told["API-3"].detail
+
+    def older(_: IssuerClient, request: object) -> None:
+        raise StateUnavailable("an issuer without this endpoint")
+
+    monkeypatch.setattr(IssuerClient, "session_lease", older)
+    assert "no live reference token" in one.cause(token)
+
+
 def test_an_end_that_is_told_while_an_answer_is_kept(
     elsewhere: Callable[..., Elsewhere], feed_world: World
 ) -> None:

@@ -12,6 +12,8 @@ from mintgate.contract.scopes import READ, UPDATE
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, User, UserType
 
 PREFIX = "enrt_"
+UNKNOWN = "The token is unknown, has expired or was revoked."
+"""What a caller is told of a reference token that stands for nothing [API-3]."""
 FORMAT = re.compile(r"enrt_[0-9A-F]{64}")
 """[REF-1] 69 characters. The expression for secret scanners: `\\benrt_[0-9A-F]{64}\\b`."""
 GRANTABLE_SCOPES = (READ, UPDATE)

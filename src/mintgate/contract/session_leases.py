@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from mintgate.contract.errors import Forbidden, InvalidToken, ResourceRefusal
 from mintgate.contract.licences import Touch
 
 SESSION_LEASE_PATH = "/connect/session_leases"
@@ -116,9 +117,22 @@ class LeaseRefused(msgspec.Struct, frozen=True, kw_only=True, tag="no_free_slot"
 
 
 class LeaseOfNoToken(msgspec.Struct, frozen=True, kw_only=True, tag="token_refused"):
-    """The issuer does not accept the token for this API; `forbidden`: with 403, else with 401."""
+    """The issuer does not accept the token for this API.
+
+    Args:
+        forbidden: with 403, else with 401.
+        description: for the caller, as the issuer's own APIs would tell; empty from older issuers.
+    """
 
     forbidden: bool = False
+    description: str = ""
+
+    @property
+    def refusal(self) -> ResourceRefusal:
+        """The issuer's refusal, to be raised where the token was sent."""
+        made = Forbidden if self.forbidden else InvalidToken
+        cause = f"the issuer does not accept the token for this API: {self.description}"
+        return made(self.description or None, cause=cause.rstrip(": "))
 
 
 class TouchesTold(msgspec.Struct, frozen=True, kw_only=True, tag="told"):

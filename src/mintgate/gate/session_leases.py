@@ -80,7 +80,9 @@ class SessionLeases:
         try:
             principal = await self._verifier.verify_async(request.token, api)
         except ResourceRefusal as refusal:
-            return LeaseOfNoToken(forbidden=isinstance(refusal, Forbidden))
+            return LeaseOfNoToken(
+                forbidden=isinstance(refusal, Forbidden), description=refusal.description
+            )
         if isinstance(request, SeeSessionOf):
             return await self._database.read(partial(self._see, principal))
         return await self._open(api, request, principal)

@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 
 from mintgate.contract.errors import InvalidToken
+from mintgate.contract.reference_tokens import UNKNOWN
 from mintgate.gate.settings import TenantSettings
 from mintgate.jose.encoding import base64url_decode
 from mintgate.verify import OpenSession, Principal, RemoteState, StateUnavailable, Verifier
@@ -201,8 +202,8 @@ class _Search:
     def note(self, error: InvalidToken | StateUnavailable) -> None:
         if isinstance(error, StateUnavailable):
             self._away = error
-        else:
-            self._refused = error
+        elif self._refused is None or error.description != UNKNOWN:
+            self._refused = error  # the tenant that knows the token says what is wrong with it
 
     def outcome(self) -> Exception:
         # While one tenant cannot be asked it may be the one that knows the token.

@@ -61,11 +61,17 @@ class GuardMiddleware:
         if scope["type"] in {"http", "websocket"}:
             await self._guarded(scope, receive, send)
             return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            if scope["type"] == "lifespan":
+        await self._app(scope, receive, self._closing(send))
+
+    def _closing(self, send: Send) -> Send:
+        """Closes the guard before the server is told that it may end: then it waits for nobody."""
+
+        async def closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
                 await asyncio.to_thread(self._guard.close)
+            await send(message)
+
+        return closing
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A copy: servers add trailers to the list later, which nobody would have judged.

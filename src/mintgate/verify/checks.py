@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeGuard
 
 import msgspec
 
-from mintgate.contract.errors import Forbidden, InsufficientScope, InvalidToken
+from mintgate.contract.errors import Forbidden, InsufficientScope, InvalidToken, ResourceRefusal
 from mintgate.contract.policy import missing_scope
+from mintgate.contract.reference_tokens import UNKNOWN
 from mintgate.contract.users import MAY_BE_SYSTEM_USER, MAY_CALL_APIS_AS_USER, UserType
 from mintgate.jose import CompactToken, PublicKey
 from mintgate.jose.encoding import DuplicateMember, require_unique
@@ -26,6 +27,8 @@ REFERENCE_TOKEN_PREFIX = "enrt_"  # noqa: S105 - the published prefix [REF-1]
 _USER_CLAIMS = ("sub", "sub_id", "sid", "user_type", "db")
 _SERVICE_CLAIMS = ("client_system_user", "client_system_user_type", "client_db")
 _COMMON_CLAIMS = ("client_id", "jti")
+# Also where another key of the issuer has that algorithm: callers are told the same everywhere.
+_OTHER_ALGORITHM = "The token's algorithm is not accepted."
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,8 @@ class Examined(msgspec.Struct, kw_only=True):
     is_reference: bool = False
     reference: dict[str, Any] | None = None
     """What a reference token stands for; None when that is nothing [API-3]."""
+    reference_refusal: ResourceRefusal | None = None
+    """Why it stands for nothing, where whoever was asked has told."""
     state: TokenState | None = None
 
     @property
@@ -99,9 +104,11 @@ class Check(NamedTuple):
 def check_reference(examined: Examined, _: Expected) -> None:
     if not examined.is_reference:
         raise NotChecked("not a reference token")
+    if examined.reference_refusal is not None:
+        raise examined.reference_refusal
     if examined.reference is None:
         raise InvalidToken(
-            "The token is unknown, has expired or was revoked.",
+            UNKNOWN,
             cause="no live reference token has this value",
         )
 
@@ -118,7 +125,7 @@ def check_algorithm(examined: Examined, expected: Expected) -> None:
     # RFC 8725 §3.1: the verifier decides the algorithm, never the token.
     if header.get("alg") not in expected.algorithms:
         accepted = " or ".join(expected.algorithms)
-        raise InvalidToken("The token's algorithm is not accepted.", cause=f"alg is not {accepted}")
+        raise InvalidToken(_OTHER_ALGORITHM, cause=f"alg is not {accepted}")
     typ = header.get("typ")
     if not isinstance(typ, str) or typ.lower() not in ACCESS_TOKEN_TYPES:
         raise InvalidToken("The token is not an access token.", cause="typ is not at+jwt")
@@ -141,10 +148,10 @@ def check_signature(examined: Examined, _: Expected) -> None:
     if examined.key is None:
         raise NotChecked("no key")
     if not examined.key.has_signed(token):
-        cause = "signature does not match"
         if token.header.get("alg") != examined.key.algorithm:  # RFC 8725 §3.1: one key, one alg
             cause = f"the key is for {examined.key.algorithm}"
-        raise InvalidToken("The token's signature is not valid.", cause=cause)
+            raise InvalidToken(_OTHER_ALGORITHM, cause=cause)
+        raise InvalidToken("The token's signature is not valid.", cause="signature does not match")
     try:
         require_unique(token.payload_json, token.claims)
     except (DuplicateMember, RecursionError):

@@ -9,9 +9,11 @@ from typing import Any
 from mintgate.contract.clock import Clock
 from mintgate.contract.feed import ChangedApplication, ChangedReference, ChangedUser, Entry
 from mintgate.contract.identifiers import token_digest
-from mintgate.contract.reference_tokens import FORMAT
+from mintgate.contract.reference_tokens import FORMAT, UNKNOWN
+from mintgate.contract.session_leases import LeaseOfNoToken, SeeSessionOf
 from mintgate.verify.issuer_client import IssuerClient
 from mintgate.verify.remote_state import RemoteState
+from mintgate.verify.state import StateUnavailable
 
 KEPT_SECONDS = 60.0
 """[REF-38] The issuer notes the use of a token when it is asked, and that at least this often."""
@@ -52,6 +54,7 @@ class RemoteReferences:
         claims = self._issuer.introspect(token)
         if claims is None:
             self._copies.pop(digest, None)
+            self._raise_reason(token)
         elif asked_at > self._changed_at + SETTLING_SECONDS:
             if len(self._copies) >= MAX_COPIES:
                 self._copies.pop(next(iter(list(self._copies)), ""), None)
@@ -59,6 +62,19 @@ class RemoteReferences:
             if asked_at <= self._changed_at + SETTLING_SECONDS:
                 self._copies.pop(digest, None)  # the follower came between the question and here
         return claims
+
+    def _raise_reason(self, token: str) -> None:
+        """Refuse the token as the issuer's own APIs do [API-13, API-14].
+
+        Introspection does not tell why a token is not active [ITR-3]; the endpoint for adapters
+        tells it to the API that the token was sent to. Raises nothing when it does not answer.
+        """
+        try:
+            seen = self._issuer.session_lease(SeeSessionOf(token=token))
+        except StateUnavailable:
+            return  # an older issuer: the token is refused all the same [API-3]
+        if isinstance(seen, LeaseOfNoToken) and seen.description not in {"", UNKNOWN}:
+            raise seen.refusal
 
     async def load_async(self, token: str) -> dict[str, Any] | None:
         return await asyncio.to_thread(self.load, token)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.contract.errors import Forbidden, InvalidToken, NoFreeSlot
+from mintgate.contract.errors import NoFreeSlot
 from mintgate.contract.feed import ClosedSession, EndedSession, Entry
 from mintgate.contract.session_leases import LeaseOfNoToken, SeeSessionOf, SessionSeen
 from mintgate.verify.checks import CheckOutcome
@@ -215,8 +215,7 @@ class RemoteSessions:
         own.note_answer()
         if isinstance(found, LeaseOfNoToken):
             # It was good here a moment ago: revoked since, or this clock is behind.
-            refusal = Forbidden if found.forbidden else InvalidToken
-            raise refusal(cause="the issuer does not accept the token for this API")
+            raise found.refusal
         return found
 
     def _flush_for_ever(self, stopping: threading.Event) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import httpx
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.contract.errors import InvalidToken
+from mintgate.contract.errors import InvalidToken, ResourceRefusal
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
 from mintgate.jose import ALGORITHMS, MalformedToken, parse_compact
 from mintgate.jose.encoding import decode_object
@@ -148,8 +148,7 @@ class Verifier:
             key = self._keys.refresh(kid)
             examined = self._examine(token)
             examined.key = examined.key or key
-        if examined.is_reference and self._references is not None:
-            examined.reference = self._references.load(token)
+        self._look_up(examined, token)
         expected = self._expect(audience, scopes)
         self._check_token(examined, expected)
         if self._state is not None:
@@ -171,7 +170,10 @@ class Verifier:
             examined = self._examine(token)
             examined.key = examined.key or key
         if examined.is_reference and self._references is not None:
-            examined.reference = await self._references.load_async(token)
+            try:
+                examined.reference = await self._references.load_async(token)
+            except ResourceRefusal as refusal:
+                examined.reference_refusal = refusal
         expected = self._expect(audience, scopes)
         self._check_token(examined, expected)
         if self._state is not None:
@@ -195,12 +197,18 @@ class Verifier:
             key = self._keys.refresh(kid)
             examined = self._examine(token)
             examined.key = examined.key or key
-        if examined.is_reference and self._references is not None:
-            examined.reference = self._references.load(token)
+        self._look_up(examined, token)
         if self._state is not None and checks.has_required_claims(examined):
             claims = examined.claims
             examined.state = self._state.find(claims, token) or self._state.load(claims, token)
         return examined
+
+    def _look_up(self, examined: Examined, token: str) -> None:
+        if examined.is_reference and self._references is not None:
+            try:
+                examined.reference = self._references.load(token)
+            except ResourceRefusal as refusal:
+                examined.reference_refusal = refusal
 
     def _examine(self, token: str) -> Examined:
         now = self._clock()

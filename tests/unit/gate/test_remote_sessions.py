@@ -551,7 +551,10 @@ def test_a_session_needs_a_token(adapter: Adapter, desk: Desk, office: Office) -
     ):
         with pytest.raises(InvalidToken):
             adapter.sessions.open(ANN, token)
-        assert desk.client().session_lease(SeeSessionOf(token=token)) == LeaseOfNoToken()
+        refused = desk.client().session_lease(SeeSessionOf(token=token))
+        assert isinstance(refused, LeaseOfNoToken)
+        assert not refused.forbidden
+        assert refused.refusal.description == refused.description != ""
     with pytest.raises(StateUnavailable):
         adapter.sessions.open(ANN)
     assert office.counts().sessions == 0

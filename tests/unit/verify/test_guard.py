@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -365,6 +365,35 @@ def test_other_scopes_pass_untouched() -> None:
     scope = {"type": "lifespan"}
     sent, _ = _run(_middleware(verifier(), Api()), scope)
     assert sent[0]["same"] is scope
+
+
+def test_the_guard_is_closed_before_the_server_may_end() -> None:
+    """[SES-27] what comes after that answer is cancelled by servers, and would never be told"""
+    happened: list[str] = []
+
+    class Sessions:
+        def close(self) -> None:
+            happened.append("closed")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for moment in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{moment}"
+            await send({"type": f"lifespan.{moment}.complete"})
+
+    async def serve() -> None:
+        coming = iter(("lifespan.startup", "lifespan.shutdown"))
+
+        async def receive() -> dict[str, str]:
+            return {"type": next(coming)}
+
+        async def send(message: Any) -> None:
+            happened.append(message["type"])
+
+        guard = Guard(verifier(), "DomainAPI", sessions=cast("Any", Sessions()))
+        await GuardMiddleware(app, guard)({"type": "lifespan"}, receive, send)
+
+    asyncio.run(serve())
+    assert happened == ["lifespan.startup.complete", "closed", "lifespan.shutdown.complete"]
 
 
 def test_a_principal_of_the_caller_is_overwritten() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from mintgate.contract.reference_tokens import TokenKind
+from mintgate.contract.users import UserType
 from tests.gate_world import API_SECRET, GateWorld, Upstream, identity_server, until
 from tests.wire.test_api_checks import resigned
 from tests.wire.test_python_apis import reference_token
@@ -181,6 +182,24 @@ def test_nothing_that_a_client_says_chooses_the_server(tenants: Two) -> None:
 def test_a_reference_token_that_nobody_knows(tenants: Two) -> None:
     answer = tenants.gate.ask("/both/x", "enrt_" + "0" * 64)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_token")
+
+
+def test_the_tenant_that_knows_a_reference_token_says_what_is_wrong(tenants: Two) -> None:
+    """[API-14] the others, which are asked after it, only say that they do not know the token"""
+    token = reference_token(tenants.one, TokenKind.PERSONAL)
+    for changes, status, words in (
+        ({"active": False}, 401, "user is not active"),
+        ({"user_type": UserType.COMMUNITY}, 403, "Users of this type"),
+    ):
+        before = tenants.one.change_user("mira.k")
+        tenants.one.change_user("mira.k", **changes)
+        try:
+            answer = tenants.gate.ask("/both/x", token)
+        finally:
+            tenants.one.change_user("mira.k", active=before.active, user_type=before.user_type)
+        assert answer.status_code == status, answer.text
+        assert words in answer.json()["error"]["message"]
+    assert tenants.upstream_one.seen == []
 
 
 def test_an_identity_server_that_is_away_stops_only_its_own(tenants: Two) -> None:
