@@ -7,7 +7,12 @@ import re
 
 import msgspec
 
-from mintgate.contract.errors import Forbidden, InsufficientScope, MethodNotAllowed
+from mintgate.contract.errors import (
+    AmbiguousRequest,
+    Forbidden,
+    InsufficientScope,
+    MethodNotAllowed,
+)
 from mintgate.contract.scopes import READ, SEC, UPDATE
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -74,6 +79,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
         Raises:
             MethodNotAllowed: the API does not know the method [API-15].
+            AmbiguousRequest: it ends in what some server could take for `$batch`.
         """
         reads = method in self.read_methods
         if not reads and not self._writes(method):
@@ -215,7 +221,14 @@ def require_scopes(needed: frozenset[str], granted: frozenset[str]) -> None:
 
 
 def _is_batch(path: str) -> bool:
-    return path.rstrip("/").rpartition("/")[2].casefold() == _BATCH_SEGMENT
+    segment = path.rstrip("/").rpartition("/")[2].casefold()
+    # Some servers forget blanks and dots at the ends of a segment.
+    if segment != _BATCH_SEGMENT and segment.strip(" .()") == _BATCH_SEGMENT:
+        raise AmbiguousRequest(
+            "The address of a batch ends in $batch and nothing else.",
+            cause="another spelling of $batch",
+        )
+    return segment == _BATCH_SEGMENT
 
 
 @functools.lru_cache(maxsize=256)

@@ -33,7 +33,6 @@ from mintgate.gate.forward_dialects import (
     Headers,
     handed_back,
     original,
-    require_that_identity_stays,
     taken_apart,
 )
 from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens, identity_headers
@@ -175,7 +174,6 @@ class ForwardAuth:
             guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
             method = scope.get("method", "GET")
             request = original(dialect, call, method, target.rest, scope["query_string"])
-            require_that_identity_stays(call)
             admission = await guard.admit_async(request)
             if admission.operation.is_batch:
                 raise BatchNotTaken  # its parts are in the body, which no server hands over

@@ -134,6 +134,8 @@ def taken_apart(dialect: Dialect, headers: Iterable[tuple[bytes, bytes]]) -> Han
             of_client.append(pair)
     if upgrade := told.get(UPGRADE):
         of_client.append((b"upgrade", upgrade))
+    if connection := told.get(CONNECTION):
+        of_client.append((b"connection", connection))
     return HandedOver(told, repeated, of_client)
 
 
@@ -174,20 +176,6 @@ def original(
     return ApiRequest(
         method, raw_path, query, call.of_client, address[:_MAX_TOLD].decode("latin-1")
     )
-
-
-def require_that_identity_stays(call: HandedOver) -> None:
-    """Refuse what would have the server in front remove again what it tells the API of the caller.
-
-    Raises:
-        AmbiguousRequest: the client names such headers as those of one connection only (RFC 9110
-            §7.6.1).
-    """
-    if b"mintgate" in call.told.get(CONNECTION, b"").lower():
-        raise AmbiguousRequest(
-            "Headers that begin with X-Mintgate- are set by the gate only; do not name them.",
-            cause="the header Connection names some of the gate's",
-        )
 
 
 def handed_back(dialect: Dialect, answer: Answer) -> Answer:

@@ -17,10 +17,9 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.contract.gateway_errors import NoRoute
-from mintgate.contract.request_target import normal_path
+from mintgate.contract.request_target import normal_path, not_what_arrived
 from mintgate.gate.access_log import RECORD, Record, note_refusal
 from mintgate.gate.routes import OWN_PREFIX, RouteTable
-from mintgate.verify.admitting import not_what_arrived
 from mintgate.verify.asgi import Application, Message, Receive, Scope, Send
 from mintgate.verify.refusals import refusal_response
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 
 from mintgate.contract.gateway_errors import MalformedRequest
+from mintgate.contract.request_target import is_host
 
 Headers = list[tuple[bytes, bytes]]
-# RFC 9110 §7.2: a name, an IPv4 or a bracketed IPv6 address, and perhaps a port.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(.*)", re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -37,7 +36,7 @@ def origin_form(url: bytes, method: str, version: str, headers: Headers) -> byte
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1 and not (version == "1.0" and not hosts):
         raise malformed(f"{len(hosts)} Host headers")
-    if hosts and not _HOST.fullmatch(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         raise malformed("Host is no host")
     if b"#" in url:
         raise malformed("the target has a fragment")  # RFC 9112 §3.2

@@ -8,15 +8,12 @@ from collections.abc import Callable
 import msgspec
 
 from mintgate.contract.errors import (
-    AmbiguousRequest,
     BatchNotTaken,
     NoCredential,
     Refusal,
     TemporarilyUnavailable,
 )
 from mintgate.contract.policy import require_scopes
-from mintgate.contract.request_target import normal_path
-from mintgate.verify import asgi
 from mintgate.verify.batch import BatchLimits, Plan, RefusedPart, take_apart
 from mintgate.verify.guard import Admission, ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
@@ -127,23 +124,6 @@ async def admitted_async(
     except (KeysUnavailable, StateUnavailable) as error:
         raise TemporarilyUnavailable(cause=str(error)) from error
     return Admitted(guard, admission, plan)
-
-
-def asgi_request_of(scope: asgi.Scope) -> ApiRequest:
-    """The request behind an ASGI scope, in an application that routes by `scope["path"]`.
-
-    Raises:
-        AmbiguousRequest: something in between has given the application another path than was
-            sent; the policy would judge one and the application serve the other.
-    """
-    request = asgi.request_of(scope)
-    if normal_path(request.raw_path) != scope["path"]:
-        raise not_what_arrived("the path of the ASGI scope is not its raw_path")
-    return request
-
-
-def not_what_arrived(cause: str) -> AmbiguousRequest:
-    return AmbiguousRequest("The request's path is not the one that arrived.", cause=cause)
 
 
 def text_response(refusal: Refusal, realm: str) -> tuple[int, list[tuple[str, str]], bytes]:

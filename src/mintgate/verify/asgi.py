@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
+from mintgate.contract.request_target import normal_path, not_what_arrived
 from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan
 from mintgate.verify.batch.asgi import PermittedParts, plan_of, scope_of
 from mintgate.verify.concurrency import ConcurrencyLimits
@@ -78,7 +79,7 @@ class GuardMiddleware:
         scope = {**scope, "headers": list(scope["headers"])}
         app = self._app
         try:
-            admission = await self._guard.admit_async(request_of(scope))
+            admission = await self._guard.admit_async(request_to_serve(scope))
             if admission.operation.is_batch:
                 batch = await self._permitted(admission, scope, receive, send)
                 if batch is None:
@@ -145,17 +146,36 @@ class GuardMiddleware:
 
 
 def request_of(scope: Scope) -> ApiRequest:
-    """The request behind an ASGI scope."""
+    """The request behind an ASGI scope, for a log; see `request_to_serve`."""
     # Not every server gives the path as it came; what it has decoded cannot be seen any more.
-    raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+    # Bytes that it could not decode become what no server reads as a path.
+    raw_path = scope.get("raw_path") or quote(scope["path"], errors="surrogateescape").encode()
     client = scope.get("client")
     return ApiRequest(
         scope.get("method", "GET"),  # a WebSocket begins as a GET (RFC 6455 §4.1)
-        raw_path,
+        raw_path.partition(b"?")[0],  # some have the query in it
         scope.get("query_string", b""),
         scope["headers"],
         client[0] if client else "",
     )
+
+
+def request_to_serve(scope: Scope) -> ApiRequest:
+    """The request behind an ASGI scope, whose application routes by `scope["path"]`.
+
+    Raises:
+        AmbiguousRequest: something in between has given the application another path than was
+            sent; the policy would judge one and the application serve the other.
+    """
+    request = request_of(scope)
+    raw, path = request.raw_path, scope["path"]
+    # Most paths, at once: nothing in them was escaped.
+    if b"%" in raw or not path.isascii() or raw != path.encode("ascii"):
+        sent = normal_path(raw)
+        # Below a mount, older frameworks leave the application the rest of its path only.
+        if sent not in (path, scope.get("root_path", "") + path):
+            raise not_what_arrived("the path of the ASGI scope is not its raw_path")
+    return request
 
 
 def admission_of(scope: Scope) -> Admission | None:

@@ -33,11 +33,11 @@ from mintgate.verify.admitting import (
     admitted,
     admitted_async,
     as_text,
-    asgi_request_of,
     named,
     needed_by,
     text_response,
 )
+from mintgate.verify.asgi import request_to_serve
 from mintgate.verify.batch import USUAL_LIMITS, RefusedPart
 from mintgate.verify.batch.django import body_of, completed, completed_async, replaced
 from mintgate.verify.guard import ApiRequest, Guard
@@ -137,7 +137,7 @@ class DjangoGuardMiddleware:
     def _asked(self, request: HttpRequest) -> ApiRequest | None:
         """The request for the guard; None when its place is not guarded."""
         scope = getattr(request, "scope", None)
-        asked = asgi_request_of(scope) if scope is not None else wsgi.request_of(request.META)
+        asked = request_to_serve(scope) if scope is not None else wsgi.request_of(request.META)
         path = normal_path(asked.raw_path).casefold()  # URL patterns may disregard case
         if any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes):
             return asked

@@ -25,8 +25,17 @@ except ImportError as error:
     raise ImportError("mintgate.verify.fastapi needs FastAPI: pip install fastapi") from error
 
 from mintgate.contract.errors import Refusal
-from mintgate.verify.admitting import Admitted, admitted_async, asgi_request_of, named
-from mintgate.verify.asgi import ADMISSION, PRINCIPAL, Application, Message, Receive, Scope, Send
+from mintgate.verify.admitting import Admitted, admitted_async, named
+from mintgate.verify.asgi import (
+    ADMISSION,
+    PRINCIPAL,
+    Application,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    request_to_serve,
+)
 from mintgate.verify.guard import Guard
 from mintgate.verify.principal import Principal
 from mintgate.verify.refusals import refusal_response
@@ -119,7 +128,7 @@ class GuardDependency(SecurityBase):
             return known
         # A router's dependency runs before that of its route: look at what both need.
         also |= _declared(scope, self) or frozenset()
-        found = await admitted_async(self.guard, asgi_request_of(scope), also)
+        found = await admitted_async(self.guard, request_to_serve(scope), also)
         scope[self._key] = found
         scope[PRINCIPAL], scope[ADMISSION] = found.admission.principal, found.admission
         running = scope.get(self._key + ".running")

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from mintgate.contract.errors import Refusal
-from mintgate.contract.request_target import normal_path
+from mintgate.contract.request_target import normal_path, not_what_arrived
 from mintgate.verify.admitting import (
     Admitted,
     BatchReader,
     admitted,
     as_text,
-    not_what_arrived,
 )
 from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, RefusedPart
 from mintgate.verify.batch.plan import HttpAnswer

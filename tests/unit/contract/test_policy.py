@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mintgate.contract.errors import Forbidden, InsufficientScope, MethodNotAllowed
+from mintgate.contract.errors import (
+    AmbiguousRequest,
+    Forbidden,
+    InsufficientScope,
+    MethodNotAllowed,
+)
 from mintgate.contract.policy import (
     BUILT_IN,
     Operation,
@@ -159,3 +164,13 @@ def test_what_a_place_may_need_that_nobody_knows_yet(
     if expected != "405":
         needed = {*expected.split(), "read"}  # `update` includes reading [API-38]
         assert all(set(needs(policy, method, place).split()) <= needed for place in places)
+
+
+@pytest.mark.parametrize("segment", ["$batch ", " $batch", "$batch.", "$BATCH. ", "$batch()"])
+def test_what_could_be_taken_for_a_batch_is_refused(segment: str) -> None:
+    """[API-32] Servers that forget what is around it would run parts that nobody has judged."""
+    for method in ("GET", "POST"):
+        with pytest.raises(AmbiguousRequest):
+            BUILT_IN["DomainAPI"].operation(method, ROOT + segment)
+    # Where there are no batches it is a name as any other.
+    assert not Policy().operation("POST", ROOT + segment).is_batch

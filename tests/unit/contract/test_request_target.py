@@ -62,6 +62,9 @@ AMBIGUOUS = [
     b"/api/x%3fy",
     b"/api/x%23y",
     b"/api/x#y",
+    b"/api%25%32%46x",
+    b"/api/%25%32e%25%32%65/x",
+    b"/api/%2%35%32%66x",
 ]
 
 
@@ -107,6 +110,20 @@ def test_what_passes_has_one_reading(text: str) -> None:
         (b"accept", b"a=1;%5fmethod=PUT"),
         (b"accept", b"_METHOD=PUT"),
         (b"accept", b"%5F%6dethod=PUT"),
+        (b"accept", b"%255fmethod=PUT"),
+        (b"accept", b"_method%00x=PUT"),
+        (b"accept", b"+_method=PUT"),
+        (b"accept", b"a&.method=PUT"),
+        (b"accept", b"[method=PUT"),
+        (b"accept", b"X-HTTP-Method-Override=PUT"),
+        (b"accept", b"%78-http-method=PUT"),
+        (b"x.http.method.override", b""),
+        (b"x-mintgate!login", b""),
+        (b"x+original+url", b""),
+        (b"x_api_key", b""),
+        (b"x.api.key", b""),
+        (b"api_key", b""),
+        (b"http2-settings", b""),
     ],
 )
 def test_overrides_are_refused(name: bytes, query: bytes) -> None:
@@ -121,7 +138,62 @@ def test_overrides_are_refused(name: bytes, query: bytes) -> None:
         (b"x-requested-with", b"payment_method=card"),
         (b"x-ms-version", b"$filter=my_method eq 1"),
         (b"x-original-uri", b""),
+        (b"accept", b"$method=1&method=2&-methods=3&x-method=4"),
+        (b"accept", b"$filter=Payment%5Fmethod%20eq%20'_method=1'"),
+        (b"x-api-key", b""),
+        (b"api-key", b""),
+        (b"connection", b""),
+        (b"apikey", b""),
     ],
 )
 def test_other_headers_and_parameters_pass(name: bytes, query: bytes) -> None:
     require_plain([(name, b"x")], query)
+
+
+HOST, CHUNKED, LENGTH = (
+    (b"host", b"a"),
+    (b"transfer-encoding", b"chunked"),
+    (b"content-length", b"3"),
+)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"upgrade", b"h2c")],
+        [(b"upgrade", b"websocket, h2c")],
+        [(b"upgrade", b"websocket"), (b"upgrade", b"h2c")],
+        [(b"upgrade", b"TLS/1.2")],
+        [(b"connection", b"close, X-Mintgate-Login")],
+        [HOST, HOST],
+        [(b"host", b"a/b")],
+        [(b"host", b"a b")],
+        [(b"host", b"a?")],
+        [(b"host", b"b@a")],
+        [(b"host", b"a:b")],
+        [(b"host", b"a,b")],
+        [(b"host", b"[::1")],
+        [CHUNKED, LENGTH],
+        [CHUNKED, CHUNKED],
+        [LENGTH, LENGTH],
+        [(b"transfer-encoding", b"gzip, chunked")],
+        [(b"transfer-encoding", b"identity")],
+    ],
+)
+def test_what_another_server_could_read_otherwise(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(AmbiguousRequest):
+        require_plain(headers, b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [HOST, LENGTH, (b"connection", b"keep-alive, te")],
+        [(b"host", b"[2001:db8::1]:8080"), CHUNKED],
+        [(b"host", b"my_api.example:8080"), (b"transfer-encoding", b"Chunked ")],
+        [(b"host", b"")],  # RFC 9112 §3.2: where the target has none
+        [(b"upgrade", b"WebSocket"), (b"connection", b"Upgrade")],
+    ],
+)
+def test_usual_connections_pass(headers: list[tuple[bytes, bytes]]) -> None:
+    require_plain(headers, b"")

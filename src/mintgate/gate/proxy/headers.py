@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from mintgate.contract.errors import AmbiguousRequest
 from mintgate.contract.gateway_errors import ExpectationFailed, LoopDetected, UpstreamMisbehaved
-from mintgate.contract.request_target import IDENTITY_HEADER_PREFIX
+from mintgate.contract.request_target import IDENTITY_HEADER_PREFIX, cgi_name
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -62,7 +62,7 @@ def request_headers(
     """The client's fields that go to the upstream.
 
     Names with an underscore are dropped, as nginx does: CGI and WSGI take them for those with a
-    hyphen, so that `X_Forwarded_For` would pass for what the gate says.
+    hyphen, so that `X_Forwarded_For` would pass for what the gate says. So would `X.Forwarded.For`.
 
     Args:
         headers: with lower-case names, after the guard has judged them.
@@ -77,7 +77,8 @@ def request_headers(
         dropped |= {b"cookie"}
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
-        if name in dropped or b"_" in name or name.startswith(_PREFIXES_OF_THE_GATE):
+        plain = cgi_name(name)
+        if plain in dropped or b"_" in name or plain.startswith(_PREFIXES_OF_THE_GATE):
             continue
         try:
             kept.add(name.decode("ascii"), value.decode("utf-8"))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mintgate.contract.request_target import normal_path, require_plain
+from mintgate.contract.request_target import cgi_name, normal_path, require_plain
 from mintgate.verify.batch.parts import Headers, Part, ambiguous_part
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -154,8 +154,8 @@ def plain_headers(headers: Headers) -> Headers:
     """
     require_plain(headers, b"")
     for name, _ in headers:
-        if b"_" in name:  # CGI and WSGI make one name of `-` and `_`
-            raise ambiguous_part("has a header with an underscore in its name")
+        if cgi_name(name) != name:  # CGI and WSGI make one name of `-` and `_`
+            raise ambiguous_part("has a header name of more than letters, digits and hyphens")
         if name in _REFUSED_HEADERS or name.startswith(b"x-forwarded"):
             raise ambiguous_part("has a header that stands at the batch itself only")
     return tuple(pair for pair in headers if pair[0] not in {b"host", b"content-length"})
