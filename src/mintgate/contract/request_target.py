@@ -22,6 +22,8 @@ IDENTITY_HEADER_PREFIX = b"x-mintgate-"
 _PLAIN = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _DOUBLE_ESCAPE = re.compile(rb"%25[0-9A-Fa-f]{2}")
+# CGI and WSGI make one name of `-` and `_`, and some servers of `-` and every other character.
+_HYPHENS = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
 # Frameworks take the method or the path from these instead of the request line.
 _OVERRIDES = frozenset(
     {
@@ -82,8 +84,7 @@ def require_plain(headers: Headers, query: bytes) -> None:
             `_method` parameter, or a header that tells an API who calls.
     """
     for name, _ in headers:
-        # CGI and WSGI make one name of `-` and `_`.
-        if name[:1] == b"x" and (plain := name.replace(b"_", b"-")).startswith(
+        if name[:1] == b"x" and (plain := name.translate(_HYPHENS)).startswith(
             (b"x-http", b"x-m", b"x-o", b"x-rewrite")
         ):
             if plain in _OVERRIDES:

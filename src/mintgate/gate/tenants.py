@@ -128,8 +128,8 @@ class TenantVerifier:
         return self._named_in(token).examined(token)
 
     def _is_a_question(self, token: str) -> bool:
-        """Whether several tenants are to be asked, as a reference token names none."""
-        return not self._is_single and token.startswith(REFERENCE_TOKEN_PREFIX)
+        """Whether tenants are to be asked, as a reference token names none."""
+        return token.startswith(REFERENCE_TOKEN_PREFIX)
 
     def _named_in(self, token: str) -> Verifier:
         if self._is_single or token.startswith(REFERENCE_TOKEN_PREFIX):

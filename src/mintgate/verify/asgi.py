@@ -143,11 +143,14 @@ def request_of(scope: Scope) -> ApiRequest:
     # Not every server gives the path as it came; what it has decoded cannot be seen any more.
     raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
     client = scope.get("client")
+    headers = scope["headers"]
+    if scope["type"] == "websocket":  # one over HTTP/2 has no such header (RFC 8441 §5)
+        headers = [*headers, (b"upgrade", b"websocket")]
     return ApiRequest(
         scope.get("method", "GET"),  # a WebSocket begins as a GET (RFC 6455 §4.1)
         raw_path,
         scope.get("query_string", b""),
-        scope["headers"],
+        headers,
         client[0] if client else "",
     )
 

@@ -64,7 +64,9 @@ def credential_of(headers: Headers) -> str:
         raise NoCredential
     scheme, _, token = authorization.decode("latin-1").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise NoCredential(cause=f"the scheme is not Bearer, or it has no token: {scheme[:16]!r}")
+        # One word alone may be a token whose scheme was forgotten, which no log may have.
+        seen = repr(scheme[:16]) if token else "one word"
+        raise NoCredential(cause=f"the scheme is not Bearer, or it has no token: {seen}")
     return token.strip()
 
 

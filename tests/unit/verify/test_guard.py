@@ -361,6 +361,38 @@ def test_a_websocket_with_a_good_token_passes() -> None:
     assert PRINCIPAL not in scope  # the caller's scope is not changed
 
 
+def test_a_websocket_needs_more_than_reading_also_over_http_2() -> None:
+    """[API-30] it can carry anything; RFC 8441 §5: there is no `Upgrade` then."""
+    reader = sign(user_claims(scope=["read"]))
+    for more in ([], [(b"upgrade", b"websocket")]):
+        api = Api()
+        headers = [(b"authorization", f"Bearer {reader}".encode()), *more]
+        scope = {"type": "websocket", "path": "/x", "headers": headers}
+        sent, _ = _run(_middleware(verifier(), api), scope)
+        assert sent == [{"type": "websocket.close", "code": 1008}]
+        assert [refusal.status for refusal in api.refusals] == [403]
+
+
+def test_a_token_without_its_scheme_gets_into_no_log() -> None:
+    """[API-2]"""
+    for value in (REFERENCE, "YWRhOmhlciBwYXNzd29yZA=="):
+        with pytest.raises(NoCredential) as refused:
+            credential_of([(b"authorization", value.encode())])
+        assert value[:6] not in refused.value.cause
+    with pytest.raises(NoCredential) as refused:
+        credential_of([(b"authorization", b"Digest x")])
+    assert "Digest" in refused.value.cause
+
+
+@pytest.mark.parametrize("description", ['is no "x"', "a\\b", "a\r\nb", "\u00e9\u2028"])
+def test_a_description_cannot_end_the_challenge(description: str) -> None:
+    """RFC 6750 §3"""
+    challenge = ResourceRefusal(description).challenges("DomainAPI")[0]
+    assert challenge.isascii()
+    assert challenge.isprintable()
+    assert (challenge.count('"'), challenge.count("\\")) == (6, 0)
+
+
 def test_other_scopes_pass_untouched() -> None:
     scope = {"type": "lifespan"}
     sent, _ = _run(_middleware(verifier(), Api()), scope)

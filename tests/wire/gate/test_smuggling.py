@@ -229,6 +229,8 @@ def test_a_head_that_comes_slowly_is_given_up(
     [
         b"X-Mintgate-Login: ada",
         b"x_mintgate_login: ada",
+        b"X.Mintgate~Login: ada",
+        b"x*http_method.override: DELETE",
         b"X-HTTP-Method-Override: DELETE",
         b"X-Original-URL: /plain/admin",
         b"X-Rewrite-Url: /plain/admin",

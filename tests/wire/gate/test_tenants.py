@@ -191,3 +191,23 @@ def test_an_identity_server_that_is_away_stops_only_its_own(tenants: Two) -> Non
     assert tenants.gate.ask("/both/x", tenants.one.service_token()).status_code == 200
     assert tenants.gate.ask("/-/ready").status_code == 503
     until(lambda: tenants.gate.ask("/-/health").status_code == 200)
+
+
+def test_a_single_issuer_is_not_asked_about_reference_tokens_either(tenants: Two) -> None:
+    """[REF-33] with `reference_tokens = false` they are refused"""
+    begin, _, _ = GATE.partition('[[tenants]]\nname = "two"')
+    text = begin.replace("secrets =", "reference_tokens = false\nsecrets =", 1) + (
+        '[[routes]]\nprefix = "/"\napi = "DomainAPI"\nupstream = "{upstream_one.url}"\n'
+    )
+    gate = GateWorld(
+        text.format(one=tenants.one, upstream_one=tenants.upstream_one), {"SECRET": API_SECRET}
+    )
+    try:
+        jwt, _, personal, _ = tokens_of(tenants.one)
+        assert gate.ask("/x", jwt).status_code == 200
+        refused = gate.ask("/x", personal)
+        assert refused.status_code == 401
+        assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    finally:
+        gate.stop()
+    assert len(tenants.upstream_one.seen) == 1

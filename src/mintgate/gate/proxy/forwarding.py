@@ -21,6 +21,7 @@ from mintgate.contract.gateway_errors import (
 from mintgate.gate.access_log import note_caller
 from mintgate.gate.proxy import headers as rules
 from mintgate.gate.proxy.exchange import ClientGone, Exchange
+from mintgate.gate.proxy.failures import told
 from mintgate.gate.proxy.upstreams import Upstream, UpstreamClient, upstreams_of
 from mintgate.gate.proxy.websocket import pass_websocket
 from mintgate.gate.settings import RouteSettings
@@ -241,7 +242,7 @@ def _refusal_for(error: Exception) -> GatewayRefusal:
     """What the caller is told about a failure of the upstream; the rest is for the log."""
     if isinstance(error, GatewayRefusal):
         return error
-    cause = f"{type(error).__name__}: {error}"[:400]
+    cause = told(error)
     if isinstance(error, TimeoutError):
         return UpstreamTimedOut(cause=cause)
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):

@@ -20,6 +20,7 @@ from mintgate.contract.gateway_errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from mintgate.gate.proxy.failures import told
 from mintgate.gate.settings import RouteSettings
 from mintgate.verify import KeysUnavailable, StateUnavailable
 from mintgate.verify.asgi import Receive, Scope, Send
@@ -97,7 +98,7 @@ async def _connected(
     except TimeoutError as error:
         raise UpstreamTimedOut(cause="the handshake of a WebSocket") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamUnreachable(cause=f"{type(error).__name__}: {error}"[:400]) from error
+        raise UpstreamUnreachable(cause=told(error)) from error
 
 
 class _RefusedByUpstream(GatewayRefusal):
