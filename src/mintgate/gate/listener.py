@@ -125,7 +125,13 @@ class GateProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._silent_bytes = 0
         self._is_in_head, self._has_begun = True, False
+        self._stop_timer()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._is_in_head and self._head_timer is None:
+            self._expect_head()  # what is left of a body that nobody reads has to come in time, too
 
     # Refusing.
 
@@ -177,7 +183,7 @@ class GateProtocol(HttpToolsProtocol):
         self._head_timer = None
         if self.cycle is not None and not self.cycle.response_complete:
             self._expect_head()  # an answer is being given; the rest can wait for its end
-        elif self._has_begun:
+        elif self._has_begun and self._is_in_head:
             self._refuse_now(
                 MalformedRequest(
                     "The request did not arrive in time.", status=408, cause="a slow head"

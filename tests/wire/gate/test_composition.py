@@ -14,7 +14,7 @@ from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.tenants import Tenant
 from mintgate.store import Database
 from mintgate.verify import OpenSession, Principal
-from tests.gate_world import API_SECRET, GateWorld, until
+from tests.gate_world import API_SECRET, GateWorld, exchange, until
 from tests.wire.gate.conftest import Gated
 from tests.world import payload_of
 
@@ -159,6 +159,19 @@ def test_requests_that_run_at_once_in_a_route(gated: Gated, make: Make) -> None:
         gated.upstream.go_on.set()
         assert first.result().status_code == 200
     assert gate.ask("/x", token).status_code == 200
+
+
+def test_a_batch_that_does_not_come_is_given_up(gated: Gated, make: Make) -> None:
+    """It waits in memory, and its sender could have any number of them."""
+    gate = make(route="batch = { body_seconds = 0.2 }")
+    head = (
+        f"POST /$batch HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {gated.reader}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    answer = exchange(gate.port, head.encode())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert gated.upstream.seen == []
 
 
 def test_a_batch_is_taken_apart_and_limited(gated: Gated, make: Make) -> None:

@@ -224,6 +224,40 @@ def test_a_head_that_comes_slowly_is_given_up(
     assert time.monotonic() - started < 15
 
 
+def test_a_body_that_nobody_reads_has_to_come_in_time(gated: Gated) -> None:
+    """Else everybody could hold any number of connections, with a byte now and then."""
+    head = b"POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=0.2) as link:
+        link.sendall(head)
+        answer = b""
+        while time.monotonic() - started < 10:
+            try:
+                link.sendall(b"x")
+                if not (piece := link.recv(4096)):
+                    break
+                answer += piece
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("the connection is held for ever")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_that_comes_late_but_in_time_does_no_harm(gated: Gated) -> None:
+    head = b"POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=10) as link:
+        link.sendall(head)
+        assert link.recv(4096).startswith(b"HTTP/1.1 401 ")
+        link.sendall(b"abc")
+        time.sleep(2.2)  # longer than a head may take
+        link.sendall(head)
+        assert link.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize(
     "header",
     [
