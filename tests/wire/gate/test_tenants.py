@@ -211,3 +211,20 @@ def test_a_single_issuer_is_not_asked_about_reference_tokens_either(tenants: Two
     finally:
         gate.stop()
     assert len(tenants.upstream_one.seen) == 1
+
+
+def test_a_tenant_does_not_use_up_the_limit_of_another(tenants: Two) -> None:
+    """[API-54] the application has the same name in both"""
+    begin, _, _ = GATE.partition("[[routes]]")
+    text = begin + (
+        '[[routes]]\nprefix = "/"\napi = "DomainAPI"\nupstream = "{upstream_one.url}"\n'
+        "limits = {{ per_client = 2, per_user = 2 }}\n"
+    )
+    given = {"one": tenants.one, "two": tenants.two, "upstream_one": tenants.upstream_one}
+    gate = GateWorld(text.format(**given), {"SECRET": API_SECRET})
+    try:
+        for world in (tenants.one, tenants.two):
+            token = world.service_token()
+            assert [gate.ask("/x", token).status_code for _ in range(3)] == [200, 200, 429]
+    finally:
+        gate.stop()
