@@ -270,6 +270,24 @@ class Guard:
             )
         self._count(admission)
 
+    async def look_again(self, admission: Admission, headers: Headers, *, in_use: bool) -> None:
+        """Check a connection that stays open: its token, what the caller may, its session.
+
+        Args:
+            headers: those by which it was admitted.
+            in_use: whether to note a request of its session, which else seems idle [SES-14]; one
+                that was closed is opened again [SES-17].
+
+        Raises:
+            ResourceRefusal, KeysUnavailable, StateUnavailable: as `admit_async`.
+        """
+        principal = await self.check_async(headers)
+        rules.require_allowed(
+            admission.operation, principal.permissions, is_admin=principal.is_admin
+        )
+        if in_use and self.sessions is not None and self.sessions.touch(principal) is None:
+            await self.sessions.open_async(principal, admission.credential)
+
     def close(self) -> None:
         """Have the session source tell what it has not told yet; to be called at the end.
 

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from mintgate.contract.errors import TooManyRequests
+from mintgate.gate.proxy import websocket
 from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.tenants import Tenant
 from mintgate.store import Database
@@ -83,6 +85,35 @@ def test_a_session_is_opened_by_the_first_permitted_request(gated: Gated, make: 
     assert (session.requests, session.uploaded) == (2, 70_000)
     assert session.downloaded > 70_000
     assert session.current == 0
+    database.close()
+
+
+def test_a_websocket_is_a_use_of_its_session(
+    gated: Gated, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[SES-14, SES-17] else it would go on without a slot when its session has ended"""
+    monkeypatch.setattr(websocket, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "IN_USE_SECONDS", 0.05)
+    database = Database(gated.world.database_url)
+    sources: list[ErpSessions] = []
+
+    def sessions_of(tenant: Tenant) -> ErpSessions:
+        instance_id = gated.world.instance.id
+        sources.append(ErpSessions(instance_id, database, lambda: tenant.is_known, time.time))
+        return sources[-1]
+
+    gate = make(sessions_of=sessions_of)
+    until(lambda: gate.ask("/-/ready").is_success)
+    token = gated.world.service_token()
+    key = payload_of(token)["jti"]
+    [source] = sources
+    headers = {"Authorization": f"Bearer {token}"}
+    with connect(f"ws://127.0.0.1:{gate.port}/ws", additional_headers=headers, proxy=None):
+        session = source.known._known[key]
+        until(lambda: session.requests > 2)
+        source.known.forget(key)
+        until(lambda: key in source.known)
+        assert source.known._known[key] is not session
     database.close()
 
 

@@ -85,8 +85,8 @@ class Forwarder:
         fields = self._fields(scope, principal, upstream)
         if is_websocket:
 
-            async def still_admitted() -> None:
-                await self._guard.check_async(received)
+            async def still_admitted(in_use: bool) -> None:
+                await self._guard.look_again(admission, received, in_use=in_use)
 
             await pass_websocket(
                 self._client.session,

@@ -28,6 +28,9 @@ from mintgate.verify.asgi import Receive, Scope, Send
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 """How often the token of an open WebSocket is checked again; in memory, so that it costs little."""
+IN_USE_SECONDS = 60.0
+"""How often it counts as a request of its ERP session, which else would be closed as idle while
+the connection goes on without a slot [SES-14]."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """As the listener's limit for what comes from clients."""
 NORMAL, GOING_AWAY, POLICY, FAILED = 1000, 1001, 1008, 1011
@@ -42,13 +45,14 @@ async def pass_websocket(
     scope: Scope,
     receive: Receive,
     send: Send,
-    still_admitted: Callable[[], Awaitable[None]],
+    still_admitted: Callable[[bool], Awaitable[None]],
     route: RouteSettings,
 ) -> None:
     """Connect to the upstream, then accept the client's connection, then pass messages on.
 
     Args:
-        still_admitted: raises a refusal when the caller's token has ended.
+        still_admitted: raises a refusal when the caller's token has ended; told whether to note
+            that its session is in use.
 
     Raises:
         GatewayRefusal: the upstream does not take it; nothing was accepted then.
@@ -160,19 +164,23 @@ async def _from_upstream(upstream: aiohttp.ClientWebSocketResponse, send: Send) 
 
 
 async def _while_admitted(
-    still_admitted: Callable[[], Awaitable[None]], route: RouteSettings
+    still_admitted: Callable[[bool], Awaitable[None]], route: RouteSettings
 ) -> Ending:
     """A connection lives no longer than its token, and not after it was revoked."""
     loop = asyncio.get_running_loop()
+    used_at = loop.time()
     end_at = loop.time() + route.total_seconds if route.total_seconds else float("inf")
     while (left := end_at - loop.time()) > 0:
         await asyncio.sleep(min(LOOK_SECONDS, left))
+        in_use = loop.time() - used_at >= IN_USE_SECONDS
         try:
-            await still_admitted()
+            await still_admitted(in_use)
         except (KeysUnavailable, StateUnavailable):
             return GOING_AWAY, "It cannot be told now whether the token is still valid."
         except Refusal as refusal:
             return POLICY, refusal.description[:120]
+        if in_use:
+            used_at = loop.time()
     return GOING_AWAY, "The connection has lasted as long as it may."
 
 
