@@ -88,6 +88,20 @@ def test_the_identity_is_never_the_clients(gated: Gated) -> None:
     assert gated.upstream.seen == []
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(gated: Gated, status: int) -> None:
+    """It would lead the caller's credentials to wherever the server behind the gate is led."""
+    gated.odd.answer = (
+        f"HTTP/1.1 {status} Elsewhere\r\nLocation: {gated.upstream.url}/elsewhere\r\n"
+        "Content-Length: 0\r\n\r\n"
+    ).encode()
+    with pytest.raises(InvalidStatus) as refused:
+        opened(gated, "/odd/ws", gated.token)
+    assert refused.value.response.status_code == 502
+    assert len(gated.odd.requests) == 1
+    assert gated.upstream.seen == []
+
+
 def test_it_lives_no_longer_than_its_token(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "LOOK_SECONDS", 0.2)
     token = gated.world.service_token()

@@ -89,7 +89,7 @@ class Forwarder:
                 await self._guard.look_again(admission, received, in_use=in_use)
 
             await pass_websocket(
-                self._client.session,
+                self._client.websockets,
                 target,
                 rules.without_handshake(fields),
                 scope,
