@@ -144,7 +144,7 @@ def request_of(scope: Scope) -> ApiRequest:
     raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
     client = scope.get("client")
     headers = scope["headers"]
-    if scope["type"] == "websocket":  # one over HTTP/2 has no such header (RFC 8441 §5)
+    if scope.get("type") == "websocket":  # one over HTTP/2 has no such header (RFC 8441 §5)
         headers = [*headers, (b"upgrade", b"websocket")]
     return ApiRequest(
         scope.get("method", "GET"),  # a WebSocket begins as a GET (RFC 6455 §4.1)
@@ -199,7 +199,7 @@ def _size(message: Message) -> int:
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *headers]}
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
         await send(message)
 
     return send_with_headers

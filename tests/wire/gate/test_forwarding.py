@@ -270,7 +270,9 @@ def test_nothing_that_changes_something_is_sent_twice(gated: Gated) -> None:
     assert gated.gate.ask("/odd/x", gated.token, "POST", content=b"x").status_code == 502
     assert gated.gate.ask("/odd/x", gated.token, "PATCH").status_code == 502
     assert gated.gate.ask("/odd/x", gated.token, "PUT", content=b"x").status_code == 502
-    assert len(gated.odd.requests) == 3
+    assert gated.gate.ask("/odd/x", gated.token, "PUT").status_code == 502
+    assert gated.gate.ask("/odd/x", gated.token, "DELETE").status_code == 502
+    assert len(gated.odd.requests) == 5
 
 
 def test_an_upstream_that_is_away_or_silent(gated: Gated) -> None:

@@ -22,7 +22,12 @@ from mintgate.gate.access_log import note_caller
 from mintgate.gate.proxy import headers as rules
 from mintgate.gate.proxy.exchange import ClientGone, Exchange
 from mintgate.gate.proxy.failures import told
-from mintgate.gate.proxy.upstreams import Upstream, UpstreamClient, upstreams_of
+from mintgate.gate.proxy.upstreams import (
+    Upstream,
+    UpstreamClient,
+    middlewares_for,
+    upstreams_of,
+)
 from mintgate.gate.proxy.websocket import pass_websocket
 from mintgate.gate.settings import RouteSettings
 from mintgate.verify import Guard, Principal
@@ -160,6 +165,7 @@ class Forwarder:
                     data=body,
                     allow_redirects=False,
                     timeout=self._timeout,
+                    middlewares=middlewares_for(scope["method"]),
                 ) as response:
                     exchange.moved()
                     await _answer(response, exchange, scope, send)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from mintgate.contract.policy import SAFE_METHODS
 from mintgate.contract.request_target import normal_path
 from mintgate.gate.proxy.connections import Connections
 from mintgate.gate.settings import RouteSettings
@@ -166,6 +167,25 @@ def _session(**options: Any) -> aiohttp.ClientSession:
         max_headers=MAX_HEADERS,
         **options,
     )
+
+
+class _Broken(aiohttp.ClientError):
+    """A connection that broke before an answer came."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from sending again what the server behind may have carried out already."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken(f"{type(error).__name__}: {error}") from error
+
+
+def middlewares_for(method: str) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """What a request with this method goes through; nothing that changes something goes twice."""
+    return () if method in SAFE_METHODS else (_once,)
 
 
 async def _without_redirects(
