@@ -58,6 +58,7 @@ def with_middleware(app: Application, guard: Guard, route: RouteSettings) -> App
         on_refusal=note,
         batch_limits=route.batch,
         concurrency=route.concurrency.limits(),
+        watches_websockets=False,  # the forwarder does, as it has two ends to close
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateUnavailable
+from mintgate.verify.websocket import run_watched
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,6 +42,8 @@ class GuardMiddleware:
             would have by itself.
         batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
         concurrency: how many requests may run at once [API-51..53]; without it any number.
+        watches_websockets: close a WebSocket when its token has ended; False where the
+            application does so itself.
     """
 
     def __init__(
@@ -50,12 +54,14 @@ class GuardMiddleware:
         batch_limits: BatchLimits = USUAL_LIMITS,
         *,
         concurrency: ConcurrencyLimits | None = None,
+        watches_websockets: bool = True,
     ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
         self._batch_limits = batch_limits
         self._concurrency = concurrency
+        self._watches_websockets = watches_websockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
@@ -92,6 +98,8 @@ class GuardMiddleware:
         inner = {**scope, PRINCIPAL: admission.principal, ADMISSION: admission}
         if admission.headers:
             send = _with_headers(send, admission.headers)
+        if scope["type"] == "websocket" and self._watches_websockets:
+            app = functools.partial(run_watched, app, guard=self._guard, admission=admission)
         try:
             if admission.session is None:
                 await app(inner, receive, send)

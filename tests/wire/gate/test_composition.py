@@ -11,11 +11,10 @@ import pytest
 from websockets.sync.client import connect
 
 from mintgate.contract.errors import TooManyRequests
-from mintgate.gate.proxy import websocket
 from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.tenants import Tenant
 from mintgate.store import Database
-from mintgate.verify import OpenSession, Principal
+from mintgate.verify import OpenSession, Principal, websocket
 from tests.gate_world import API_SECRET, GateWorld, exchange, until
 from tests.wire.gate.conftest import Gated
 from tests.world import payload_of

@@ -8,8 +8,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mintgate.gate.proxy import websocket
 from mintgate.store import revocations
+from mintgate.verify import websocket
 from tests.gate_world import until
 from tests.wire.gate.conftest import Gated
 from tests.world import payload_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -32,6 +33,7 @@ from mintgate.gate.proxy.websocket import pass_websocket
 from mintgate.gate.settings import RouteSettings
 from mintgate.verify import Guard, Principal
 from mintgate.verify.asgi import Receive, Scope, Send, admission_of
+from mintgate.verify.websocket import until_refused
 
 _log = logging.getLogger(__name__)
 IdentityOf = Callable[[Principal], list[tuple[bytes, bytes]]]
@@ -89,10 +91,6 @@ class Forwarder:
         )
         fields = self._fields(scope, principal, upstream)
         if is_websocket:
-
-            async def still_admitted(in_use: bool) -> None:
-                await self._guard.look_again(admission, received, in_use=in_use)
-
             await pass_websocket(
                 self._client.websockets,
                 target,
@@ -100,7 +98,7 @@ class Forwarder:
                 scope,
                 receive,
                 send,
-                still_admitted,
+                functools.partial(until_refused, self._guard, admission, scope),
                 self._route,
             )
             return
