@@ -306,14 +306,25 @@ def test_targets_that_servers_read_in_several_ways(gated: Gated, target: str) ->
     assert gated.upstream.seen == []
 
 
-def test_an_answer_that_is_given_is_not_broken_into(gated: Gated) -> None:
-    """A bad request behind a good one closes the connection; it writes nothing into an answer."""
+HANDSHAKE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"rubbish\r\n\r\n", HEAD.replace(b"POST", b"GET") + HANDSHAKE],
+    ids=["rubbish", "a WebSocket"],
+)
+def test_an_answer_that_is_given_is_not_broken_into(gated: Gated, behind: bytes) -> None:
+    """What is bad behind a good request closes the connection; it writes into no answer."""
     head = f"GET /plain/stream HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {gated.token}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=10) as link:
         link.sendall(head.encode())
         until(lambda: gated.upstream.seen)
         answer = link.recv(4096)
-        link.sendall(b"rubbish\r\n\r\n")
+        link.sendall(behind.replace(b"TOKEN", gated.token.encode()))
         gated.upstream.go_on.set()
         try:
             while piece := link.recv(4096):
