@@ -323,6 +323,36 @@ def test_conflicting_lengths(headers: Pairs, edge: Edge, front: Front) -> None:
     assert not [line for line in edge.api.lines[seen:] if "Security" in line]
 
 
+H2C = ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "h2c")],
+        [("Connection", "Upgrade"), ("Upgrade", "websocket, h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "TLS/1.3")],
+    ],
+    ids=lambda h: "-".join([h[1][1], *(n for n, _ in h[2:])]),
+)
+@pytest.mark.parametrize("is_preflight", [False, True], ids=["GET", "preflight"])
+def test_no_other_protocol(is_preflight: bool, headers: Pairs, edge: Edge, front: Front) -> None:
+    """Behind `101` to h2c (RFC 7540 §3.2) nobody would judge anything any more."""
+    before = edge.api.requests
+    if is_preflight:
+        asking = [("Origin", "https://spa.example"), ("Access-Control-Request-Method", "GET")]
+        reply = exchange(front[1], "OPTIONS", CUSTOMERS, [*asking, *headers])
+    else:
+        reply = exchange(front[1], "GET", CUSTOMERS, [*bearer(edge, "reader"), *headers])
+    if front[0] == "envoy" and reply.status == 200:  # it hands on only what it is told to
+        assert not any(name == "upgrade" for name, _ in reply.reached["headers"])
+        return
+    assert 400 <= reply.status < 500, reply
+    assert edge.api.requests == before
+
+
 TOO_MUCH: dict[str, tuple[str, Pairs]] = {
     **{f"query-{n}": ("?q=" + "x" * n, []) for n in (3_000, 7_500, 14_500, 15_500)},
     **{f"header-{n}": ("", [("X-Long", "x" * n)]) for n in (3_000, 7_500, 14_500, 15_500)},
