@@ -9,6 +9,10 @@ local not_passed = {
   ["keep-alive"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true,
   ["upgrade"] = true,
 }
+-- HAProxy's client for the call ends the whole of HAProxy at about 100 headers.
+local most_headers = 80
+local too_many = '{"error":{"message":"The request has too many headers.",'
+  .. '"code":431,"type":"invalid_request","info":""}}'
 local away = '{"error":{"message":"The gate does not answer. Try again in a moment.",'
   .. '"code":503,"type":"temporarily_unavailable","info":""}}'
 
@@ -24,6 +28,8 @@ local function lists(headers)
   end
   return found
 end
+
+local json = { ["content-type"] = { "application/json" }, ["cache-control"] = { "no-store" } }
 
 local function refuse(txn, status, headers, body)
   local reply = txn:reply({ status = status, body = body })
@@ -41,6 +47,7 @@ end
 core.register_action("mintgate", { "http-req" }, function(txn)
   local asked = {}
   local upgrade, connection = "", ""
+  local count = 0
   local sent = lists(txn.http:req_get_headers())
   for name, values in pairs(sent) do
     if name == "upgrade" then
@@ -50,11 +57,16 @@ core.register_action("mintgate", { "http-req" }, function(txn)
     end
     if not not_passed[name] then
       asked[name] = values
+      count = count + #values
     end
     -- Overwritten below; nothing of them goes on to the API.
     if name:sub(1, 16) == "x-mintgate-gate-" then
       txn.http:req_del_header(name)
     end
+  end
+  if count > most_headers then
+    refuse(txn, 431, json, too_many)
+    return
   end
   asked["x-mintgate-gate-secret"] = { secret }
   asked["x-mintgate-gate-method"] = { txn.f:method() }
@@ -81,4 +93,5 @@ core.register_action("mintgate", { "http-req" }, function(txn)
       txn:set_var("txn.mintgate_" .. name:gsub("-", "_"), values[1])
     end
   end
+  txn:set_var("txn.mintgate_allowed", true)
 end)

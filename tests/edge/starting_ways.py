@@ -14,6 +14,7 @@ from mintgate.contract.declared_apis import Limits
 from mintgate.gate.assembly import counting_here
 from mintgate.gate.identity import identity_headers
 from mintgate.gate.settings import RouteSettings
+from mintgate.gate.tenants import LimitsByTenant
 from mintgate.verify import GuardMiddleware, RemoteState, connect_guard
 from mintgate.verify.asgi import PRINCIPAL
 from mintgate.verify.limits import RequestLimits
@@ -27,6 +28,7 @@ from tests.edge.ways import (
     MIDDLEWARE,
     NGINX,
     PREFIXES,
+    Limited,
     Ways,
     declared,
 )
@@ -90,7 +92,7 @@ def every_way(folder: Path) -> Iterator[Ways]:
                 running("nginx", world.port, behind_nginx.port, API_SECRET, **changes)
             )
             ports[BUILT_IN, api] = world.port
-        limits: list[RateLimits] = []
+        limits: list[Limited] = []
         gate = _gate(world, behind_gate.url, limits)
         stack.callback(gate.stop)
         states = [tenant.state for tenant in gate.gate.tenants if tenant.state is not None]
@@ -110,7 +112,7 @@ def every_way(folder: Path) -> Iterator[Ways]:
         yield ways
 
 
-def _gate(world: World, upstream: str, limits: list[RateLimits]) -> GateWorld:
+def _gate(world: World, upstream: str, limits: list[Limited]) -> GateWorld:
     secrets = ", ".join(f'{api} = {{ env = "SECRET" }}' for api in AUDIENCES)
     text = _TENANT.format(
         issuer=world.issuer, database=world.instance.database, secrets=secrets
@@ -122,7 +124,7 @@ def _gate(world: World, upstream: str, limits: list[RateLimits]) -> GateWorld:
 
     def limits_of(route: RouteSettings) -> RequestLimits | None:
         found = usual(route)
-        assert isinstance(found, RateLimits)
+        assert isinstance(found, LimitsByTenant)
         limits.append(found)
         return found
 
@@ -130,15 +132,16 @@ def _gate(world: World, upstream: str, limits: list[RateLimits]) -> GateWorld:
 
 
 def _in_process(
-    world: World, api: str, app: Recording, limits: list[RateLimits]
+    world: World, api: str, app: Recording, limits: list[Limited]
 ) -> tuple[Served, RemoteState]:
-    limits.append(RateLimits(Limits(per_session=MANY), api=api))
+    counted = RateLimits(Limits(per_session=MANY), api=api)
+    limits.append(counted)
     guard = connect_guard(
         world.issuer,
         api=api,
         secret=API_SECRET,
         database=world.instance.database,
-        limits=limits[-1],
+        limits=counted,
     )
     state = guard.verifier.state  # type: ignore[attr-defined]
     assert isinstance(state, RemoteState)

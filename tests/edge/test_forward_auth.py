@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 
 from mintgate.identity import auditing
+from tests.edge import servers
 from tests.edge.conftest import Edge
 from tests.edge.exchange import Pairs, Reply, exchange
+from tests.wire.test_state_feed import API_SECRET
 
 CUSTOMERS = "/api/domain/odata/Crm_Sales_Customers"
 Front = tuple[str, int]
@@ -317,3 +321,72 @@ def test_conflicting_lengths(headers: Pairs, edge: Edge, front: Front) -> None:
             while link.recv(65536):
                 pass
     assert not [line for line in edge.api.lines[seen:] if "Security" in line]
+
+
+H2C = ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "h2c")],
+        [("Connection", "Upgrade"), ("Upgrade", "websocket, h2c"), H2C],
+        [("Connection", "Upgrade"), ("Upgrade", "TLS/1.3")],
+    ],
+    ids=lambda h: "-".join([h[1][1], *(n for n, _ in h[2:])]),
+)
+@pytest.mark.parametrize("is_preflight", [False, True], ids=["GET", "preflight"])
+def test_no_other_protocol(is_preflight: bool, headers: Pairs, edge: Edge, front: Front) -> None:
+    """Behind `101` to h2c (RFC 7540 §3.2) nobody would judge anything any more."""
+    before = edge.api.requests
+    if is_preflight:
+        asking = [("Origin", "https://spa.example"), ("Access-Control-Request-Method", "GET")]
+        reply = exchange(front[1], "OPTIONS", CUSTOMERS, [*asking, *headers])
+    else:
+        reply = exchange(front[1], "GET", CUSTOMERS, [*bearer(edge, "reader"), *headers])
+    if front[0] == "envoy" and reply.status == 200:  # it hands on only what it is told to
+        assert not any(name == "upgrade" for name, _ in reply.reached["headers"])
+        return
+    assert 400 <= reply.status < 500, reply
+    assert edge.api.requests == before
+
+
+TOO_MUCH: dict[str, tuple[str, Pairs]] = {
+    **{f"query-{n}": ("?q=" + "x" * n, []) for n in (3_000, 7_500, 14_500, 15_500)},
+    **{f"header-{n}": ("", [("X-Long", "x" * n)]) for n in (3_000, 7_500, 14_500, 15_500)},
+    **{f"{n}-headers": ("", [(f"X-{i}", "x") for i in range(n)]) for n in (75, 90, 96, 98)},
+    **{f"{n}-equal": ("", [("X-Same", "x")] * n) for n in (75, 90, 95, 98, 150)},
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_a_request_that_hardly_fits_passes_no_server(name: str, edge: Edge, front: Front) -> None:
+    """What a server cannot ask about is not allowed, and ends no server."""
+    before = edge.api.requests
+    more, headers = TOO_MUCH[name]
+    reply = exchange(front[1], "GET", CUSTOMERS + more, [("X-Mintgate-Login", "ada"), *headers])
+    assert reply.status >= 400, reply
+    assert exchange(front[1], "GET", CUSTOMERS).status == 401
+    assert edge.api.requests == before
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("haproxy", "  local asked = {}\n"), ("apache", "function check(r)\n")]
+)
+def test_an_error_in_a_script_is_no_permission(
+    name: str, begins: str, edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy goes on with a request when the script that judges it has failed."""
+    shutil.copytree(servers.EXAMPLES, tmp_path / "examples")
+    monkeypatch.setattr(servers, "EXAMPLES", tmp_path / "examples")
+    script = servers.EXAMPLES / name / "mintgate.lua"
+    text = script.read_text()
+    assert text.count(begins) == 1
+    script.write_text(text.replace(begins, begins + 'error("on purpose")\n'))
+    before = edge.api.requests
+    with servers.running(name, edge.world.port, edge.api.port, API_SECRET) as port:
+        reply = exchange(port, "GET", CUSTOMERS, [("X-Mintgate-Login", "ada")])
+        assert reply.status in {500, 503}
+    assert edge.api.requests == before

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from mintgate.contract.applications import ReferenceTokenPolicy
 from mintgate.contract.identifiers import new_hex128, token_digest
 from mintgate.contract.reference_tokens import TokenKind
+from mintgate.gate.tenants import LimitsByTenant
 from mintgate.identity import references
 from mintgate.store import feed, keys, tables, users
 from mintgate.verify import RemoteState
@@ -41,6 +42,7 @@ MANY = 100_000
 """Requests per minute, which no test reaches."""
 IDLE_SECONDS = 2.0
 Pairs = list[tuple[str, str]]
+Limited = RateLimits | LimitsByTenant
 
 _API = """
 [[apis]]
@@ -99,7 +101,7 @@ class Ways:
         ports: dict[tuple[str, str], int],
         seen: dict[str, list[Seen]],
         states: list[RemoteState],
-        limits: list[RateLimits],
+        limits: list[Limited],
     ) -> None:
         self.world = world
         self.limits = limits

@@ -18,13 +18,19 @@ from mintgate.gate.proxy import Forwarder, UpstreamClient
 from mintgate.gate.proxy.forwarding import IdentityOf
 from mintgate.gate.proxy.upstreams import upstreams_of
 from mintgate.gate.settings import GateSettings, RouteSettings
-from mintgate.gate.tenants import Connect, Tenant, TenantSessions, TenantVerifier, connected
+from mintgate.gate.tenants import (
+    Connect,
+    LimitsByTenant,
+    Tenant,
+    TenantSessions,
+    TenantVerifier,
+    connected,
+)
 from mintgate.jose import ALGORITHMS, KeySet, SigningKey
 from mintgate.verify import Guard, GuardMiddleware
 from mintgate.verify.asgi import Application
 from mintgate.verify.counters import Counters
 from mintgate.verify.limits import RequestLimits
-from mintgate.verify.rate_limits import RateLimits
 from mintgate.verify.sessions import SessionSource
 
 SessionsOf = Callable[[Tenant], SessionSource | None]
@@ -39,7 +45,7 @@ def counting_here() -> LimitsOf:
     def limits_of(route: RouteSettings) -> RequestLimits | None:
         if route.limits == Limits():
             return None
-        return RateLimits(route.limits, counters, api=f"{route.prefix}\0{route.api}")
+        return LimitsByTenant(route.limits, counters, api=f"{route.prefix}\0{route.api}")
 
     return limits_of
 
@@ -52,6 +58,7 @@ def with_middleware(app: Application, guard: Guard, route: RouteSettings) -> App
         on_refusal=note,
         batch_limits=route.batch,
         concurrency=route.concurrency.limits(),
+        watches_websockets=False,  # the forwarder does, as it has two ends to close
     )
 
 

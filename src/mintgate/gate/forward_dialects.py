@@ -29,6 +29,7 @@ CHALLENGE = b"x-mintgate-challenge"
 _ANYWHERE = frozenset({SECRET, UPGRADE, CONNECTION})
 # No handshake is without them (RFC 6455 §4.1), and hop-by-hop headers do not hide them.
 _WEBSOCKET = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
+_ANOTHER_PROTOCOL = frozenset({b"upgrade", b"http2-settings"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key"})
 _MAX_TOLD = 64
 _ALLOWED: Headers = [(b"cache-control", b"no-store")]
@@ -150,7 +151,8 @@ def original(
         query: of the call itself, without the question mark.
 
     Raises:
-        AmbiguousRequest: a header of the server came twice.
+        AmbiguousRequest: a header of the server came twice, or the connection would become one of
+            another protocol than WebSocket.
         UnknownGate: it does not tell the method, the path or the address. Were one of them
             optional, then a client could tell it where the server in front does not.
     """
@@ -173,9 +175,25 @@ def original(
     address = call.told.get(dialect.address, b"").rpartition(b",")[2].strip()
     if not method or not raw_path or not address:
         raise UnknownGate(cause="the server in front does not tell method, path and address")
+    _require_no_other_protocol(method, call.of_client)
     return ApiRequest(
         method, raw_path, query, call.of_client, address[:_MAX_TOLD].decode("latin-1")
     )
+
+
+def _require_no_other_protocol(method: str, headers: Headers) -> None:
+    """Refuse what a server in front may hand on although nothing on the connection is judged then.
+
+    Above all HTTP/2 (`h2c`), by which all of the API could be called, also out of a preflight.
+    """
+    for name, value in headers:
+        if name in _ANOTHER_PROTOCOL and (
+            name != b"upgrade" or method != "GET" or value.strip().lower() != b"websocket"
+        ):
+            raise AmbiguousRequest(
+                "The connection can become a WebSocket only, by GET.",
+                cause=f"the header {name.decode('latin-1')}",
+            )
 
 
 def handed_back(dialect: Dialect, answer: Answer) -> Answer:

@@ -114,6 +114,8 @@ class GateProtocol(HttpToolsProtocol):
             self.url = origin_form(self.url, method, version, self.headers)
             require_plain_framing(version, self.headers)
             require_no_other_upgrade(method, self.headers)
+            if self.parser.should_upgrade() and self._is_answering():
+                raise malformed("Upgrade behind a request that is not answered yet")
         except MalformedRequest as refusal:
             raise self._refused(refusal) from None
         super().on_headers_complete()
@@ -125,9 +127,18 @@ class GateProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._silent_bytes = 0
         self._is_in_head, self._has_begun = True, False
+        self._stop_timer()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._is_in_head and self._head_timer is None:
+            self._expect_head()  # what is left of a body that nobody reads has to come in time, too
+
     # Refusing.
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -154,7 +165,7 @@ class GateProtocol(HttpToolsProtocol):
             refusal.id,
         )
         cycle = self.cycle
-        is_answering = cycle is not None and not cycle.response_complete
+        is_answering = self._is_answering()
         if cycle is not None and is_answering:
             # Its body is what is malformed, or something was sent after it.
             cycle.disconnected = True
@@ -177,7 +188,7 @@ class GateProtocol(HttpToolsProtocol):
         self._head_timer = None
         if self.cycle is not None and not self.cycle.response_complete:
             self._expect_head()  # an answer is being given; the rest can wait for its end
-        elif self._has_begun:
+        elif self._has_begun and self._is_in_head:
             self._refuse_now(
                 MalformedRequest(
                     "The request did not arrive in time.", status=408, cause="a slow head"

@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from mintgate.contract.declared_apis import Limits
 from mintgate.contract.errors import InvalidToken
 from mintgate.contract.reference_tokens import UNKNOWN
 from mintgate.gate.settings import TenantSettings
@@ -14,6 +15,9 @@ from mintgate.jose.encoding import base64url_decode
 from mintgate.verify import OpenSession, Principal, RemoteState, StateUnavailable, Verifier
 from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX, CheckOutcome, Examined
 from mintgate.verify.connect import connect_guard
+from mintgate.verify.counters import Counters
+from mintgate.verify.limits import Headers
+from mintgate.verify.rate_limits import RateLimits
 from mintgate.verify.sessions import SessionSource
 
 
@@ -129,8 +133,8 @@ class TenantVerifier:
         return self._named_in(token).examined(token)
 
     def _is_a_question(self, token: str) -> bool:
-        """Whether several tenants are to be asked, as a reference token names none."""
-        return not self._is_single and token.startswith(REFERENCE_TOKEN_PREFIX)
+        """Whether tenants are to be asked, as a reference token names none."""
+        return token.startswith(REFERENCE_TOKEN_PREFIX)
 
     def _named_in(self, token: str) -> Verifier:
         if self._is_single or token.startswith(REFERENCE_TOKEN_PREFIX):
@@ -186,6 +190,39 @@ class TenantSessions:
 
     def _of(self, principal: Principal) -> SessionSource:
         return self._sources[principal.issuer, principal.database]
+
+
+class LimitsByTenant:
+    """Requests per minute, counted for each tenant by itself.
+
+    Applications have the same names everywhere, and copies of a database the same users: nobody
+    is to use up what another tenant's callers may.
+
+    Args:
+        limits, counters, api: as for `RateLimits`.
+    """
+
+    def __init__(self, limits: Limits, counters: Counters, *, api: str) -> None:
+        self._limits = limits
+        self._counters = counters
+        self._api = api
+        self._by_tenant: dict[tuple[str, str], RateLimits] = {}
+
+    def use(self, limits: Limits) -> None:
+        """As `RateLimits.use`, for every tenant."""
+        self._limits = limits
+        for counted in self._by_tenant.values():
+            counted.use(limits)
+
+    def hit(self, principal: Principal, session: OpenSession | None, address: str) -> Headers:
+        """As `RequestLimits.hit`."""
+        tenant = (principal.issuer, principal.database)
+        limits = self._by_tenant.get(tenant)
+        if limits is None:
+            api = "\0".join((self._api, *tenant))
+            limits = RateLimits(self._limits, self._counters, api=api)
+            self._by_tenant[tenant] = limits
+        return limits.hit(principal, session, address)
 
 
 class _Search:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import OpenSession
 from mintgate.verify.state import StateUnavailable
+from mintgate.verify.websocket import run_watched
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,6 +43,8 @@ class GuardMiddleware:
             would have by itself.
         batch_limits: what one OData batch may be, of which each part is judged alone [API-32].
         concurrency: how many requests may run at once [API-51..53]; without it any number.
+        watches_websockets: close a WebSocket when its token has ended; False where the
+            application does so itself.
     """
 
     def __init__(
@@ -51,12 +55,14 @@ class GuardMiddleware:
         batch_limits: BatchLimits = USUAL_LIMITS,
         *,
         concurrency: ConcurrencyLimits | None = None,
+        watches_websockets: bool = True,
     ) -> None:
         self._app = app
         self._guard = guard
         self._on_refusal = on_refusal
         self._batch_limits = batch_limits
         self._concurrency = concurrency
+        self._watches_websockets = watches_websockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
@@ -99,6 +105,8 @@ class GuardMiddleware:
         inner = {**scope, PRINCIPAL: admission.principal, ADMISSION: admission}
         if admission.headers:
             send = _with_headers(send, admission.headers)
+        if scope["type"] == "websocket" and self._watches_websockets:
+            app = functools.partial(run_watched, app, guard=self._guard, admission=admission)
         try:
             if admission.session is None:
                 await app(inner, receive, send)
@@ -151,11 +159,14 @@ def request_of(scope: Scope) -> ApiRequest:
     # Bytes that it could not decode become what no server reads as a path.
     raw_path = scope.get("raw_path") or quote(scope["path"], errors="surrogateescape").encode()
     client = scope.get("client")
+    headers = scope["headers"]
+    if scope.get("type") == "websocket":  # one over HTTP/2 has no such header (RFC 8441 §5)
+        headers = [*headers, (b"upgrade", b"websocket")]
     return ApiRequest(
         scope.get("method", "GET"),  # a WebSocket begins as a GET (RFC 6455 §4.1)
         raw_path.partition(b"?")[0],  # some have the query in it
         scope.get("query_string", b""),
-        scope["headers"],
+        headers,
         client[0] if client else "",
     )
 
@@ -222,7 +233,7 @@ def _size(message: Message) -> int:
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *headers]}
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
         await send(message)
 
     return send_with_headers

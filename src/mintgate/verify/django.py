@@ -138,9 +138,11 @@ class DjangoGuardMiddleware:
         """The request for the guard; None when its place is not guarded."""
         scope = getattr(request, "scope", None)
         asked = request_to_serve(scope) if scope is not None else wsgi.request_of(request.META)
-        path = normal_path(asked.raw_path).casefold()  # URL patterns may disregard case
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes):
-            return asked
+        # From the server's root, and from where the application is mounted: either may be meant.
+        for path in (normal_path(asked.raw_path), request.path_info):
+            folded = path.casefold()  # URL patterns may disregard case
+            if any(folded == one or folded.startswith(one + "/") for one in self._prefixes):
+                return asked
         return None
 
     def _note(self, request: HttpRequest, found: Admitted | None) -> None:

@@ -64,7 +64,9 @@ def credential_of(headers: Headers) -> str:
         raise NoCredential
     scheme, _, token = authorization.decode("latin-1").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise NoCredential(cause=f"the scheme is not Bearer, or it has no token: {scheme[:16]!r}")
+        # One word alone may be a token whose scheme was forgotten, which no log may have.
+        seen = repr(scheme[:16]) if token else "one word"
+        raise NoCredential(cause=f"the scheme is not Bearer, or it has no token: {seen}")
     return token.strip()
 
 
@@ -267,6 +269,26 @@ class Guard:
                 admission.principal, admission.credential
             )
         self._count(admission)
+
+    async def look_again(self, admission: Admission, headers: Headers, *, in_use: bool) -> None:
+        """Check a connection that stays open: its token, what the caller may, its session.
+
+        Args:
+            headers: those by which it was admitted.
+            in_use: whether to note a request of its session, which else seems idle [SES-14]; one
+                that was closed is opened again [SES-17].
+
+        Raises:
+            ResourceRefusal, KeysUnavailable, StateUnavailable: as `admit_async`.
+        """
+        principal = admission.principal
+        if principal is None or principal.legacy is None:  # else its session tells all [LEG-12]
+            principal = await self.check_async(headers)
+        rules.require_allowed(
+            admission.operation, principal.permissions, is_admin=principal.is_admin
+        )
+        if in_use and self.sessions is not None and self.sessions.touch(principal) is None:
+            await self.sessions.open_async(principal, admission.credential)
 
     def close(self) -> None:
         """Have the session source tell what it has not told yet; to be called at the end.

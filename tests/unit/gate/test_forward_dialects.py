@@ -37,6 +37,7 @@ TOLD = {
     b"x-forwarded-for": b"203.0.113.1, 192.0.2.7",
     SECRET: b"s",
 }
+ANOTHER_PROTOCOL = {b"upgrade", b"http2-settings"}
 header_names = st.sampled_from(
     [*TOLD, b"authorization", b"x-api-key", b"upgrade", b"cookie", b"x-mintgate-login", b"host"]
 ) | st.from_regex(rb"[a-z][a-z0-9-]{0,8}", fullmatch=True)
@@ -59,14 +60,45 @@ def test_nothing_of_a_client_is_lost_or_believed(
     assert [p for n, p in enumerate(kept) if n == 0 or p != kept[n - 1]] == [
         p for n, p in enumerate(expected) if n == 0 or p != expected[n - 1]
     ]
-    if call.repeated:
-        with pytest.raises(AmbiguousRequest):
-            original(dialect, call, "PATCH", b"/a/b", b"c=d?e")
-        return
     rest = b"/a/b" if dialect.uri is None else b""
+    if call.repeated or not {n for n, _ in call.of_client}.isdisjoint(ANOTHER_PROTOCOL):
+        with pytest.raises(AmbiguousRequest):
+            original(dialect, call, "PATCH", rest, b"c=d?e")
+        return
     request = original(dialect, call, "PATCH", rest, b"c=d?e")
     assert (request.method, request.raw_path, request.query) == ("PATCH", b"/a/b", b"c=d?e")
     assert request.address == "192.0.2.7"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("method", "sent", "is_taken"),
+    [
+        ("GET", [(b"upgrade", b"WebSocket")], True),
+        ("GET", [(b"sec-websocket-key", b"x"), (b"sec-websocket-version", b"13")], True),
+        ("OPTIONS", [(b"upgrade", b"websocket")], False),
+        ("OPTIONS", [(b"sec-websocket-key", b"x")], False),
+        ("GET", [(b"upgrade", b"websocket"), (b"http2-settings", b"AAMAAABk")], False),
+        ("GET", [(b"upgrade", b"h2c")], False),
+        ("GET", [(b"upgrade", b"websocket"), (b"upgrade", b"h2c")], False),
+    ],
+)
+def test_a_connection_becomes_a_websocket_or_nothing(
+    name: bytes, method: str, sent: list[tuple[bytes, bytes]], is_taken: bool
+) -> None:
+    dialect = DIALECTS[name]
+    told = [(n, v) for n, v in TOLD.items() if n in dialect.handed_over and n != dialect.method]
+    if dialect.method is not None:
+        told.append((dialect.method, method.encode()))
+    call = taken_apart(dialect, [*sent, *told])
+    rest = b"/a/b" if dialect.uri is None else b""
+    if is_taken:
+        assert (b"upgrade", b"websocket") in [
+            (n, v.lower()) for n, v in original(dialect, call, method, rest, b"").headers
+        ]
+    else:
+        with pytest.raises(AmbiguousRequest):
+            original(dialect, call, method, rest, b"")
 
 
 @pytest.mark.parametrize("name", NAMES)

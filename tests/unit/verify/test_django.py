@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
@@ -117,6 +118,7 @@ urlpatterns = [
     path("pieces-async", pieces_async),
     path("fails", fails),
     re_path("(?i)^api/x$", read),
+    path("api/open", lambda request: HttpResponse("open")),
     path("apiary", lambda request: HttpResponse("open")),
 ]
 
@@ -211,6 +213,16 @@ def test_only_what_is_below_the_prefix_is_guarded(asking: Asking) -> None:
         assert asking("/x", None).status_code == 403  # the view asks who calls
     with override_settings(MINTGATE_PREFIX=["/other", "/api/"]):
         assert asking("/api/x", None).status_code == 401
+
+
+def test_the_prefix_holds_where_the_application_is_mounted() -> None:
+    """PEP 3333: what is in SCRIPT_NAME is no part of the paths that Django knows."""
+    for prefix in ("/api", "/app/api"):
+        with override_settings(MINTGATE_PREFIX=prefix):
+            ask = functools.partial(Client().get, SCRIPT_NAME="/app")
+            assert ask("/api/open").status_code == 401
+            assert ask("/api/open", headers={"Authorization": BEARER}).status_code == 200
+            assert ask("/apiary").status_code == 200
 
 
 def test_a_view_with_scopes_outside_the_prefix_is_a_mistake() -> None:

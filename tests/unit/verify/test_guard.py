@@ -12,10 +12,17 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from mintgate.contract.errors import NoCredential, Refusal, ResourceRefusal, SeveralCredentials
+from mintgate.contract.errors import (
+    Forbidden,
+    NoCredential,
+    Refusal,
+    ResourceRefusal,
+    SeveralCredentials,
+)
 from mintgate.contract.users import UserType
 from mintgate.jose import PublicKey
 from mintgate.verify import (
+    ApiRequest,
     Guard,
     GuardMiddleware,
     KeysUnavailable,
@@ -359,6 +366,58 @@ def test_a_websocket_with_a_good_token_passes() -> None:
     sent, _ = _run(_middleware(verifier(), Api()), scope)
     assert sent[0]["principal"].login == "mira.k"
     assert PRINCIPAL not in scope  # the caller's scope is not changed
+
+
+def test_a_websocket_needs_more_than_reading_also_over_http_2() -> None:
+    """[API-30] it can carry anything; RFC 8441 §5: there is no `Upgrade` then."""
+    reader = sign(user_claims(scope=["read"]))
+    for more in ([], [(b"upgrade", b"websocket")]):
+        api = Api()
+        headers = [(b"authorization", f"Bearer {reader}".encode()), *more]
+        scope = {"type": "websocket", "path": "/x", "headers": headers}
+        sent, _ = _run(_middleware(verifier(), api), scope)
+        assert sent == [{"type": "websocket.close", "code": 1008}]
+        assert [refusal.status for refusal in api.refusals] == [403]
+
+
+def test_a_connection_that_stays_open_may_no_more_than_a_new_one() -> None:
+    """[API-33] of who is no administrator any more"""
+    state = MemoryState()
+    admin = UserState(True, False, UserType.INTERNAL, is_admin=True)
+    state.state = TokenState(revoked=False, application_enabled=True, user=admin)
+    guard = Guard(verifier(state=state), "DomainAPI")
+    token = sign(user_claims(scope=["update", "sec"], is_admin=True))
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"upgrade", b"websocket")]
+    request = ApiRequest("GET", b"/odata/Systems_Security_Users", b"", headers)
+    admission = asyncio.run(guard.admit_async(request))
+    asyncio.run(guard.look_again(admission, headers, in_use=True))
+    state.state = TokenState(
+        revoked=False,
+        application_enabled=True,
+        user=UserState(True, False, UserType.INTERNAL, is_admin=False),
+    )
+    with pytest.raises(Forbidden):
+        asyncio.run(guard.look_again(admission, headers, in_use=False))
+
+
+def test_a_token_without_its_scheme_gets_into_no_log() -> None:
+    """[API-2]"""
+    for value in (REFERENCE, "YWRhOmhlciBwYXNzd29yZA=="):
+        with pytest.raises(NoCredential) as refused:
+            credential_of([(b"authorization", value.encode())])
+        assert value[:6] not in refused.value.cause
+    with pytest.raises(NoCredential) as refused:
+        credential_of([(b"authorization", b"Digest x")])
+    assert "Digest" in refused.value.cause
+
+
+@pytest.mark.parametrize("description", ['is no "x"', "a\\b", "a\r\nb", "\u00e9\u2028"])
+def test_a_description_cannot_end_the_challenge(description: str) -> None:
+    """RFC 6750 §3"""
+    challenge = ResourceRefusal(description).challenges("DomainAPI")[0]
+    assert challenge.isascii()
+    assert challenge.isprintable()
+    assert (challenge.count('"'), challenge.count("\\")) == (6, 0)
 
 
 def test_other_scopes_pass_untouched() -> None:

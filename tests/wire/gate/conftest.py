@@ -57,6 +57,7 @@ prefix = "/odd"
 api = "DomainAPI"
 upstream = "{odd}"
 idle_seconds = 0.5
+websocket = true
 
 [[routes]]
 prefix = "/away"

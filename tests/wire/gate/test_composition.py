@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from mintgate.contract.errors import TooManyRequests
 from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.tenants import Tenant
 from mintgate.store import Database
-from mintgate.verify import OpenSession, Principal
-from tests.gate_world import API_SECRET, GateWorld, until
+from mintgate.verify import OpenSession, Principal, websocket
+from tests.gate_world import API_SECRET, GateWorld, exchange, until
 from tests.wire.gate.conftest import Gated
 from tests.world import payload_of
 
@@ -83,6 +84,35 @@ def test_a_session_is_opened_by_the_first_permitted_request(gated: Gated, make: 
     assert (session.requests, session.uploaded) == (2, 70_000)
     assert session.downloaded > 70_000
     assert session.current == 0
+    database.close()
+
+
+def test_a_websocket_is_a_use_of_its_session(
+    gated: Gated, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[SES-14, SES-17] else it would go on without a slot when its session has ended"""
+    monkeypatch.setattr(websocket, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "IN_USE_SECONDS", 0.05)
+    database = Database(gated.world.database_url)
+    sources: list[ErpSessions] = []
+
+    def sessions_of(tenant: Tenant) -> ErpSessions:
+        instance_id = gated.world.instance.id
+        sources.append(ErpSessions(instance_id, database, lambda: tenant.is_known, time.time))
+        return sources[-1]
+
+    gate = make(sessions_of=sessions_of)
+    until(lambda: gate.ask("/-/ready").is_success)
+    token = gated.world.service_token()
+    key = payload_of(token)["jti"]
+    [source] = sources
+    headers = {"Authorization": f"Bearer {token}"}
+    with connect(f"ws://127.0.0.1:{gate.port}/ws", additional_headers=headers, proxy=None):
+        session = source.known._known[key]
+        until(lambda: session.requests > 2)
+        source.known.forget(key)
+        until(lambda: key in source.known)
+        assert source.known._known[key] is not session
     database.close()
 
 
@@ -159,6 +189,19 @@ def test_requests_that_run_at_once_in_a_route(gated: Gated, make: Make) -> None:
         gated.upstream.go_on.set()
         assert first.result().status_code == 200
     assert gate.ask("/x", token).status_code == 200
+
+
+def test_a_batch_that_does_not_come_is_given_up(gated: Gated, make: Make) -> None:
+    """It waits in memory, and its sender could have any number of them."""
+    gate = make(route="batch = { body_seconds = 0.2 }")
+    head = (
+        f"POST /$batch HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {gated.reader}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    answer = exchange(gate.port, head.encode())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert gated.upstream.seen == []
 
 
 def test_a_batch_is_taken_apart_and_limited(gated: Gated, make: Make) -> None:

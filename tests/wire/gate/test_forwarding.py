@@ -88,6 +88,7 @@ def test_the_client_says_nothing_about_where_it_is(gated: Gated) -> None:
         "X-Forwarded-Host": "evil.example",
         "X-Forwarded-User": "ada",
         "X_Forwarded_For": "10.0.0.1",
+        "X.Forwarded.Host": "evil.example",
         "X-Real-IP": "10.0.0.1",
         "Proxy": "http://evil.example",
         "Keep-Alive": "timeout=5",
@@ -117,6 +118,7 @@ def test_the_client_says_nothing_about_where_it_is(gated: Gated) -> None:
         "x-mine",
         "x-real-ip",
         "x_forwarded_for",
+        "x.forwarded.host",
     }
 
 
@@ -268,7 +270,9 @@ def test_nothing_that_changes_something_is_sent_twice(gated: Gated) -> None:
     assert gated.gate.ask("/odd/x", gated.token, "POST", content=b"x").status_code == 502
     assert gated.gate.ask("/odd/x", gated.token, "PATCH").status_code == 502
     assert gated.gate.ask("/odd/x", gated.token, "PUT", content=b"x").status_code == 502
-    assert len(gated.odd.requests) == 3
+    assert gated.gate.ask("/odd/x", gated.token, "PUT").status_code == 502
+    assert gated.gate.ask("/odd/x", gated.token, "DELETE").status_code == 502
+    assert len(gated.odd.requests) == 5
 
 
 def test_an_upstream_that_is_away_or_silent(gated: Gated) -> None:
@@ -470,3 +474,15 @@ def test_the_access_log_has_no_token_and_no_query(
     assert "secret" not in through
     assert f"id={refused.headers['x-request-id']}" in away
     assert gated.token not in away + through
+
+
+def test_the_log_of_a_failure_behind_the_gate_has_no_query(
+    gated: Gated, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="mintgate.access")
+    gated.odd.answer = b"rubbish\r\n\r\n"
+    assert gated.gate.ask("/odd/x?secret=1", gated.token).status_code == 502
+    until(lambda: caplog.records)
+    line = caplog.records[0].getMessage()
+    assert "ClientResponseError" in line
+    assert "secret" not in line

@@ -224,11 +224,47 @@ def test_a_head_that_comes_slowly_is_given_up(
     assert time.monotonic() - started < 15
 
 
+def test_a_body_that_nobody_reads_has_to_come_in_time(gated: Gated) -> None:
+    """Else everybody could hold any number of connections, with a byte now and then."""
+    head = b"POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=0.2) as link:
+        link.sendall(head)
+        answer = b""
+        while time.monotonic() - started < 10:
+            try:
+                link.sendall(b"x")
+                if not (piece := link.recv(4096)):
+                    break
+                answer += piece
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("the connection is held for ever")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_that_comes_late_but_in_time_does_no_harm(gated: Gated) -> None:
+    head = b"POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=10) as link:
+        link.sendall(head)
+        assert link.recv(4096).startswith(b"HTTP/1.1 401 ")
+        link.sendall(b"abc")
+        time.sleep(2.2)  # longer than a head may take
+        link.sendall(head)
+        assert link.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize(
     "header",
     [
         b"X-Mintgate-Login: ada",
         b"x_mintgate_login: ada",
+        b"X.Mintgate~Login: ada",
+        b"x*http_method.override: DELETE",
         b"X-HTTP-Method-Override: DELETE",
         b"X-Original-URL: /plain/admin",
         b"X-Rewrite-Url: /plain/admin",
@@ -270,14 +306,25 @@ def test_targets_that_servers_read_in_several_ways(gated: Gated, target: str) ->
     assert gated.upstream.seen == []
 
 
-def test_an_answer_that_is_given_is_not_broken_into(gated: Gated) -> None:
-    """A bad request behind a good one closes the connection; it writes nothing into an answer."""
+HANDSHAKE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"rubbish\r\n\r\n", HEAD.replace(b"POST", b"GET") + HANDSHAKE],
+    ids=["rubbish", "a WebSocket"],
+)
+def test_an_answer_that_is_given_is_not_broken_into(gated: Gated, behind: bytes) -> None:
+    """What is bad behind a good request closes the connection; it writes into no answer."""
     head = f"GET /plain/stream HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {gated.token}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gated.gate.port), timeout=10) as link:
         link.sendall(head.encode())
         until(lambda: gated.upstream.seen)
         answer = link.recv(4096)
-        link.sendall(b"rubbish\r\n\r\n")
+        link.sendall(behind.replace(b"TOKEN", gated.token.encode()))
         gated.upstream.go_on.set()
         try:
             while piece := link.recv(4096):

@@ -210,3 +210,40 @@ def test_an_identity_server_that_is_away_stops_only_its_own(tenants: Two) -> Non
     assert tenants.gate.ask("/both/x", tenants.one.service_token()).status_code == 200
     assert tenants.gate.ask("/-/ready").status_code == 503
     until(lambda: tenants.gate.ask("/-/health").status_code == 200)
+
+
+def test_a_single_issuer_is_not_asked_about_reference_tokens_either(tenants: Two) -> None:
+    """[REF-33] with `reference_tokens = false` they are refused"""
+    begin, _, _ = GATE.partition('[[tenants]]\nname = "two"')
+    text = begin.replace("secrets =", "reference_tokens = false\nsecrets =", 1) + (
+        '[[routes]]\nprefix = "/"\napi = "DomainAPI"\nupstream = "{upstream_one.url}"\n'
+    )
+    gate = GateWorld(
+        text.format(one=tenants.one, upstream_one=tenants.upstream_one), {"SECRET": API_SECRET}
+    )
+    try:
+        jwt, _, personal, _ = tokens_of(tenants.one)
+        assert gate.ask("/x", jwt).status_code == 200
+        refused = gate.ask("/x", personal)
+        assert refused.status_code == 401
+        assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    finally:
+        gate.stop()
+    assert len(tenants.upstream_one.seen) == 1
+
+
+def test_a_tenant_does_not_use_up_the_limit_of_another(tenants: Two) -> None:
+    """[API-54] the application has the same name in both"""
+    begin, _, _ = GATE.partition("[[routes]]")
+    text = begin + (
+        '[[routes]]\nprefix = "/"\napi = "DomainAPI"\nupstream = "{upstream_one.url}"\n'
+        "limits = {{ per_client = 2, per_user = 2 }}\n"
+    )
+    given = {"one": tenants.one, "two": tenants.two, "upstream_one": tenants.upstream_one}
+    gate = GateWorld(text.format(**given), {"SECRET": API_SECRET})
+    try:
+        for world in (tenants.one, tenants.two):
+            token = world.service_token()
+            assert [gate.ask("/x", token).status_code for _ in range(3)] == [200, 200, 429]
+    finally:
+        gate.stop()

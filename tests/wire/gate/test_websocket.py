@@ -8,8 +8,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mintgate.gate.proxy import websocket
 from mintgate.store import revocations
+from mintgate.verify import websocket
 from tests.gate_world import until
 from tests.wire.gate.conftest import Gated
 from tests.world import payload_of
@@ -85,6 +85,20 @@ def test_the_identity_is_never_the_clients(gated: Gated) -> None:
     with pytest.raises(InvalidStatus) as refused:
         opened(gated, "/plain/ws", gated.token, headers={"X-Mintgate-Login": "ada"})
     assert refused.value.response.status_code == 400
+    assert gated.upstream.seen == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(gated: Gated, status: int) -> None:
+    """It would lead the caller's credentials to wherever the server behind the gate is led."""
+    gated.odd.answer = (
+        f"HTTP/1.1 {status} Elsewhere\r\nLocation: {gated.upstream.url}/elsewhere\r\n"
+        "Content-Length: 0\r\n\r\n"
+    ).encode()
+    with pytest.raises(InvalidStatus) as refused:
+        opened(gated, "/odd/ws", gated.token)
+    assert refused.value.response.status_code == 502
+    assert len(gated.odd.requests) == 1
     assert gated.upstream.seen == []
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from mintgate.contract.errors.protocol import Refusal
+
+# RFC 6750 §3: what `error_description` must not have; a quote would end it.
+_UNFIT = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
 class ResourceRefusal(Refusal):
@@ -22,9 +26,8 @@ class ResourceRefusal(Refusal):
 
     def challenge(self, realm: str) -> str | None:
         """The `WWW-Authenticate` value for `realm` (the audience name) [API-1]; None for none."""
-        return (
-            f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
-        )
+        described = _UNFIT.sub("'", self.description)
+        return f'Bearer realm="{realm}", error="{self.error}", error_description="{described}"'
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the answer has besides the challenge, such as `Retry-After`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -21,11 +22,18 @@ from mintgate.contract.gateway_errors import (
 from mintgate.gate.access_log import note_caller
 from mintgate.gate.proxy import headers as rules
 from mintgate.gate.proxy.exchange import ClientGone, Exchange
-from mintgate.gate.proxy.upstreams import Upstream, UpstreamClient, upstreams_of
+from mintgate.gate.proxy.failures import told
+from mintgate.gate.proxy.upstreams import (
+    Upstream,
+    UpstreamClient,
+    middlewares_for,
+    upstreams_of,
+)
 from mintgate.gate.proxy.websocket import pass_websocket
 from mintgate.gate.settings import RouteSettings
 from mintgate.verify import Guard, Principal
 from mintgate.verify.asgi import Receive, Scope, Send, admission_of
+from mintgate.verify.websocket import until_refused
 
 _log = logging.getLogger(__name__)
 IdentityOf = Callable[[Principal], list[tuple[bytes, bytes]]]
@@ -83,18 +91,14 @@ class Forwarder:
         )
         fields = self._fields(scope, principal, upstream)
         if is_websocket:
-
-            async def still_admitted() -> None:
-                await self._guard.check_async(received)
-
             await pass_websocket(
-                self._client.session,
+                self._client.websockets,
                 target,
                 rules.without_handshake(fields),
                 scope,
                 receive,
                 send,
-                still_admitted,
+                functools.partial(until_refused, self._guard, admission, scope),
                 self._route,
             )
             return
@@ -159,6 +163,7 @@ class Forwarder:
                     data=body,
                     allow_redirects=False,
                     timeout=self._timeout,
+                    middlewares=middlewares_for(scope["method"]),
                 ) as response:
                     exchange.moved()
                     await _answer(response, exchange, scope, send)
@@ -241,7 +246,7 @@ def _refusal_for(error: Exception) -> GatewayRefusal:
     """What the caller is told about a failure of the upstream; the rest is for the log."""
     if isinstance(error, GatewayRefusal):
         return error
-    cause = f"{type(error).__name__}: {error}"[:400]
+    cause = told(error)
     if isinstance(error, TimeoutError):
         return UpstreamTimedOut(cause=cause)
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from mintgate.contract.errors import AmbiguousRequest
 from mintgate.contract.gateway_errors import ExpectationFailed, LoopDetected, UpstreamMisbehaved
-from mintgate.contract.request_target import IDENTITY_HEADER_PREFIX, cgi_name
+from mintgate.contract.request_target import IDENTITY_HEADER_PREFIX
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -51,6 +51,7 @@ _PREFIXES_OF_THE_GATE = (IDENTITY_HEADER_PREFIX, b"x-forwarded-")
 # `Alt-Svc` would lead clients around the gate (RFC 7838 §2).
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc"}
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OTHER_CHARACTERS = b"!#$%&'*+.^_`|~"
 _UNFIT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _WEBSOCKET = b"sec-websocket-"
@@ -61,8 +62,9 @@ def request_headers(
 ) -> CIMultiDict[str]:
     """The client's fields that go to the upstream.
 
-    Names with an underscore are dropped, as nginx does: CGI and WSGI take them for those with a
-    hyphen, so that `X_Forwarded_For` would pass for what the gate says. So would `X.Forwarded.For`.
+    Names with other characters than letters, digits and hyphens are dropped, as nginx does: CGI
+    and WSGI take them for those with a hyphen, so that `X_Forwarded_For` would pass for what the
+    gate says.
 
     Args:
         headers: with lower-case names, after the guard has judged them.
@@ -77,8 +79,11 @@ def request_headers(
         dropped |= {b"cookie"}
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
-        plain = cgi_name(name)
-        if plain in dropped or b"_" in name or plain.startswith(_PREFIXES_OF_THE_GATE):
+        if (
+            name in dropped
+            or name.translate(None, _OTHER_CHARACTERS) != name
+            or name.startswith(_PREFIXES_OF_THE_GATE)
+        ):
             continue
         try:
             kept.add(name.decode("ascii"), value.decode("utf-8"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
+from mintgate.contract.policy import SAFE_METHODS
 from mintgate.contract.request_target import normal_path
 from mintgate.gate.proxy.connections import Connections
 from mintgate.gate.settings import RouteSettings
@@ -120,30 +122,80 @@ class UpstreamClient:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._websockets: aiohttp.ClientSession | None = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=Connections(
-                    limit=0,
-                    limit_per_host=MAX_CONNECTIONS,
-                    keepalive_timeout=KEPT_SECONDS,
-                    ttl_dns_cache=10,
-                    family=socket.AF_UNSPEC,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                requote_redirect_url=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                max_line_size=8190,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
+            connector = Connections(
+                limit=0,
+                limit_per_host=MAX_CONNECTIONS,
+                keepalive_timeout=KEPT_SECONDS,
+                ttl_dns_cache=10,
+                family=socket.AF_UNSPEC,
             )
+            self._session = _session(connector=connector)
         return self._session
 
+    @property
+    def websockets(self) -> aiohttp.ClientSession:
+        """The same connections, for handshakes."""
+        if self._websockets is None:
+            self._websockets = _session(
+                connector=self.session.connector,
+                connector_owner=False,
+                middlewares=(_without_redirects,),
+            )
+        return self._websockets
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._websockets, self._session):
+            if session is not None:
+                await session.close()
+        self._websockets = self._session = None
+
+
+def _session(**options: Any) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        requote_redirect_url=False,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        max_line_size=8190,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        **options,
+    )
+
+
+class _Broken(aiohttp.ClientError):
+    """A connection that broke before an answer came."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from sending again what the server behind may have carried out already."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken(f"{type(error).__name__}: {error}") from error
+
+
+def middlewares_for(method: str) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """What a request with this method goes through; nothing that changes something goes twice."""
+    return () if method in SAFE_METHODS else (_once,)
+
+
+async def _without_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Ends a handshake that is answered with a redirect; `ws_connect` itself would follow it."""
+    response = await handler(request)
+    if 300 <= response.status < 400:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info, response.history, status=response.status
+        )
+    return response

@@ -13,23 +13,22 @@ from aiohttp import WSMsgType
 from multidict import CIMultiDict
 from yarl import URL
 
-from mintgate.contract.errors import Refusal
 from mintgate.contract.gateway_errors import (
     GatewayRefusal,
     UpstreamMisbehaved,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from mintgate.gate.proxy.failures import told
 from mintgate.gate.settings import RouteSettings
-from mintgate.verify import KeysUnavailable, StateUnavailable
 from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.websocket import FAILED, GOING_AWAY, Ending
 
 _log = logging.getLogger(__name__)
-LOOK_SECONDS = 5.0
-"""How often the token of an open WebSocket is checked again; in memory, so that it costs little."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """As the listener's limit for what comes from clients."""
-NORMAL, GOING_AWAY, POLICY, FAILED = 1000, 1001, 1008, 1011
+NORMAL = 1000
+UntilRefused = Callable[[], Awaitable[Ending]]
 # RFC 6455 §7.4: which codes may be sent. 1005, 1006 and 1015 only ever tell of something.
 _SENDABLE = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 
@@ -41,13 +40,13 @@ async def pass_websocket(
     scope: Scope,
     receive: Receive,
     send: Send,
-    still_admitted: Callable[[], Awaitable[None]],
+    until_refused: UntilRefused,
     route: RouteSettings,
 ) -> None:
     """Connect to the upstream, then accept the client's connection, then pass messages on.
 
     Args:
-        still_admitted: raises a refusal when the caller's token has ended.
+        until_refused: waits until the caller may not go on, and tells how to close.
 
     Raises:
         GatewayRefusal: the upstream does not take it; nothing was accepted then.
@@ -63,7 +62,7 @@ async def pass_websocket(
         code, reason = await _until_one_ends(
             _from_client(receive, upstream),
             _from_upstream(upstream, send),
-            _while_admitted(still_admitted, route),
+            _while_admitted(until_refused, route),
         )
         with contextlib.suppress(OSError, RuntimeError):  # whoever has closed is gone
             await send({"type": "websocket.close", "code": code, "reason": reason})
@@ -97,7 +96,7 @@ async def _connected(
     except TimeoutError as error:
         raise UpstreamTimedOut(cause="the handshake of a WebSocket") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamUnreachable(cause=f"{type(error).__name__}: {error}"[:400]) from error
+        raise UpstreamUnreachable(cause=told(error)) from error
 
 
 class _RefusedByUpstream(GatewayRefusal):
@@ -109,9 +108,6 @@ class _RefusedByUpstream(GatewayRefusal):
     def __init__(self, status: int) -> None:
         super().__init__(cause=f"the handshake was answered with {status}")
         self.status = status
-
-
-Ending = tuple[int, str]
 
 
 async def _until_one_ends(*directions: Any) -> Ending:
@@ -158,21 +154,13 @@ async def _from_upstream(upstream: aiohttp.ClientWebSocketResponse, send: Send) 
             return _sendable(upstream.close_code), ""
 
 
-async def _while_admitted(
-    still_admitted: Callable[[], Awaitable[None]], route: RouteSettings
-) -> Ending:
+async def _while_admitted(until_refused: UntilRefused, route: RouteSettings) -> Ending:
     """A connection lives no longer than its token, and not after it was revoked."""
-    loop = asyncio.get_running_loop()
-    end_at = loop.time() + route.total_seconds if route.total_seconds else float("inf")
-    while (left := end_at - loop.time()) > 0:
-        await asyncio.sleep(min(LOOK_SECONDS, left))
-        try:
-            await still_admitted()
-        except (KeysUnavailable, StateUnavailable):
-            return GOING_AWAY, "It cannot be told now whether the token is still valid."
-        except Refusal as refusal:
-            return POLICY, refusal.description[:120]
-    return GOING_AWAY, "The connection has lasted as long as it may."
+    try:
+        async with asyncio.timeout(route.total_seconds or None):
+            return await until_refused()
+    except TimeoutError:
+        return GOING_AWAY, "The connection has lasted as long as it may."
 
 
 def _sendable(code: int | None) -> int:

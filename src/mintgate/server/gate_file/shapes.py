@@ -104,6 +104,7 @@ BATCH = TableShape(
     kinds={
         "parts": number_between(1, 10_000),
         "body_bytes": number_between(1024, 1024**3),
+        "body_seconds": seconds(least=0.1),
         "answer_bytes": number_between(1024, 1024**3),
     },
     required=(),

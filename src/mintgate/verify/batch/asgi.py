@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mintgate.contract.errors import Refusal, UnreadableAnswer
+from mintgate.contract.gateway_errors import ClientTimedOut
 from mintgate.contract.request_target import Headers
 from mintgate.verify.batch.judging import RefusedPart
 from mintgate.verify.batch.parts import BatchLimits, too_large
@@ -28,10 +29,19 @@ async def body_of(headers: Headers, receive: Receive, limits: BatchLimits) -> by
 
     Raises:
         BatchTooLarge: it has more bytes than a batch may have; none is read when it says so.
+        ClientTimedOut: it does not come to its end in time.
     """
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > limits.body_bytes:
             raise too_large(limits)
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            return await _whole(receive, limits)
+    except TimeoutError:
+        raise ClientTimedOut(cause=f"a batch took over {limits.body_seconds:g} s") from None
+
+
+async def _whole(receive: Receive, limits: BatchLimits) -> bytes | None:
     body = bytearray()
     while True:
         message = await receive()

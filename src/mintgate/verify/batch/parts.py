@@ -18,12 +18,15 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         parts: requests in it.
         body_bytes: of the whole.
+        body_seconds: until all of it is there, with 408 beyond it: it is held in memory, and not
+            counted yet by any limit. For ASGI; WSGI servers have such a limit themselves.
         answer_bytes: of the answer of the application behind, which is held in memory while the
             refused parts are put into it. A batch of which nothing is refused has no such limit.
     """
 
     parts: int = 100
     body_bytes: int = 4_194_304
+    body_seconds: float = 60.0
     answer_bytes: int = 33_554_432
 
 
