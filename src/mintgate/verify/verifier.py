@@ -36,6 +36,10 @@ class TokenVerifier(Protocol):
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> Principal: ...
 
+    def verify_at_once(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal | None: ...
+
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> list[CheckOutcome]: ...
@@ -139,7 +143,7 @@ class Verifier:
             KeysUnavailable: the issuer's keys were never reached.
             StateUnavailable: the state source does not answer.
         """
-        known = self._again(token, audience, scopes)
+        known = self.verify_at_once(token, audience, scopes)
         if known is not None:
             return known
         examined = self._examine(token)
@@ -161,7 +165,7 @@ class Verifier:
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> Principal:
         """The same as `verify`, without blocking the event loop."""
-        known = self._again(token, audience, scopes)
+        known = self.verify_at_once(token, audience, scopes)
         if known is not None:
             return known
         examined = self._examine(token)
@@ -180,6 +184,35 @@ class Verifier:
                 claims, token
             )
         return self._admit(token, examined, expected)
+
+    def verify_at_once(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal | None:
+        """The same as `verify` for a token that was accepted before; None: every check is needed.
+
+        What cannot change was checked then; the key, the time, the state and the scopes are
+        looked at each time, by the same checks. It never waits.
+        """
+        now = self._clock()
+        known = self._accepted.find(token, audience, now)
+        if known is None or self._keys.get(known.key.kid) is not known.key:
+            return None
+        state = None
+        if self._state is not None:
+            state = self._state.find(known.claims, token)
+            if state is None:
+                return None
+        expected = self._expect(audience, scopes)
+        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
+        if state is not None:
+            for check in checks.STATE_CHECKS:
+                check.run(examined, expected)
+        checks.check_scopes(examined, expected)
+        if state is None or state.user is None or state.user.is_admin is None:
+            return known.principal
+        if known.principal.is_admin is not state.user.is_admin:
+            return principal_of(known.claims, state)
+        return known.principal
 
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
@@ -264,33 +297,6 @@ class Verifier:
         principal = principal_of(examined.claims, examined.state)
         self._remember(credential, examined, expected.audience, principal)
         return principal
-
-    def _again(self, credential: str, audience: str, scopes: Collection[str]) -> Principal | None:
-        """The principal of a token that was accepted before; None: make every check.
-
-        What cannot change was checked then; the key, the time, the state and the scopes are
-        looked at each time, by the same checks.
-        """
-        now = self._clock()
-        known = self._accepted.find(credential, audience, now)
-        if known is None or self._keys.get(known.key.kid) is not known.key:
-            return None
-        state = None
-        if self._state is not None:
-            state = self._state.find(known.claims, credential)
-            if state is None:
-                return None
-        expected = self._expect(audience, scopes)
-        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
-        if state is not None:
-            for check in checks.STATE_CHECKS:
-                check.run(examined, expected)
-        checks.check_scopes(examined, expected)
-        if state is None or state.user is None or state.user.is_admin is None:
-            return known.principal
-        if known.principal.is_admin is not state.user.is_admin:
-            return principal_of(known.claims, state)
-        return known.principal
 
     def _remember(
         self, credential: str, examined: Examined, audience: str, principal: Principal
