@@ -12,8 +12,8 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
-from mintgate.gate.forward_auth import target_of
+from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
+from mintgate.gate.forward_targets import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
@@ -127,6 +127,14 @@ class Application:
             await send(message)
 
         await self._answer(scope, receive, send_with_headers)
+
+    def answer_at_once(self, scope: Scope) -> bytes | None:
+        """What needs no waiting: most calls of forward auth; see `gate.shortcut`."""
+        target = target_of(scope["raw_path"])
+        if target is None or self._instances_changed:
+            return None
+        asked = self._by_name.get(target.instance)
+        return asked.forward_auth.answer_at_once(target, scope) if asked is not None else None
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._instances_changed:

@@ -1,0 +1,55 @@
+"""Answers that need no waiting, and so no task, no ASGI messages: they are known whole at once."""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from mintgate.verify.asgi import Scope
+
+_NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
+# RFC 9110 §5.5: what would end the value, or be read in several ways.
+_NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Shortcut(msgspec.Struct, frozen=True):
+    """How an application answers some requests before it is called.
+
+    Args:
+        prefix: of the targets that are asked about.
+        answer: gets the ASGI scope with which the application would be called, of a request
+            without a body. It gives the answer, which has no body either, as `head` makes it; or
+            None when the application is to be called, with this same scope. It must not wait.
+    """
+
+    prefix: bytes
+    answer: Callable[[Scope], bytes | None]
+
+
+def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The status line and the headers of an answer without a body (RFC 9112 §4, §5).
+
+    What every answer of the server has, such as the date, is added by the listener.
+
+    Args:
+        headers: names in lower case; with a `content-length` of 0 where the status does not say
+            by itself that there is no body (RFC 9112 §6.3).
+
+    Raises:
+        ValueError: what they say would not come out as the same headers.
+    """
+    phrase = http.HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %s\r\n%s" % (status, phrase, header_lines(headers))
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """More of them, to be added at the end. Raises: as `head`."""
+    lines = []
+    for name, value in headers:
+        if _NOT_IN_A_VALUE.search(value) or not _NAME.fullmatch(name):
+            raise ValueError(f"no header: {name[:64]!r}")
+        lines.append(b"%s: %s\r\n" % (name, value))
+    return b"".join(lines)
