@@ -51,6 +51,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._has_begun = False
         self._has_ended = False
         self._silent_bytes = 0
+        self._head_at_most = 0
         self._head_timer: asyncio.TimerHandle | None = None
         # uvicorn's own log of accesses and root path are known to the long way only.
         self._shortcut = None if self.access_log or self.root_path else self.shortcut
@@ -74,7 +75,10 @@ class StrictProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return  # what was refused is not looked at any further
-        self._silent_bytes += len(data)
+        size = len(data)
+        self._silent_bytes += size
+        # At least what has come of this request's head.
+        self._head_at_most = size + (self._head_at_most if self._has_begun else 0)
         self._has_ended = False
         super().data_received(data)
         if self.transport.is_closing():
@@ -85,15 +89,25 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse_now(malformed("endless framing"))
 
     def _wait_for_head(self) -> None:
-        limits = self.settings
-        # A field that does not end is not told of by the parser: its bytes are counted, too.
-        known = _size(self.url, self.headers) if self._has_begun else 0
-        if max(self._silent_bytes, known) > limits.max_header_bytes or (
-            self._has_begun and len(self.headers) > limits.max_headers
-        ):
-            self._refuse_now(_too_large())
-        elif self._head_timer is None:
+        try:
+            # A field that does not end is not told of by the parser: its bytes are counted, too.
+            if self._silent_bytes > self.settings.max_header_bytes:
+                raise _too_large()
+            if self._has_begun:
+                self._require_bounded()
+        except MalformedRequest as refusal:
+            self._refuse_now(refusal)
+            return
+        if self._head_timer is None:
             self._expect_head()
+
+    def _require_bounded(self) -> None:
+        limits = self.settings
+        if len(self.headers) > limits.max_headers or (
+            self._head_at_most > limits.max_header_bytes
+            and _size(self.url, self.headers) > limits.max_header_bytes
+        ):
+            raise _too_large()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse_now(self._refusal or malformed(f"the parser refuses it: {msg}"))
@@ -117,11 +131,7 @@ class StrictProtocol(HttpToolsProtocol):
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
         try:
-            if (
-                len(self.headers) > self.settings.max_headers
-                or _size(self.url, self.headers) > self.settings.max_header_bytes
-            ):
-                raise _too_large()
+            self._require_bounded()
             head = telling(self.headers)
             self.url = origin_form(self.url, method, version, head)
             require_plain_framing(version, head)
