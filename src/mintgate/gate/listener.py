@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from mintgate.gate.outbox import Outbox
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
 from mintgate.gate.strict_protocol import StrictProtocol
@@ -46,7 +47,7 @@ def server_config(
         options: further ones of `uvicorn.Config`, such as those for TLS.
     """
     logging.getLogger("uvicorn.error").addFilter(_TOLD_ELSEWHERE)
-    configured = {"settings": settings, "shortcut": shortcut}
+    configured = {"settings": settings, "shortcut": shortcut, "outbox": Outbox()}
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (StrictProtocol,), configured),

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mintgate.contract.gateway_errors import MalformedRequest
 from mintgate.gate.access_log import LOGGER
+from mintgate.gate.outbox import Outbox
 from mintgate.gate.request_head import (
     Telling,
     malformed,
@@ -43,6 +44,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     settings = ListenerSettings()
     shortcut: Shortcut | None = None
+    outbox = Outbox()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -56,6 +58,7 @@ class StrictProtocol(HttpToolsProtocol):
         # uvicorn's own log of accesses and root path are known to the long way only.
         self._shortcut = None if self.access_log or self.root_path else self.shortcut
         self._is_answered = False
+        self._unsent: list[bytes] = []
         self._answered_at = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._usual: tuple[list[tuple[bytes, bytes]], bytes] = [], b"\r\n"
@@ -146,6 +149,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self._shortcut is not None and self.url.startswith(self._shortcut.prefix):
             self._is_answered = self._takes(self._shortcut, method, version, head)
         if not self._is_answered:
+            self._send_unsent()  # whoever answers this one may do so at once
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -195,12 +199,23 @@ class StrictProtocol(HttpToolsProtocol):
         usual = self.server_state.default_headers  # another list when the date is another one
         if usual is not self._usual[0]:
             self._usual = usual, header_lines(usual) + b"\r\n"
-        self.transport.write(answer + self._usual[1])
+        if not self._unsent:
+            self.outbox.add(self.loop, self._send_unsent)
+        self._unsent += (answer, self._usual[1])
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self._idle_timer is None:
             self._expect_more(self.timeout_keep_alive)
         return True
+
+    def _send_unsent(self) -> None:
+        if self._unsent and not self.transport.is_closing():
+            self.transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def shutdown(self) -> None:
+        self._send_unsent()
+        super().shutdown()
 
     # Refusing.
 
@@ -211,6 +226,7 @@ class StrictProtocol(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return
+        self._send_unsent()
         _access.info(
             "status=%d address=%s cause=%r id=%s",
             refusal.status,
