@@ -42,7 +42,7 @@ from mintgate.identity.directory import Directory
 from mintgate.jose import SigningKey
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify import ApiRequest, Guard, Principal, Verifier
-from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.asgi import Receive, Scope, Send, request_of
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import LegacySchemes
 from mintgate.verify.limits import RequestLimits
@@ -114,30 +114,28 @@ class ForwardAuth:
         self._key: SigningKey | None = None
         self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
 
-    def answer_at_once(self, target: Target, scope: Scope) -> bytes | None:
-        """The permission to pass, when it can be told without waiting.
+    def answer_at_once(self, target: Target, call: ApiRequest) -> bytes | dict[str, Any]:
+        """The permission to pass, when it can be told without waiting; see `gate.shortcut`.
 
-        None leaves the answer to the application, with the same scope: what was found out is not
-        looked for again. See `gate.shortcut`.
+        Else the application answers, with what was found out here: nothing is counted twice.
         """
-        if target.as_token or target.instance != self._directory.instance.name:
-            return None
+        if target.as_token:
+            return {}
         dialect = target.dialect
-        call = taken_apart(dialect, scope["headers"])
-        guard = self._known_guard(target.api, call)
+        told = taken_apart(dialect, call.headers)
+        guard = self._known_guard(target.api, told)
         if guard is None:
-            return None
+            return {}
         try:
-            request = _asked(target, call, scope)
+            request = _asked(target, told, call)
         except Refusal:
-            return None  # nothing was noted: it is found again
+            return {}
         try:
             admission = guard.admit_at_once(request)
         except (Refusal, KeysUnavailable, StateUnavailable) as problem:
-            scope[_REFUSED] = problem
-            return None
+            return {_REFUSED: problem}
         if admission is None or admission.principal is None or admission.operation.is_batch:
-            return None
+            return {}
         permission = self._permission(admission.principal, dialect)
         if admission.headers:
             return permission.head + header_lines(admission.headers)
@@ -169,7 +167,7 @@ class ForwardAuth:
         request = NOTHING_KNOWN
         try:
             guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
-            request = _asked(target, call, scope)
+            request = _asked(target, call, request_of(scope))
             if (found := scope.pop(_REFUSED, None)) is not None:
                 raise found
             admission = await guard.admit_async(request)
@@ -283,11 +281,10 @@ class ForwardAuth:
         return refusal_response(refusal, api)
 
 
-def _asked(target: Target, call: HandedOver, scope: Scope) -> ApiRequest:
+def _asked(target: Target, told: HandedOver, call: ApiRequest) -> ApiRequest:
     """The request that a call asks about. Raises: as `original`, and for what would hide it."""
-    method = scope.get("method", "GET")  # a WebSocket begins as a GET (RFC 6455 §4.1)
-    request = original(target.dialect, call, method, target.rest, scope["query_string"])
-    require_that_identity_stays(call)
+    request = original(target.dialect, told, call.method, target.rest, call.query)
+    require_that_identity_stays(told)
     return request
 
 

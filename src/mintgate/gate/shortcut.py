@@ -6,10 +6,11 @@ import functools
 import http
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
-from mintgate.verify.asgi import Scope
+from mintgate.verify import ApiRequest
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 # RFC 9110 §5.5: the rest would end the value, or be read in several ways.
@@ -21,13 +22,14 @@ class Shortcut(msgspec.Struct, frozen=True):
 
     Args:
         prefix: of the targets that are asked about.
-        answer: gets the ASGI scope with which the application would be called, of a request
-            without a body. It gives the answer, which has no body either, as `head` makes it; or
-            None when the application is to be called, with this same scope. It must not wait.
+        answer: gets a request without a body; the address is not told. It gives the answer, which
+            has no body either, as `head` makes it. Or it gives what is to be put in the ASGI scope
+            with which the application is then called, so that nothing is done twice. It must not
+            wait.
     """
 
     prefix: bytes
-    answer: Callable[[Scope], bytes | None]
+    answer: Callable[[ApiRequest], bytes | dict[str, Any]]
 
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

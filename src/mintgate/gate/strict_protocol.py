@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
-from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -28,13 +27,15 @@ from mintgate.gate.request_head import (
 )
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut, header_lines
-from mintgate.verify.asgi import Scope
+from mintgate.verify import ApiRequest
 from mintgate.verify.refusals import refusal_response
 
 _SILENCE = 64 * 1024
 """How many bytes may come without a piece of a body between them: trailers, chunk extensions."""
 _WITH_MORE = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 _EMPTY = [b"0"]
+_MANY = 64
+"""Pieces of answers that a connection keeps until the others have been looked at, too."""
 _access = logging.getLogger(LOGGER)
 _log = logging.getLogger(__name__)
 
@@ -118,7 +119,9 @@ class StrictProtocol(HttpToolsProtocol):
     # What the parser finds.
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # uvicorn makes a scope here; it is made when an application is to be called with it.
+        self.url = b""
+        self.headers = []
         self._is_in_head = self._has_begun = True
         self._silent_bytes = 0
 
@@ -143,14 +146,24 @@ class StrictProtocol(HttpToolsProtocol):
             # The parser makes an error of its own of what its callbacks raise.
             self._refusal = self._refusal or refusal
             raise
+        left: dict[str, Any] = {}
+        if self._shortcut is not None and self.url.startswith(self._shortcut.prefix):
+            found = self._asked(self._shortcut, method, version, head)
+            if isinstance(found, bytes):
+                self._is_answered = True
+                self._send_soon(found)
+                return
+            left = found
+        self._send_unsent()  # whoever answers this one may do so at once
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers += headers  # the list that is in the scope
+        self.scope.update(left)  # type: ignore[typeddict-item]
         self.expect_100_continue = any(
             value.lower() == b"100-continue" for value in head.get(b"expect", ())
         )
-        if self._shortcut is not None and self.url.startswith(self._shortcut.prefix):
-            self._is_answered = self._takes(self._shortcut, method, version, head)
-        if not self._is_answered:
-            self._send_unsent()  # whoever answers this one may do so at once
-            super().on_headers_complete()
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._silent_bytes = 0
@@ -166,8 +179,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     # Answering without the application.
 
-    def _takes(self, shortcut: Shortcut, method: str, version: str, head: Telling) -> bool:
-        """Whether the request was answered by the shortcut.
+    def _asked(
+        self, shortcut: Shortcut, method: str, version: str, head: Telling
+    ) -> bytes | dict[str, Any]:
+        """What the shortcut answers, or leaves for the application.
 
         Answers go in the order of their requests (RFC 9112 §9.3.2), and nothing is written to a
         client that does not read: everything else takes the long way.
@@ -181,32 +196,27 @@ class StrictProtocol(HttpToolsProtocol):
             or self.flow.write_paused
             or self.transport.is_closing()
         ):
-            return False
+            return {}
         path, _, query = self.url.partition(b"?")
-        text = path.decode("ascii")
-        scope: Scope = self.scope  # type: ignore[assignment]
-        scope["method"] = method
-        scope["path"] = unquote(text) if "%" in text else text
-        scope["raw_path"] = path
-        scope["query_string"] = query
         try:
-            answer = shortcut.answer(scope)
+            return shortcut.answer(ApiRequest(method, path, query, self.headers))
         except Exception:  # noqa: BLE001 - logged, and the application answers for it
             _log.exception("the shortcut failed: %s", path[:254])
-            return False
-        if answer is None:
-            return False
+            return {}
+
+    def _send_soon(self, answer: bytes) -> None:
         usual = self.server_state.default_headers  # another list when the date is another one
         if usual is not self._usual[0]:
             self._usual = usual, header_lines(usual) + b"\r\n"
         if not self._unsent:
             self.outbox.add(self.loop, self._send_unsent)
         self._unsent += (answer, self._usual[1])
+        if len(self._unsent) > _MANY:
+            self._send_unsent()  # so that it shows when they are not read
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self._idle_timer is None:
             self._expect_more(self.timeout_keep_alive)
-        return True
 
     def _send_unsent(self) -> None:
         if self._unsent and not self.transport.is_closing():

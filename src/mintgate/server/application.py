@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -33,6 +34,7 @@ from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_ch
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
+from mintgate.verify import ApiRequest
 
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
@@ -128,13 +130,13 @@ class Application:
 
         await self._answer(scope, receive, send_with_headers)
 
-    def answer_at_once(self, scope: Scope) -> bytes | None:
+    def answer_at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
         """What needs no waiting: most calls of forward auth; see `gate.shortcut`."""
-        target = target_of(scope["raw_path"])
+        target = target_of(request.raw_path)
         if target is None or self._instances_changed:
-            return None
+            return {}
         asked = self._by_name.get(target.instance)
-        return asked.forward_auth.answer_at_once(target, scope) if asked is not None else None
+        return asked.forward_auth.answer_at_once(target, request) if asked is not None else {}
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._instances_changed:
@@ -188,7 +190,7 @@ class Application:
                     row,
                     self.database,
                     self._kek,
-                    lambda: self.follower.is_fresh,
+                    self.follower.has_followed,
                     self._clock,
                     known,
                 )
