@@ -34,9 +34,8 @@ _TELLING = frozenset(
 def telling(headers: Headers) -> Telling:
     """The headers that say where a request goes, where it ends and what follows."""
     found: Telling = {}
-    for name, value in headers:
-        if name in _TELLING:
-            found.setdefault(name, []).append(value)
+    for name, value in [pair for pair in headers if pair[0] in _TELLING]:
+        found.setdefault(name, []).append(value)
     return found
 
 

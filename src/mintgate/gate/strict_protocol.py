@@ -140,8 +140,9 @@ class StrictProtocol(HttpToolsProtocol):
             self._require_bounded()
             head = telling(self.headers)
             self.url = origin_form(self.url, method, version, head)
-            require_plain_framing(version, head)
-            require_no_other_upgrade(method, head)
+            if len(head) > 1:  # there is more than `Host`
+                require_plain_framing(version, head)
+                require_no_other_upgrade(method, head)
         except MalformedRequest as refusal:
             # The parser makes an error of its own of what its callbacks raise.
             self._refusal = self._refusal or refusal

@@ -108,8 +108,9 @@ class Counters(Storage, SlidingWindowCounterSupport):
                     if used > limit:
                         return None
                 counter.current = current
+                if not counter.untold:
+                    self._untold.add(key)
                 counter.untold += amount
-                self._untold.add(key)
         return standing(limit, previous, current, left, seconds)
 
     def acquire_sliding_window_entry(
