@@ -56,6 +56,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._silent_bytes = 0
         self._head_at_most = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        # uvicorn goes by the handlers, which other loggers may have given to all.
+        self.access_log = self.access_log and self.config.access_log
         # uvicorn's own log of accesses and root path are known to the long way only.
         self._shortcut = None if self.access_log or self.root_path else self.shortcut
         self._is_answered = False
