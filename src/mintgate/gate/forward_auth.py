@@ -128,6 +128,7 @@ class ForwardAuth:
             return {}
         try:
             request = _asked(target, told, call)
+            require_that_identity_stays(told)
         except Refusal:
             return {}
         try:
@@ -168,6 +169,7 @@ class ForwardAuth:
         try:
             guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
             request = _asked(target, call, request_of(scope))
+            require_that_identity_stays(call)
             if (found := scope.pop(_REFUSED, None)) is not None:
                 raise found
             admission = await guard.admit_async(request)
@@ -282,10 +284,8 @@ class ForwardAuth:
 
 
 def _asked(target: Target, told: HandedOver, call: ApiRequest) -> ApiRequest:
-    """The request that a call asks about. Raises: as `original`, and for what would hide it."""
-    request = original(target.dialect, told, call.method, target.rest, call.query)
-    require_that_identity_stays(told)
-    return request
+    """The request that a call asks about. Raises: as `original`."""
+    return original(target.dialect, told, call.method, target.rest, call.query)
 
 
 def _scope_of(request: ApiRequest) -> dict[str, Any]:
