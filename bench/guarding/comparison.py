@@ -43,6 +43,7 @@ SLICES = 5
 """Each round of the middleware is cut so often: changing contenders costs nothing there."""
 _GATE_FILE = f"""
 [[tenants]]
+name = "bench"
 issuer = "{{issuer}}"
 database = "{DATABASE}"
 
