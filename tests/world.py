@@ -30,6 +30,7 @@ from mintgate.identity.directory import Directory
 from mintgate.server import declaration
 from mintgate.server.application import Application
 from mintgate.server.instance_application import InstanceApplication
+from mintgate.server.listening import serve_config
 from mintgate.store import (
     AuditEvent,
     Database,
@@ -176,14 +177,7 @@ class World:
                 fill_demo_data(tx, self.instance.id)
         self.server_database = Database(self.database_url, self.clock)
         self.application = Application(self.server_database, self.kek, self.clock)
-        config = uvicorn.Config(
-            self.application,
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            proxy_headers=False,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(serve_config(self.application))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )

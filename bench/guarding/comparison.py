@@ -15,6 +15,7 @@ from bench.guarding.names import (
     API,
     API_SECRET,
     BARE,
+    BARE_PLAIN,
     BASELINE,
     DATABASE,
     DIRECT,
@@ -42,6 +43,7 @@ SLICES = 5
 """Each round of the middleware is cut so often: changing contenders costs nothing there."""
 _GATE_FILE = f"""
 [[tenants]]
+name = "bench"
 issuer = "{{issuer}}"
 database = "{DATABASE}"
 
@@ -141,6 +143,7 @@ def forward_auth(folder: Path, cores: Cores, settings: Settings, progress: Progr
         tokens = asked.callers(site, server)
         load = children.worker("load", cores.load, "bench.load")
         bare = handler(children, cores.server, "nothing")
+        plain = handler(children, cores.server, "nothing-plain")
         path = f"/gate/nginx/{INSTANCE}/{API}"
         contenders: list[Contender] = [
             Served(
@@ -151,7 +154,11 @@ def forward_auth(folder: Path, cores: Cores, settings: Settings, progress: Progr
                 status=204,
                 load=load,
             )
-            for name, child, port in ((BARE, *bare), (FORWARD, server, site.port))
+            for name, child, port in (
+                (BARE, *bare),
+                (BARE_PLAIN, *plain),
+                (FORWARD, server, site.port),
+            )
         ]
         asked.require_refused(site.port, question(path, forged(tokens[0])))
         samples = interleave(
@@ -173,7 +180,11 @@ def forward_auth(folder: Path, cores: Cores, settings: Settings, progress: Progr
         ],
         left_out={},
         versions={},
-        notes={"connections": CONNECTIONS, "callers": TOKENS},
+        notes={
+            "connections": CONNECTIONS,
+            "callers": TOKENS,
+            "listener": f"{BARE} has that of mintgate serve; {BARE_PLAIN} checks no request's form",
+        },
     )
 
 

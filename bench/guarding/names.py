@@ -6,6 +6,7 @@ import msgspec
 
 ALONE, MINTGATE, PYJWT = "application alone", "mintgate", "PyJWT decode"
 BARE, FORWARD = "bare handler", "mintgate forward auth"
+BARE_PLAIN = "bare handler, uvicorn alone"
 DIRECT, GATE, BASELINE = "upstream alone", "mintgate gate", "Starlette + PyJWT + httpx"
 
 INSTANCE, DATABASE = "guarding", "GUARDING"

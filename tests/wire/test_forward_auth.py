@@ -14,6 +14,7 @@ import pytest
 from mintgate.contract.declared_apis import ApiSettings
 from mintgate.contract.errors import TooManyRequests
 from mintgate.contract.identifiers import secret_hash
+from mintgate.gate.forward_auth import ForwardAuth
 from mintgate.identity import auditing
 from mintgate.jose import CALLER_TYPE
 from mintgate.server.application import Application
@@ -83,6 +84,34 @@ def test_allowed(gate: World) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["x-mintgate-login"] == "svc.stock"
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_at_once_as_by_the_application(gate: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same permission, byte for byte but for the order of headers; and it is not asked."""
+    token = gate.user_tokens()["access_token"]
+    called: list[str] = []
+    whole = ForwardAuth.__call__
+
+    async def noted(self: ForwardAuth, scope: Any, receive: Any, send: Any) -> None:
+        called.append(scope["path"])
+        await whole(self, scope, receive, send)
+
+    monkeypatch.setattr(ForwardAuth, "__call__", noted)
+    for dialect in ("haproxy", "nginx", "haproxy-token"):
+        url = f"/gate/{dialect}/orion/DomainAPI"
+        called.clear()
+        ask(gate, token, url)
+        kept = ask(gate, token, url)
+        assert called == ([] if dialect == "nginx" else [url] * (1 + dialect.endswith("-token")))
+        # A client that says "close" is answered by the application.
+        closing = ask(gate, token, url, headers={"Connection": "close"})
+        assert called[-1] == url
+        assert kept.status_code == closing.status_code == 204
+        left_out = {"date", "connection", "x-mintgate-token", "ratelimit"}
+        assert {n: v for n, v in kept.headers.items() if n not in left_out} == {
+            n: v for n, v in closing.headers.items() if n not in left_out
+        }
+        assert kept.headers["date"]
 
 
 def test_refused_like_in_process(gate: World) -> None:
@@ -361,6 +390,7 @@ def test_limits(a_world: Any) -> None:
     assert [answer.status_code for answer in answers] == [204, 204, 429]
     assert answers[0].headers["ratelimit"] == '"x";r=1'
     assert (answers[2].headers["retry-after"], answers[2].headers["ratelimit"]) == ("7", '"x";r=0')
+    assert len(made[-1].seen) == 3  # what is refused at once is not counted by the application
     assert "ratelimit" not in ask(world, None).headers
     nginx = ask(world, token, "/gate/nginx/orion/DomainAPI")
     assert (nginx.status_code, nginx.headers["x-mintgate-status"]) == (403, "429")

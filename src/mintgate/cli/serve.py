@@ -10,7 +10,7 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
-from mintgate.cli.listening import BACKLOG, is_loopback, listen
+from mintgate.cli.listening import is_loopback, listen
 
 if TYPE_CHECKING:
     from mintgate.server.declaration.demo import DemoSecrets
@@ -79,21 +79,15 @@ def serve(
     import uvicorn
 
     from mintgate.server.application import Application
+    from mintgate.server.listening import serve_config
     from mintgate.server.logs import configure_logs
 
     configure_logs()
-    config = uvicorn.Config(
+    config = serve_config(
         Application(database, kek),
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        lifespan="on",
+        trusted_proxy or (),
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,
-        proxy_headers=bool(trusted_proxy),
-        forwarded_allow_ips=trusted_proxy or [],
-        timeout_graceful_shutdown=10,
-        backlog=BACKLOG,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -37,25 +37,34 @@ class Usage(NamedTuple):
         return int(self.previous * self.left / self.window) + self.current
 
     def against(self, limit: int) -> tuple[int, int]:
-        """How a limit stands.
+        """How a limit stands; see `standing`."""
+        return standing(limit, *self)
 
-        Returns:
-            How many requests more are allowed now; and the whole seconds after which that is one
-            more (of a full limit: the first one): `Retry-After` of a refusal, and the effective
-            window of an answer.
-        """
-        previous, current, left, window = self
-        used = int(previous * left / window) + current if previous else current
-        if not used:
-            return limit, window
-        below = used if used < limit else limit
-        if current < below:
-            # What is left of the window before still fades in this one.
-            seconds = left - (below - current) * window / previous
-        else:
-            # Not in this window any more; in the next one, this one is what fades.
-            seconds = left + window - below * window / current
-        return limit - below, int(seconds if seconds > 0 else 0) + 1
+
+def standing(
+    limit: int, previous: int, current: int, left: float, window: int = WINDOW_SECONDS
+) -> tuple[int, int]:
+    """How a limit stands after what was used.
+
+    Args:
+        previous, current, left, window: as in `Usage`.
+
+    Returns:
+        How many requests more are allowed now; and the whole seconds after which that is one more
+        (of a full limit: the first one): `Retry-After` of a refusal, and the effective window of
+        an answer.
+    """
+    used = int(previous * left / window) + current if previous else current
+    if not used:
+        return limit, window
+    below = used if used < limit else limit
+    if current < below:
+        # What is left of the window before still fades in this one.
+        seconds = left - (below - current) * window / previous
+    else:
+        # Not in this window any more; in the next one, this one is what fades.
+        seconds = left + window - below * window / current
+    return limit - below, int(seconds if seconds > 0 else 0) + 1
 
 
 def policy_header(limits: dict[str, int]) -> tuple[bytes, bytes]:

@@ -7,11 +7,9 @@ in the address as nobody but the operator writes that: `Host` is the client's wi
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -25,7 +23,6 @@ from mintgate.contract.errors import (
     UnknownGate,
 )
 from mintgate.gate.forward_dialects import (
-    DIALECTS,
     SECRET,
     Answer,
     Dialect,
@@ -35,14 +32,16 @@ from mintgate.gate.forward_dialects import (
     original,
     taken_apart,
 )
+from mintgate.gate.forward_targets import Target, target_of
 from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens, identity_headers
 from mintgate.gate.refusal_log import RefusalLog
+from mintgate.gate.shortcut import head, header_lines
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
 from mintgate.jose import SigningKey
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify import ApiRequest, Guard, Principal, Verifier
-from mintgate.verify.asgi import Receive, Scope, Send
+from mintgate.verify.asgi import Receive, Scope, Send, request_of
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import LegacySchemes
 from mintgate.verify.limits import RequestLimits
@@ -51,57 +50,13 @@ from mintgate.verify.sessions import SessionSource
 from mintgate.verify.state import StateUnavailable
 
 _log = logging.getLogger(__name__)
-ROOT = "/gate/"
 MAX_KEPT = 4096
-MAX_ADDRESS = 1024
-"""Bytes; each address that is asked is remembered."""
-_AS_TOKEN = b"-token"
 NOTHING_KNOWN = ApiRequest("", b"", b"", [])
 """Of a call that does not say what it asks about."""
+_REFUSED = "mintgate.refused"
+"""The scope key under which `answer_at_once` leaves why it gives no answer."""
 LimitsOf = Callable[[ApiSettings], RequestLimits | None]
 LegacyOf = Callable[[str], LegacySchemes | None]
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Whom a call asks.
-
-    Args:
-        as_token: whether the API learns by an internal token who calls.
-        rest: what follows in the path, undecoded.
-    """
-
-    dialect: Dialect
-    as_token: bool
-    instance: str
-    api: str
-    rest: bytes
-
-
-def target_of(raw_path: bytes) -> Target | None:
-    """What the address of a call says; None when it is none of forward auth.
-
-    Args:
-        raw_path: undecoded, without the query.
-    """
-    address, slash, rest = raw_path, b"", b""
-    if raw_path.count(b"/") > 4:
-        *parts, rest = raw_path.split(b"/", 5)
-        address, slash = b"/".join(parts), b"/"
-    named = _named(address) if len(address) <= MAX_ADDRESS else None
-    if named is None or not slash:
-        return named
-    return msgspec.structs.replace(named, rest=slash + rest)
-
-
-@functools.lru_cache(maxsize=64)
-def _named(address: bytes) -> Target | None:
-    parts = address.split(b"/")
-    if len(parts) != 5 or parts[1] != b"gate":
-        return None
-    dialect = DIALECTS.get(parts[2].removesuffix(_AS_TOKEN))
-    if dialect is None:
-        return None
-    return Target(dialect, parts[2].endswith(_AS_TOKEN), _text(parts[3]), _text(parts[4]), b"")
 
 
 def unlimited(_: ApiSettings) -> None:
@@ -110,6 +65,18 @@ def unlimited(_: ApiSettings) -> None:
 
 def without_legacy(_: str) -> None:
     """OAuth only."""
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """What is answered when a principal may pass: it is the same each time.
+
+    Args:
+        head: the whole of it, as bytes.
+    """
+
+    principal: Principal
+    headers: Headers
+    head: bytes
 
 
 class ForwardAuth:
@@ -142,9 +109,36 @@ class ForwardAuth:
         self._legacy_of = legacy_of
         self._apis: Mapping[str, ApiSettings] | None = None
         self._guards: dict[str, Guard] = {}
-        self._identities: dict[tuple[int, int], tuple[Principal, Headers]] = {}
+        self._permissions: dict[tuple[int, int], Permission] = {}
         self._key: SigningKey | None = None
         self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
+
+    def answer_at_once(self, target: Target, call: ApiRequest) -> bytes | dict[str, Any]:
+        """The permission to pass, when it can be told without waiting; see `gate.shortcut`.
+
+        Else the application answers, with what was found out here: nothing is counted twice.
+        """
+        if target.as_token:
+            return {}
+        dialect = target.dialect
+        told = taken_apart(dialect, call.headers)
+        guard = self._known_guard(target.api, told)
+        if guard is None:
+            return {}
+        try:
+            request = _asked(target, told, call)
+        except Refusal:
+            return {}
+        try:
+            admission = guard.admit_at_once(request)
+        except (Refusal, KeysUnavailable, StateUnavailable) as problem:
+            return {_REFUSED: problem}
+        if admission is None or admission.principal is None or admission.operation.is_batch:
+            return {}
+        permission = self._permission(admission.principal, dialect)
+        if admission.headers:
+            return permission.head + header_lines(admission.headers)
+        return permission.head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = target_of(scope["raw_path"])
@@ -172,8 +166,9 @@ class ForwardAuth:
         request = NOTHING_KNOWN
         try:
             guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
-            method = scope.get("method", "GET")
-            request = original(dialect, call, method, target.rest, scope["query_string"])
+            request = _asked(target, call, request_of(scope))
+            if (found := scope.pop(_REFUSED, None)) is not None:
+                raise found
             admission = await guard.admit_async(request)
             if admission.operation.is_batch:
                 raise BatchNotTaken  # its parts are in the body, which no server hands over
@@ -243,15 +238,19 @@ class ForwardAuth:
         """
         if principal is None:
             return [*dialect.allowed_headers, *NOBODY]
+        return self._permission(principal, dialect).headers
+
+    def _permission(self, principal: Principal, dialect: Dialect) -> Permission:
         # As long as a token is remembered its principal is the same object.
-        kept = self._identities.get((id(principal), dialect.allowed))
-        if kept is not None and kept[0] is principal:
-            return kept[1]
+        kept = self._permissions.get((id(principal), dialect.allowed))
+        if kept is not None and kept.principal is principal:
+            return kept
         headers = [*dialect.allowed_headers, *identity_headers(principal)]
-        while len(self._identities) >= MAX_KEPT:
-            del self._identities[next(iter(self._identities))]
-        self._identities[id(principal), dialect.allowed] = principal, headers
-        return headers
+        while len(self._permissions) >= MAX_KEPT:
+            del self._permissions[next(iter(self._permissions))]
+        made = Permission(principal, headers, head(dialect.allowed, headers))
+        self._permissions[id(principal), dialect.allowed] = made
+        return made
 
     def _signing_key(self) -> SigningKey:
         if self._key is None:
@@ -281,6 +280,11 @@ class ForwardAuth:
         return refusal_response(refusal, api)
 
 
+def _asked(target: Target, told: HandedOver, call: ApiRequest) -> ApiRequest:
+    """The request that a call asks about. Raises: as `original`."""
+    return original(target.dialect, told, call.method, target.rest, call.query)
+
+
 def _scope_of(request: ApiRequest) -> dict[str, Any]:
     """The request as the audit log knows requests."""
     return {
@@ -292,10 +296,6 @@ def _scope_of(request: ApiRequest) -> dict[str, Any]:
         "headers": request.headers,
         "client": (request.address, 0) if request.address else None,
     }
-
-
-def _text(segment: bytes) -> str:
-    return unquote(segment.decode("latin-1"))
 
 
 async def _answer_handshake(scope: Scope, send: Send, answer: Answer) -> None:

@@ -6,7 +6,7 @@ since any of them may be the client's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -54,6 +54,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         address: the header that tells the client's address.
         allowed: the status of a permission.
         joins: whether it makes one header of several of a name (RFC 9110 §5.3).
+        handed_over: the headers by which the server speaks to the gate; made of the others.
     """
 
     method: bytes | None = METHOD
@@ -62,17 +63,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     allowed: int = 204
     refusing: Refusing = Refusing.WHOLE
     joins: bool = False
+    handed_over: frozenset[bytes] = frozenset()
 
     @property
     def allowed_headers(self) -> Headers:
         """Those of every permission."""
         return _ALLOWED if self.allowed == 204 else _ALLOWED_WITH_LENGTH
 
-    @property
-    def handed_over(self) -> frozenset[bytes]:
-        """The headers by which the server in front speaks to the gate."""
+    def __post_init__(self) -> None:
         told = {self.method, self.uri, self.address} - {None}
-        return _ANYWHERE | {name for name in told if name is not None}
+        names = _ANYWHERE | {name for name in told if name is not None}
+        msgspec.structs.force_setattr(self, "handed_over", names)
 
 
 _FORWARDED = Dialect(
@@ -94,7 +95,6 @@ DIALECTS: Mapping[bytes, Dialect] = {
     b"haproxy": Dialect(),
     b"apache": Dialect(joins=True),
 }
-_HANDED_OVER = {dialect: dialect.handed_over for dialect in DIALECTS.values()}
 
 
 class HandedOver(msgspec.Struct):
@@ -111,28 +111,25 @@ class HandedOver(msgspec.Struct):
     of_client: Headers
 
 
-def taken_apart(dialect: Dialect, headers: Iterable[tuple[bytes, bytes]]) -> HandedOver:
+def taken_apart(dialect: Dialect, headers: Sequence[tuple[bytes, bytes]]) -> HandedOver:
     """Which headers of a call are the server's own.
 
     Args:
         headers: with lower-case names, as ASGI gives them.
     """
-    names = _HANDED_OVER[dialect]
-    told: dict[bytes, bytes] = {}
+    names = dialect.handed_over
+    told_pairs = [pair for pair in headers if pair[0] in names]
+    told = dict(told_pairs)
     repeated: list[bytes] = []
-    of_client: Headers = []
-    for pair in headers:
-        name = pair[0]
-        if name in names:
-            if name in told:
-                repeated.append(name)
-            told[name] = pair[1]
-        else:
-            if name in _WEBSOCKET:
-                of_client.append((b"upgrade", b"websocket"))
-            elif dialect.joins and name in _CREDENTIALS and b"," in pair[1]:
-                of_client.append(pair)  # as no token has a comma, there were two
-            of_client.append(pair)
+    if len(told) < len(told_pairs):
+        all_names = [name for name, _ in told_pairs]
+        repeated = [name for name in told if all_names.count(name) > 1]
+    of_client = [pair for pair in headers if pair[0] not in names]
+    if not _WEBSOCKET.isdisjoint([name for name, _ in of_client]):
+        of_client.append((b"upgrade", b"websocket"))
+    if dialect.joins:
+        # As no token has a comma, there were two.
+        of_client += [p for p in of_client if p[0] in _CREDENTIALS and b"," in p[1]]
     if upgrade := told.get(UPGRADE):
         of_client.append((b"upgrade", upgrade))
     if connection := told.get(CONNECTION):

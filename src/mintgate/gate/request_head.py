@@ -11,11 +11,34 @@ from mintgate.contract.gateway_errors import MalformedRequest
 from mintgate.contract.request_target import is_host
 
 Headers = list[tuple[bytes, bytes]]
+Telling = dict[bytes, list[bytes]]
+"""The values of the headers that are judged here, by name."""
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(.*)", re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_TELLING = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"http2-settings",
+        b"sec-websocket-key",
+        b"sec-websocket-version",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
 
 
-def origin_form(url: bytes, method: str, version: str, headers: Headers) -> bytes:
+def telling(headers: Headers) -> Telling:
+    """The headers that say where a request goes, where it ends and what follows."""
+    found: Telling = {}
+    for name, value in [pair for pair in headers if pair[0] in _TELLING]:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def origin_form(url: bytes, method: str, version: str, head: Telling) -> bytes:
     """The target without scheme and host, which must not say anything but `Host` does.
 
     RFC 9112 §3.2: exactly one `Host`, for HTTP/1.0 at most one.
@@ -33,7 +56,7 @@ def origin_form(url: bytes, method: str, version: str, headers: Headers) -> byte
         )
     if method == "CONNECT":  # what follows would not be HTTP (RFC 9110 §9.3.6)
         raise MalformedRequest("This server is no tunnel.", status=501, cause="the method CONNECT")
-    hosts = [value for name, value in headers if name == b"host"]
+    hosts = head.get(b"host", [])
     if len(hosts) != 1 and not (version == "1.0" and not hosts):
         raise malformed(f"{len(hosts)} Host headers")
     if hosts and not is_host(hosts[0]):
@@ -52,14 +75,14 @@ def origin_form(url: bytes, method: str, version: str, headers: Headers) -> byte
     return url
 
 
-def require_plain_framing(version: str, headers: Headers) -> None:
+def require_plain_framing(version: str, head: Telling) -> None:
     """One way to tell where the request ends (RFC 9112 §6.1); the parser is not asked alone.
 
     Raises:
         MalformedRequest: there are several ways, or a coding other than `chunked`.
     """
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    lengths = [value.strip(b" \t") for name, value in headers if name == b"content-length"]
+    codings = head.get(b"transfer-encoding", [])
+    lengths = [value.strip(b" \t") for value in head.get(b"content-length", [])]
     if codings and (len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked"):
         raise MalformedRequest(
             "The only transfer coding that is taken is chunked.",
@@ -72,20 +95,18 @@ def require_plain_framing(version: str, headers: Headers) -> None:
         raise malformed("Content-Length is malformed or given twice")
 
 
-def require_no_other_upgrade(method: str, headers: Headers) -> None:
+def require_no_other_upgrade(method: str, head: Telling) -> None:
     """Another protocol on the connection would be another way around the guard.
 
     Raises:
         MalformedRequest: an `Upgrade` that is not the opening of a WebSocket.
     """
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        found.setdefault(name, []).append(value.strip().lower())
-    upgrades = found.get(b"upgrade")
-    if b"http2-settings" in found:
+    if b"http2-settings" in head:
         raise malformed("HTTP2-Settings")  # h2c (RFC 7540 §3.2)
-    if upgrades is None:
+    if b"upgrade" not in head:
         return
+    found = {name: [v.strip().lower() for v in values] for name, values in head.items()}
+    upgrades = found[b"upgrade"]
     if upgrades != [b"websocket"]:
         raise malformed("Upgrade to something other than websocket")
     # Where the two ends see it in two ways, one goes on with HTTP and the other does not.

@@ -89,6 +89,10 @@ class Directory:
         """Unix seconds."""
         return self._source.clock()
 
+    def stamp(self) -> int | None:
+        """Which changes the copies know; another number after any, None when one may be missing."""
+        return self._source.generation if self._source.is_fresh() else None
+
     async def start(self) -> None:
         """Load keys and revoked tokens."""
         await self._keys.reload()

@@ -33,6 +33,7 @@ class LiveKeys:
         self._kek = key_encryption_key
         self._revoked = revoked
         self._keys: list[StoredKey] = []
+        self._by_kid: dict[str, PublicKey] = {}
         self._keys_read_at = float("-inf")
         self._own: dict[str, SigningKey] = {}
         self._own_times: list[KeyTimes] = []
@@ -90,7 +91,7 @@ class LiveKeys:
         return self._as_read(kid)
 
     def _as_read(self, kid: str) -> PublicKey | None:
-        return next((stored.public for stored in self._keys if stored.times.kid == kid), None)
+        return self._by_kid.get(kid)
 
     def _keys_are_new(self) -> bool:
         return self._source.monotonic() - self._keys_read_at <= FRESH_SECONDS
@@ -119,6 +120,7 @@ class LiveKeys:
 
     def _take(self, loaded: list[StoredKey], asked_at: float) -> None:
         self._keys, self._keys_read_at = loaded, asked_at
+        self._by_kid = {s.times.kid: s.public for s in loaded}
         self._own = {s.key.kid: s.key for s in loaded if s.key is not None}
         self._own_times = [s.times for s in loaded if s.key is not None]
 

@@ -7,13 +7,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
-from mintgate.gate.forward_auth import target_of
+from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
+from mintgate.gate.forward_targets import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
@@ -33,6 +34,7 @@ from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_ch
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
+from mintgate.verify import ApiRequest
 
 _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 600.0
@@ -128,6 +130,14 @@ class Application:
 
         await self._answer(scope, receive, send_with_headers)
 
+    def answer_at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
+        """What needs no waiting: most calls of forward auth; see `gate.shortcut`."""
+        target = target_of(request.raw_path)
+        if target is None or self._instances_changed:
+            return {}
+        asked = self._by_name.get(target.instance)
+        return asked.forward_auth.answer_at_once(target, request) if asked is not None else {}
+
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._instances_changed:
             await self._load_instances()
@@ -180,7 +190,7 @@ class Application:
                     row,
                     self.database,
                     self._kek,
-                    lambda: self.follower.is_fresh,
+                    self.follower.has_followed,
                     self._clock,
                     known,
                 )

@@ -27,8 +27,8 @@ from mintgate.contract.instance import (
 from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate import shared_counters
-from mintgate.gate.forward_auth import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.forward_auth import ForwardAuth
+from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.legacy import LegacyAccess, LegacyEndpoints, LegacyUses
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint

@@ -48,6 +48,10 @@ class Follower:
     @property
     def is_fresh(self) -> bool:
         """Whether the last good poll is at most a second old."""
+        return self.has_followed()
+
+    def has_followed(self) -> bool:
+        """The same, for whoever asks at every request."""
         return self._clock() - self._polled_at <= FRESH_SECONDS
 
     def position_of(self, instance_id: str) -> int:

@@ -10,15 +10,19 @@ from mintgate.jose import CompactToken, PublicKey
 from mintgate.verify.principal import Principal
 
 MAX_ACCEPTED = 4096
-"""Tokens an audience; about 3 kB each."""
+"""Tokens an audience; about 3 kB each, of which the token itself is one."""
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Accepted(msgspec.Struct, kw_only=True):
     """A signed token that was good for one audience.
 
     Args:
+        token: as `CompactToken.verified` leaves it.
         key: it counts as long as the key source gives this very key.
         valid_from, valid_until: Unix seconds, leeways included [API-9].
+        stamp: of the state source when the state was looked at last; None: it is to be looked at.
+        looked_at: when that was, Unix seconds.
+        present: the principal as the state made it then.
     """
 
     token: CompactToken
@@ -26,6 +30,9 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
     valid_from: float
     valid_until: float
+    stamp: int | None = None
+    looked_at: float = 0.0
+    present: Principal | None = None
 
     @property
     def claims(self) -> dict[str, Any]:

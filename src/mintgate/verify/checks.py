@@ -260,6 +260,8 @@ def check_user(examined: Examined, expected: Expected) -> None:
 
 
 def check_scopes(examined: Examined, expected: Expected) -> None:
+    if not expected.scopes:
+        return
     missing = missing_scope(expected.scopes, frozenset(examined.claims["scope"]))
     if missing:
         raise InsufficientScope(needed=missing, cause=f"scope {missing} is missing")

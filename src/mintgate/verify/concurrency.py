@@ -20,7 +20,7 @@ from mintgate.contract.scopes import UPDATE
 from mintgate.verify.guard import Admission
 
 RETRY_SECONDS = 1
-MAX_IDLE = 10_000
+MAX_IDLE = 1_000
 _MOST_OVERALL = 4
 
 
@@ -66,7 +66,7 @@ class _Line:
     def __init__(self, bound: Bound) -> None:
         self._bound = bound
         self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[None]] | None = None  # few have anybody waiting
 
     @property
     def is_idle(self) -> bool:
@@ -82,16 +82,19 @@ class _Line:
         """Wait for a place; False, without waiting, when the queue is full."""
         if self.enter_at_once():
             return True
-        if len(self._waiting) >= self._bound.queue:
+        if self._waiting is None:
+            self._waiting = deque()
+        waiting = self._waiting
+        if len(waiting) >= self._bound.queue:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
                 with contextlib.suppress(ValueError):  # or `leave` has passed it over already
-                    self._waiting.remove(turn)
+                    waiting.remove(turn)
             else:
                 self.leave()  # the place was given in the very moment in which it was given up
             raise

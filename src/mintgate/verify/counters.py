@@ -12,7 +12,7 @@ import msgspec
 from limits.storage import SlidingWindowCounterSupport, Storage
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.contract.rate_limits import WINDOW_SECONDS, Usage
+from mintgate.contract.rate_limits import WINDOW_SECONDS, Usage, standing
 
 MAX_COUNTERS = 100_000
 """Of so many things at most; the oldest are forgotten first. A counter takes about 300 bytes."""
@@ -82,13 +82,12 @@ class Counters(Storage, SlidingWindowCounterSupport):
     def __len__(self) -> int:
         return len(self._counters)
 
-    def acquire_sliding_window_entry(
-        self, key: str, limit: int, expiry: int, amount: int = 1
-    ) -> bool:
+    def count(self, key: str, limit: int, amount: int = 1) -> tuple[int, int] | None:
         """Count `amount` requests unless that is more than `limit`; less than 0 takes back.
 
         Returns:
-            False when it is too many, and nothing was counted.
+            How the limit stands then, as `standing` tells it; None when it is too many, and
+            nothing was counted.
         """
         now = self._clock()
         seconds = self._seconds
@@ -99,20 +98,26 @@ class Counters(Storage, SlidingWindowCounterSupport):
                 counter = self._add(key, window)
             elif counter.window != window:
                 counter.move_to(window)
-            current = counter.current + amount
+            current, previous = counter.current + amount, counter.previous
+            left = (counter.window + 1) * seconds - now
             if current < 0:
-                return True  # the window has just ended, in which it was counted
-            if amount > 0:
-                used = current
-                if counter.previous:
-                    left = (counter.window + 1) * seconds - now
-                    used += int(counter.previous * left / seconds)
-                if used > limit:
-                    return False
-            counter.current = current
-            counter.untold += amount
-            self._untold.add(key)
-            return True
+                current = 0  # the window has just ended, in which it was counted
+            else:
+                if amount > 0:
+                    used = current + int(previous * left / seconds) if previous else current
+                    if used > limit:
+                        return None
+                counter.current = current
+                if not counter.untold:
+                    self._untold.add(key)
+                counter.untold += amount
+        return standing(limit, previous, current, left, seconds)
+
+    def acquire_sliding_window_entry(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> bool:
+        """The same for the library's strategy, which only asks whether it was counted."""
+        return self.count(key, limit, amount) is not None
 
     def usage(self, key: str) -> Usage:
         """What was used of a key."""

@@ -7,67 +7,32 @@ middleware, the proxy, and the answers for other servers.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from mintgate.contract import policy as rules
-from mintgate.contract.errors import (
-    AmbiguousRequest,
-    InvalidToken,
-    NoCredential,
-    SeveralCredentials,
-)
+from mintgate.contract.errors import AmbiguousRequest, NoCredential
 from mintgate.contract.policy import PREFLIGHT, Operation, Policy
 from mintgate.contract.request_target import normal_path, require_plain
-from mintgate.verify.checks import REFERENCE_TOKEN_PREFIX
 from mintgate.verify.legacy import LegacySchemes, legacy_credential_of
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
+from mintgate.verify.request_headers import (
+    Headers,
+    asks_for_cross_origin,
+    credential_of,
+    that_are_judged,
+    upgrades,
+)
 from mintgate.verify.sessions import OpenSession, SessionSource
 from mintgate.verify.verifier import TokenVerifier
 
-_API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
 _REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
-Headers = Iterable[tuple[bytes, bytes]]
 MAX_OPERATIONS = 1024
 """How many (method, path) pairs are remembered with what they need."""
 NOTHING_DECLARED = Policy()
 """For an API without a policy of its own: safe methods need `read`, the rest `update`."""
-
-
-def credential_of(headers: Headers) -> str:
-    """The one token of a request, from its headers (lower-case names, as ASGI gives them).
-
-    A token in the URL or the body is not looked at [API-21, REF-33].
-
-    Raises:
-        NoCredential, SeveralCredentials, InvalidToken: see API-1, API-2, REF-31, REF-32.
-    """
-    authorization: bytes | None = None
-    api_key: bytes | None = None
-    for name, value in headers:
-        if name == b"authorization":
-            if authorization is not None or api_key is not None:
-                raise SeveralCredentials
-            authorization = value
-        elif name in _API_KEY_HEADERS:
-            if authorization is not None or api_key is not None:
-                raise SeveralCredentials
-            api_key = value
-    if api_key is not None:
-        token = api_key.decode("latin-1").strip()
-        if not token.startswith(REFERENCE_TOKEN_PREFIX):
-            raise InvalidToken("An API-key header takes reference tokens only.")
-        return token
-    if authorization is None:
-        raise NoCredential
-    scheme, _, token = authorization.decode("latin-1").strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        # One word alone may be a token whose scheme was forgotten, which no log may have.
-        seen = repr(scheme[:16]) if token else "one word"
-        raise NoCredential(cause=f"the scheme is not Bearer, or it has no token: {seen}")
-    return token.strip()
 
 
 class ApiRequest(msgspec.Struct, frozen=True):
@@ -157,6 +122,36 @@ class Guard:
     ) -> Principal:
         return await self.verifier.verify_async(credential_of(headers), self.audience, scopes)
 
+    def admit_at_once(
+        self, request: ApiRequest, also: frozenset[str] = frozenset()
+    ) -> Admission | None:
+        """The same as `admit_async`, when nothing has to be waited for.
+
+        Returns:
+            None when something has to be: then nothing was noted of the request, and `admit_async`
+            or `admit` is to be asked.
+
+        Raises: as `admit_async`.
+        """
+        judged = that_are_judged(request.headers)
+        try:
+            path, token = self._read(request, judged)
+        except NoCredential:
+            if self.legacy is None:
+                raise
+            return None
+        if token is None:
+            return _preflight(path, request)
+        principal = self.verifier.verify_at_once(token, self.audience)
+        if principal is None:
+            return None
+        admission = self._allowed(principal, path, request, judged, also, token)
+        if not admission.operation.is_batch:
+            if not self._touched(admission):
+                return None
+            self._count(admission)
+        return admission
+
     async def admit_async(
         self, request: ApiRequest, also: frozenset[str] = frozenset()
     ) -> Admission:
@@ -170,8 +165,12 @@ class Guard:
             ResourceRefusal: the first check that failed.
             KeysUnavailable, StateUnavailable: it cannot be told now.
         """
+        admission = self.admit_at_once(request, also)
+        if admission is not None:
+            return admission
+        judged = that_are_judged(request.headers)
         try:
-            path, token = self._read(request)
+            path, token = self._read(request, judged)
         except NoCredential as refusal:
             if self.legacy is None:
                 raise
@@ -181,18 +180,19 @@ class Guard:
             if token is None:
                 return _preflight(path, request)
             principal = await self.verifier.verify_async(token, self.audience)
-        admission = self._allowed(principal, path, request, also, token)
+        admission = self._allowed(principal, path, request, judged, also, token)
         if not admission.operation.is_batch:
             await self.occupy_async(admission)
         return admission
 
     def admit(self, request: ApiRequest, also: frozenset[str] = frozenset()) -> Admission:
-        """The same as `admit_async`, waiting in this thread."""
-        path, token = self._read(request)
+        """The same as `admit_async`, waiting in this thread; it takes no legacy schemes."""
+        judged = that_are_judged(request.headers)
+        path, token = self._read(request, judged)
         if token is None:
             return _preflight(path, request)
         principal = self.verifier.verify(token, self.audience)
-        admission = self._allowed(principal, path, request, also, token)
+        admission = self._allowed(principal, path, request, judged, also, token)
         if not admission.operation.is_batch:
             self.occupy(admission)
         return admission
@@ -206,7 +206,7 @@ class Guard:
         Raises:
             MethodNotAllowed: the API does not have the method.
         """
-        if method == "GET" and _upgrades(headers):
+        if method == "GET" and upgrades(headers):
             method = "POST"  # such a connection can carry anything
         known = self._operations.get((method, path))
         if known is None:
@@ -254,20 +254,16 @@ class Guard:
         Raises:
             NoFreeSlot, TooManyRequests, StateUnavailable: it may not go on now.
         """
-        if self.sessions is not None and admission.principal is not None:
-            admission.session = self.sessions.touch(admission.principal)
-            if admission.session is None:
-                admission.session = await self.sessions.open_async(
-                    admission.principal, admission.credential
-                )
+        principal = admission.principal
+        if not self._touched(admission) and self.sessions is not None and principal is not None:
+            admission.session = await self.sessions.open_async(principal, admission.credential)
         self._count(admission)
 
     def occupy(self, admission: Admission) -> None:
         """The same as `occupy_async`, waiting in this thread."""
-        if self.sessions is not None and admission.principal is not None:
-            admission.session = self.sessions.touch(admission.principal) or self.sessions.open(
-                admission.principal, admission.credential
-            )
+        principal = admission.principal
+        if not self._touched(admission) and self.sessions is not None and principal is not None:
+            admission.session = self.sessions.open(principal, admission.credential)
         self._count(admission)
 
     async def look_again(self, admission: Admission, headers: Headers, *, in_use: bool) -> None:
@@ -299,23 +295,24 @@ class Guard:
         if close is not None:
             close()
 
-    def _read(self, request: ApiRequest) -> tuple[str, str | None]:
+    def _read(self, request: ApiRequest, judged: Headers) -> tuple[str, str | None]:
         """The path and the credential; no credential for a preflight."""
         path = normal_path(request.raw_path)
-        require_plain(request.headers, request.query)
-        if request.method == "OPTIONS" and _asks_for_cross_origin(request.headers):
+        require_plain(judged, request.query)
+        if request.method == "OPTIONS" and asks_for_cross_origin(judged):
             return path, None
-        return path, credential_of(request.headers)
+        return path, credential_of(judged)
 
     def _allowed(
         self,
         principal: Principal,
         path: str,
         request: ApiRequest,
+        judged: Headers,
         also: frozenset[str],
         credential: str,
     ) -> Admission:
-        operation = self.operation_of(request.method, path, request.headers)
+        operation = self.operation_of(request.method, path, judged)
         rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
         if also:
             rules.require_scopes(also, principal.permissions)
@@ -326,6 +323,13 @@ class Guard:
             address=request.address,
             credential=credential,
         )
+
+    def _touched(self, admission: Admission) -> bool:
+        """Note the request of a session that is known to be open; False when one must be opened."""
+        if self.sessions is None or admission.principal is None:
+            return True
+        admission.session = self.sessions.touch(admission.principal)
+        return admission.session is not None
 
     def _count(self, admission: Admission) -> None:
         if self.limits is not None and admission.principal is not None:
@@ -343,15 +347,6 @@ async def _by_legacy(
         refusal.also = await legacy.offered()
         raise refusal
     return await legacy.principal(credential, request)
-
-
-def _upgrades(headers: Headers) -> bool:
-    return any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
-
-
-def _asks_for_cross_origin(headers: Headers) -> bool:
-    names = {name for name, _ in headers}
-    return b"origin" in names and b"access-control-request-method" in names
 
 
 def _preflight(path: str, request: ApiRequest) -> Admission:

@@ -1,6 +1,7 @@
 """Requests per minute of one API, counted by session, client, user and address [API-50, API-54].
 
-The strategy is the sliding window counter of the `limits` library. An API of one process needs
+The strategy is the sliding window counter of the `limits` library; its storage is asked without
+it, as it would only pass the question on. An API of one process needs
 nothing more; what several processes share is in `mintgate.gate.shared_counters`.
 """
 
@@ -9,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from limits import RateLimitItemPerMinute
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from mintgate.contract.declared_apis import Limits
 from mintgate.contract.errors import TooManyRequests
@@ -31,24 +30,15 @@ _KINDS: dict[str, Callable[[Principal, str], str]] = {
 }
 
 
-class _PerMinute(RateLimitItemPerMinute):
-    """A limit whose counts are named by what is counted alone.
-
-    So they go on when the limit is changed, and are cheap to find.
-    """
-
-    __slots__: list[str] = []
-
-    def key_for(self, *identifiers: bytes | str | float) -> str:
-        return identifiers[0]  # type: ignore[return-value]
-
-
 class _Limit(msgspec.Struct, frozen=True):
-    """One limit in force; `prefix` begins the names of its counts."""
+    """One limit in force; `prefix` begins the names of its counts.
+
+    The names do not tell the amount: counts go on when a limit is changed.
+    """
 
     kind: str
     prefix: str
-    item: _PerMinute
+    amount: int
     named: Callable[[Principal, str], str]
     quoted: str
 
@@ -66,7 +56,6 @@ class RateLimits:
         self, limits: Limits | None = None, counters: Counters | None = None, *, api: str = ""
     ) -> None:
         self._counters = counters if counters is not None else Counters()
-        self._hit = SlidingWindowCounterRateLimiter(self._counters).hit
         self._api = api
         self._limits: tuple[_Limit, ...] = ()
         self._policy = policy_header({})
@@ -80,7 +69,7 @@ class RateLimits:
         amounts = {kind: getattr(limits, f"per_{kind}") or 0 for kind in _KINDS}
         self._policy = policy_header({kind: n for kind, n in amounts.items() if n})
         self._limits = tuple(
-            _Limit(kind, f"{self._api}\0{kind}\0", _PerMinute(n), _KINDS[kind], f'"{kind}";r=')
+            _Limit(kind, f"{self._api}\0{kind}\0", n, _KINDS[kind], f'"{kind}";r=')
             for kind, n in amounts.items()
             if n
         )
@@ -91,23 +80,23 @@ class RateLimits:
         limits = self._limits
         if not limits:
             return []
-        hit, usage = self._hit, self._counters.usage
+        count = self._counters.count
         items = []
         for limit in limits:
             key = limit.prefix + limit.named(principal, address)
-            if not hit(limit.item, key):
+            stands = count(key, limit.amount)
+            if stands is None:
                 self._take_back(limits[: limits.index(limit)], principal, address)
                 raise self._refusal(limit, key)
-            left, seconds = usage(key).against(limit.item.amount)
-            items.append(f"{limit.quoted}{left};t={seconds}")
+            items.append(f"{limit.quoted}{stands[0]};t={stands[1]}")
         return [self._policy, (LIMIT_HEADER, ", ".join(items).encode("ascii"))]
 
     def _take_back(self, limits: tuple[_Limit, ...], principal: Principal, address: str) -> None:
         for limit in limits:
-            self._hit(limit.item, limit.prefix + limit.named(principal, address), cost=-1)
+            self._counters.count(limit.prefix + limit.named(principal, address), limit.amount, -1)
 
     def _refusal(self, limit: _Limit, key: str) -> TooManyRequests:
-        amount = limit.item.amount
+        amount = limit.amount
         _, seconds = self._counters.usage(key).against(amount)
         return TooManyRequests(
             f"Too many requests of this {limit.kind}. Wait, and then go on more slowly.",

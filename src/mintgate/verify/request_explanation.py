@@ -11,9 +11,10 @@ from mintgate.contract.legacy import PERMISSIONS
 from mintgate.contract.policy import Operation, missing_scope
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.verify.checks import CheckOutcome, has_required_claims
-from mintgate.verify.guard import ApiRequest, Guard, credential_of
+from mintgate.verify.guard import ApiRequest, Guard
 from mintgate.verify.legacy import LegacyCredential, legacy_credential_of
 from mintgate.verify.principal import principal_of
+from mintgate.verify.request_headers import credential_of
 from mintgate.verify.state import StateUnavailable
 
 Peek = Callable[[], CheckOutcome]

@@ -41,6 +41,10 @@ class StateSource(Protocol):
     """Where a verifier learns the state for checks API-13 and API-14.
 
     It is asked about a token that passed every check before those: its claims can be believed.
+
+    One that also has `stamp() -> int | None` is not asked again, for `verifier.STAMPED_SECONDS`, as
+    long as that is the same number: then nothing that it tells about has changed. None says that
+    it cannot tell. The number has to change after what it stands for has, and not before.
     """
 
     def find(self, claims: dict[str, Any], token: str) -> TokenState | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import httpx
@@ -23,6 +23,8 @@ from mintgate.verify.state import StateSource
 
 MAX_LEEWAY = 60.0
 MAX_KNOWN_HEADERS = 16
+STAMPED_SECONDS = 1.0
+"""How long it counts that a state was good, when the state source has heard of no change since."""
 
 
 class TokenVerifier(Protocol):
@@ -35,6 +37,10 @@ class TokenVerifier(Protocol):
     async def verify_async(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> Principal: ...
+
+    def verify_at_once(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal | None: ...
 
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
@@ -89,6 +95,7 @@ class Verifier:
         self.database = database
         self.algorithms = tuple(algorithms)
         self._state = state
+        self._stamp: Callable[[], int | None] = getattr(state, "stamp", _no_stamp)
         self._keys = keys if keys is not None else RemoteKeys(issuer)
         self._references = references
         self._user_types = user_types
@@ -139,7 +146,7 @@ class Verifier:
             KeysUnavailable: the issuer's keys were never reached.
             StateUnavailable: the state source does not answer.
         """
-        known = self._again(token, audience, scopes)
+        known = self.verify_at_once(token, audience, scopes)
         if known is not None:
             return known
         examined = self._examine(token)
@@ -160,7 +167,7 @@ class Verifier:
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
     ) -> Principal:
         """The same as `verify`, without blocking the event loop."""
-        known = self._again(token, audience, scopes)
+        known = self.verify_at_once(token, audience, scopes)
         if known is not None:
             return known
         examined = self._examine(token)
@@ -182,6 +189,45 @@ class Verifier:
                 claims, token
             )
         return self._admit(token, examined, expected)
+
+    def verify_at_once(
+        self, token: str, audience: str, scopes: Collection[str] = frozenset()
+    ) -> Principal | None:
+        """The same as `verify` for a token that was accepted before; None: every check is needed.
+
+        What cannot change was checked then; the key, the time and the scopes are looked at each
+        time, and the state unless its source has heard of no change, by the same checks. It never
+        waits.
+        """
+        now = self._clock()
+        known = self._accepted.find(token, audience, now)
+        if known is None or self._keys.get(known.key.kid) is not known.key:
+            return None
+        stamp = self._stamp()
+        if (
+            stamp is not None
+            and stamp == known.stamp
+            and 0 <= now - known.looked_at < STAMPED_SECONDS
+            and not scopes
+        ):
+            return known.present
+        state = None
+        if self._state is not None:
+            state = self._state.find(known.claims, token)
+            if state is None:
+                return None
+        expected = self._expect(audience, scopes)
+        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
+        if state is not None:
+            for check in checks.STATE_CHECKS:
+                check.run(examined, expected)
+        checks.check_scopes(examined, expected)
+        principal = known.principal
+        is_admin = state.user.is_admin if state is not None and state.user is not None else None
+        if is_admin is not None and is_admin is not principal.is_admin:
+            principal = principal_of(known.claims, state)
+        known.stamp, known.looked_at, known.present = stamp, now, principal
+        return principal
 
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
@@ -273,33 +319,6 @@ class Verifier:
         self._remember(credential, examined, expected.audience, principal)
         return principal
 
-    def _again(self, credential: str, audience: str, scopes: Collection[str]) -> Principal | None:
-        """The principal of a token that was accepted before; None: make every check.
-
-        What cannot change was checked then; the key, the time, the state and the scopes are
-        looked at each time, by the same checks.
-        """
-        now = self._clock()
-        known = self._accepted.find(credential, audience, now)
-        if known is None or self._keys.get(known.key.kid) is not known.key:
-            return None
-        state = None
-        if self._state is not None:
-            state = self._state.find(known.claims, credential)
-            if state is None:
-                return None
-        expected = self._expect(audience, scopes)
-        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
-        if state is not None:
-            for check in checks.STATE_CHECKS:
-                check.run(examined, expected)
-        checks.check_scopes(examined, expected)
-        if state is None or state.user is None or state.user.is_admin is None:
-            return known.principal
-        if known.principal.is_admin is not state.user.is_admin:
-            return principal_of(known.claims, state)
-        return known.principal
-
     def _remember(
         self, credential: str, examined: Examined, audience: str, principal: Principal
     ) -> None:
@@ -309,10 +328,14 @@ class Verifier:
         expiry, start = self._leeways
         claims = token.claims
         accepted = Accepted(
-            token=token,
+            token=token.verified(),
             key=key,
             principal=principal,
             valid_from=max(claims["nbf"], claims["iat"]) - start,
             valid_until=claims["exp"] + expiry,
         )
         self._accepted.add(credential, audience, accepted)
+
+
+def _no_stamp() -> None:
+    """Of a state source that does not tell whether anything has changed."""

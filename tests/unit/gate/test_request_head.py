@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintgate.contract.gateway_errors import MalformedRequest
-from mintgate.gate.request_head import origin_form, require_plain_framing
+from mintgate.gate.request_head import origin_form, require_plain_framing, telling
 
 HOST = [(b"host", b"orion.example:8080")]
 
@@ -25,7 +25,7 @@ HOST = [(b"host", b"orion.example:8080")]
     ],
 )
 def test_a_target_without_its_host(url: bytes, target: bytes) -> None:
-    assert origin_form(url, "GET", "1.1", HOST) == target
+    assert origin_form(url, "GET", "1.1", telling(HOST)) == target
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_a_target_without_its_host(url: bytes, target: bytes) -> None:
 )
 def test_a_target_of_something_else(url: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        origin_form(url, "GET", "1.1", HOST)
+        origin_form(url, "GET", "1.1", telling(HOST))
 
 
 @pytest.mark.parametrize("host", [b"a", b"a.b-c_d~:1", b"10.0.0.1", b"[::1]", b"[2001:db8::1]:443"])
 def test_a_host(host: bytes) -> None:
-    assert origin_form(b"/", "GET", "1.1", [(b"host", host)]) == b"/"
+    assert origin_form(b"/", "GET", "1.1", telling([(b"host", host)])) == b"/"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_host(host: bytes) -> None:
 )
 def test_no_host(host: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        origin_form(b"/", "GET", "1.1", [(b"host", host)])
+        origin_form(b"/", "GET", "1.1", telling([(b"host", host)]))
 
 
 FRAMING = st.lists(
@@ -79,7 +79,7 @@ def test_one_way_to_tell_where_it_ends(headers: list[tuple[bytes, bytes]], versi
         version == "1.1" and not lengths and codings == [b"chunked"]
     )
     if is_plain:
-        require_plain_framing(version, headers)
+        require_plain_framing(version, telling(headers))
     else:
         with pytest.raises(MalformedRequest):
-            require_plain_framing(version, headers)
+            require_plain_framing(version, telling(headers))

@@ -31,7 +31,7 @@ from mintgate.verify import (
     Verifier,
 )
 from mintgate.verify.asgi import PRINCIPAL
-from mintgate.verify.guard import credential_of
+from mintgate.verify.request_headers import credential_of
 from tests.unit.verify.workbench import (
     DATABASE,
     HEADER,

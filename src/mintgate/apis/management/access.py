@@ -15,8 +15,8 @@ from mintgate.identity.administration.call import Acting
 from mintgate.identity.forms import client_address
 from mintgate.store import users
 from mintgate.verify import Verifier
-from mintgate.verify.guard import credential_of
 from mintgate.verify.principal import Principal
+from mintgate.verify.request_headers import credential_of
 
 _API_KEY_HEADERS = frozenset({b"x-api-key", b"api-key"})
 

@@ -21,10 +21,11 @@ from mintgate.contract.legacy import LegacyScheme, is_acceptable
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.gate.legacy.schemes import LegacyAccess
 from mintgate.verify.asgi import OnRefusal, request_of
-from mintgate.verify.guard import ApiRequest, Guard, credential_of
+from mintgate.verify.guard import ApiRequest, Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import legacy_credential_of
 from mintgate.verify.refusals import refusal_response
+from mintgate.verify.request_headers import credential_of
 from mintgate.verify.state import StateUnavailable
 
 LOGIN_PATH = f"{DOMAIN_API_PATH}/domain/login"
