@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,8 @@ Call = Callable[[str], httpx.Response]
 """Sends one request with a token."""
 PEOPLE = 12
 PAUSE = 0.02
+FILLING = 16
+"""Threads that show tokens, so that refusals are committed in groups."""
 REFUSED = 503
 """All slots are taken [SES-34]."""
 
@@ -59,6 +62,25 @@ class Traffic:
             threading.Thread(target=self._work, args=(what, random.Random(f"{seed}/{number}")))
             for number, what in enumerate([self._person, self._person, self._service])
         ]
+
+    def fill_memories(self, tokens: int) -> None:
+        """Show more tokens at each door than any process remembers, before anybody else comes.
+
+        What is bounded is full from then on: whatever grows after that has no bound.
+        """
+        with self._client(random.Random(0)) as http, ThreadPoolExecutor(FILLING) as pool:
+            list(
+                pool.map(lambda _: self._show_everywhere(self._service_token(http)), range(tokens))
+            )
+        for key in sorted(self._journal.open):
+            self._journal.leave(key)
+
+    def _show_everywhere(self, token: str) -> None:
+        for door in self._doors:
+            answer = door.call(token)
+            if answer.status_code != REFUSED:
+                assert answer.is_success, (door.name, answer.status_code, answer.text)
+                self._journal.opened(payload_of(token)["jti"])
 
     def start(self) -> None:
         for thread in self._threads:
@@ -104,11 +126,7 @@ class Traffic:
     def _service(self, chance: random.Random) -> None:
         """Take a token, and use it for a while; a service never signs out."""
         with self._client(chance) as http:
-            answer = http.post(
-                "/id/connect/token", data={"grant_type": "client_credentials"}, auth=(STOCK, SECRET)
-            )
-        assert answer.status_code == 200, answer.text
-        token = answer.json()["access_token"]
+            token = self._service_token(http)
         self._journal.count("service tokens")
         key = payload_of(token)["jti"]
         for _ in range(chance.randrange(1, 30)):
@@ -128,6 +146,14 @@ class Traffic:
             self._journal.opened(key)
             self._journal.count(f"calls at {door.name}")
         self._stopping.wait(PAUSE)
+
+    def _service_token(self, http: httpx.Client) -> str:
+        answer = http.post(
+            "/id/connect/token", data={"grant_type": "client_credentials"}, auth=(STOCK, SECRET)
+        )
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["access_token"]
+        return token
 
     def _sign_out(self, browser: Browser, id_token: str, key: str) -> None:
         query = {"id_token_hint": id_token, "post_logout_redirect_uri": LOGOUT}
