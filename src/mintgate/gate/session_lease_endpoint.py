@@ -6,21 +6,18 @@ that nothing in between takes it for one and asks again.
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.contract.clock import Clock
-from mintgate.contract.errors import InvalidClient, InvalidRequest, Refusal, TemporarilyUnavailable
+from mintgate.contract.errors import InvalidRequest, Refusal, TemporarilyUnavailable
 from mintgate.contract.session_leases import MAX_REQUEST_BYTES, LeaseRequest
 from mintgate.gate.session_leases import SessionLeases
-from mintgate.identity.api_authentication import authenticate_api
+from mintgate.identity.api_authentication import require_api
 from mintgate.identity.auditing import record_refusal, refusal_event
-from mintgate.identity.client_authentication import presented_client
 from mintgate.identity.client_tries import ClientTries
-from mintgate.identity.forms import client_address, header, read_body
+from mintgate.identity.forms import header, read_body
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify.keys import KeysUnavailable
@@ -52,7 +49,7 @@ class SessionLeaseEndpoint:
 
     async def post(self, request: Request) -> Response:
         try:
-            api = await self._api(request)
+            api = await require_api(request, self._tries, self._instance_id, self._database)
             asked = _read(header(request.scope, b"content-type"), await _body(request))
         except Refusal as refusal:
             await self._audit(request, refusal)
@@ -62,19 +59,6 @@ class SessionLeaseEndpoint:
         except (DatabaseUnavailable, KeysUnavailable, StateUnavailable) as error:
             return oauth_error(TemporarilyUnavailable(cause=str(error)))
         return RawJson(answer, headers=NO_STORE)
-
-    async def _api(self, request: Request) -> str:
-        authorization = header(request.scope, b"authorization")
-        if authorization is None:
-            raise InvalidClient(
-                "Authenticate with HTTP Basic: the API's name and its secret.", basic=True
-            )
-        presented = presented_client({}, authorization)
-        return await self._tries.prove(
-            presented,
-            client_address(request.scope),
-            partial(authenticate_api, presented, self._instance_id, self._database),
-        )
 
     async def _audit(self, request: Request, refusal: Refusal) -> None:
         event = refusal_event(

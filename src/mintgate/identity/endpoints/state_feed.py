@@ -6,23 +6,20 @@ asks again and again for what came after the last position that it was given.
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.contract.clock import Clock
-from mintgate.contract.errors import InvalidClient, InvalidRequest, PositionGone, Refusal
+from mintgate.contract.errors import InvalidRequest, PositionGone, Refusal
 from mintgate.contract.feed import MAX_PAGE, FeedGap, FeedPage
 from mintgate.contract.key_life import LONGEST_TOKEN
-from mintgate.identity.api_authentication import authenticate_api
+from mintgate.identity.api_authentication import require_api
 from mintgate.identity.auditing import record_refusal, refusal_event
-from mintgate.identity.client_authentication import presented_client
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
-from mintgate.identity.forms import client_address, header, query_of
+from mintgate.identity.forms import query_of
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.store import Database, feed
 
@@ -44,7 +41,7 @@ class StateFeedEndpoint:
 
     async def get(self, request: Request) -> Response:
         try:
-            await self._require_api(request)
+            await require_api(request, self._tries, self._directory.instance.id, self._database)
             parameters = query_of(request.scope)
             after = _number(parameters.get("after"), "after")
             known_at = _time(parameters.get("at"))
@@ -56,20 +53,6 @@ class StateFeedEndpoint:
             await self._audit(request, refusal)
             return oauth_error(refusal)
         return RawJson(page, headers=NO_STORE)
-
-    async def _require_api(self, request: Request) -> None:
-        authorization = header(request.scope, b"authorization")
-        if authorization is None:
-            raise InvalidClient(
-                "Authenticate with HTTP Basic: the API's name and its secret.", basic=True
-            )
-        presented = presented_client({}, authorization)
-        instance_id = self._directory.instance.id
-        await self._tries.prove(
-            presented,
-            client_address(request.scope),
-            partial(authenticate_api, presented, instance_id, self._database),
-        )
 
     async def _page(self, after: int | None, known_at: float | None, limit: int) -> FeedPage:
         instance_id = self._directory.instance.id
