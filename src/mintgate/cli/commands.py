@@ -10,6 +10,7 @@ from mintgate import __version__
 from mintgate.cli import (
     applications,
     audit,
+    databases,
     declared,
     erp_sessions,
     keys,
@@ -67,6 +68,7 @@ sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")
+app.add_typer(databases.db_commands, name="db")
 app.add_typer(sign_ins.sign_in_commands, name="sign-in")
 app.add_typer(erp_sessions.session_commands, name="session")
 app.add_typer(licences.licence_commands, name="licence")
