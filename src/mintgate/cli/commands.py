@@ -10,6 +10,7 @@ from mintgate import __version__
 from mintgate.cli import (
     applications,
     audit,
+    database_copies,
     databases,
     declared,
     erp_sessions,
@@ -27,6 +28,7 @@ from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
 assert user_data  # noqa: S101 - its commands belong to `users.user_commands`
+assert database_copies  # noqa: S101 - its commands belong to `databases.db_commands`
 
 app = typer.Typer(
     name="mintgate",

@@ -37,8 +37,6 @@ instances = Table(
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
-    # Another one since the database was restored from a backup: then numbers mean other entries.
-    Column("feed_epoch", String(32), nullable=False, server_default=""),
 )
 
 state_feed = Table(

@@ -1,4 +1,4 @@
-"""Which programs may run on a schema, whether a database is whole, and the feed's epoch."""
+"""Which programs may run on a schema, and whether a database is whole."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_schema_state"),
     )
     op.execute("INSERT INTO schema_state (id, oldest_program) VALUES (1, '0016')")
-    op.add_column(
-        "instances", sa.Column("feed_epoch", sa.String(32), nullable=False, server_default="")
-    )
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("instances") as batch:
-        batch.drop_column("feed_epoch")
     op.drop_table("schema_state")
