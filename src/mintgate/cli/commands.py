@@ -11,6 +11,7 @@ from mintgate.cli import (
     applications,
     audit,
     database_copies,
+    database_restore,
     databases,
     declared,
     erp_sessions,
@@ -28,7 +29,7 @@ from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
 assert user_data  # noqa: S101 - its commands belong to `users.user_commands`
-assert database_copies  # noqa: S101 - its commands belong to `databases.db_commands`
+assert database_copies, database_restore  # noqa: S101 - theirs to `db_commands`
 
 app = typer.Typer(
     name="mintgate",
