@@ -10,6 +10,9 @@ from mintgate import __version__
 from mintgate.cli import (
     applications,
     audit,
+    database_copies,
+    database_restore,
+    databases,
     declared,
     erp_sessions,
     keys,
@@ -26,6 +29,7 @@ from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
 assert user_data  # noqa: S101 - its commands belong to `users.user_commands`
+assert database_copies, database_restore  # noqa: S101 - theirs to `db_commands`
 
 app = typer.Typer(
     name="mintgate",
@@ -67,6 +71,7 @@ sign_in_tries.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")
+app.add_typer(databases.db_commands, name="db")
 app.add_typer(sign_ins.sign_in_commands, name="sign-in")
 app.add_typer(erp_sessions.session_commands, name="session")
 app.add_typer(licences.licence_commands, name="licence")

@@ -91,25 +91,42 @@ def is_url(instance_name: str | None) -> bool:
     return instance_name is not None and instance_name.startswith(("http://", "https://"))
 
 
-def open_database(url: str, *, must_exist: bool = False) -> Database:
-    """Open the database and bring its schema up to date, or end with exit code 1.
+def open_database(url: str, *, must_exist: bool = False, upgrade: bool = False) -> Database:
+    """Open the database, or end with exit code 1; an empty one gets its tables.
 
     Args:
         must_exist: do not create an SQLite file, for commands that need something in it.
+        upgrade: migrate an older schema. Else the message says how: whoever looks at something
+            with a newer release does not migrate what older servers run on.
     """
     from mintgate.store import Database, DatabaseUnavailable, schema
 
+    if must_exist:
+        require_existing(url)
     try:
-        if must_exist and not exists(url):
-            fail(
-                f"there is no database at {_sqlite_file(url)}; make one with: mintgate apply FILE, "
-                "or name another with --database or MINTGATE_DATABASE"
-            )
         database = Database(url)
-        schema.upgrade(database)
+    except DatabaseUnavailable as error:
+        fail(f"{error}; check --database or MINTGATE_DATABASE")
+    try:
+        found = schema.state(database)
+        if found.standing is schema.Standing.EMPTY or upgrade:
+            schema.upgrade(database)
+        else:
+            schema.require_current(database)
+    except (schema.NeedsUpgrade, schema.NotRunnable) as error:
+        fail(str(error))
     except DatabaseUnavailable as error:
         fail(f"{error}; check --database or MINTGATE_DATABASE, and that it can be written")
     return database
+
+
+def require_existing(url: str) -> None:
+    """End with exit code 1 when there is no SQLite file where the URL says."""
+    if not exists(url):
+        fail(
+            f"there is no database at {_sqlite_file(url)}; make one with: mintgate apply FILE, "
+            "or name another with --database or MINTGATE_DATABASE"
+        )
 
 
 def open_instance(url: str, name: str | None) -> tuple[Database, Instance]:

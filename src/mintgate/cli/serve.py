@@ -50,6 +50,15 @@ def serve(
             help="A proxy in front that ends TLS; its X-Forwarded-For is believed. Repeatable.",
         ),
     ] = None,
+    upgrade: Annotated[
+        bool,
+        typer.Option(
+            "--upgrade/--no-upgrade",
+            envvar="MINTGATE_UPGRADE",
+            help="Migrate an older schema at the start; of several servers one does, and the "
+            "others wait. Without it: mintgate db upgrade.",
+        ),
+    ] = True,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     key_file: KeyFile = None,
 ) -> None:
@@ -65,7 +74,7 @@ def serve(
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
     listener = listen(host, port)
-    database = common.open_database(database_url)
+    database = common.open_database(database_url, upgrade=upgrade)
     with common.refusals():
         if demo:
             secrets = _fill_demo(database, database_url, key_file, port, random=demo_for_everyone)

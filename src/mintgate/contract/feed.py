@@ -87,6 +87,19 @@ class ChangedInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     """A setting of the instance changed."""
 
 
+class RestoredInstance(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="restored"):
+    """The issuer's database was restored from a backup: what was ended since may live in it again.
+
+    A reader that does not know this type asks about each token, as for every unknown one.
+
+    Args:
+        not_before: JWTs with an earlier `iat` (Unix seconds) are revoked, whoever has them.
+            Reference tokens are not: their `iat` is that of the record, which is asked about.
+    """
+
+    not_before: int
+
+
 Entry = (
     RevokedToken
     | ChangedApplication
@@ -96,6 +109,7 @@ Entry = (
     | ClosedSession
     | ChangedKey
     | ChangedInstance
+    | RestoredInstance
 )
 
 

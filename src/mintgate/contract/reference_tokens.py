@@ -21,6 +21,11 @@ GRANTABLE_SCOPES = (READ, UPDATE)
 MAX_DESCRIPTION = 128
 
 
+def is_reference(token: str) -> bool:
+    """Whether a credential is taken for a reference token, and never for a JWT [API-3]."""
+    return token.startswith(PREFIX)
+
+
 class TokenKind(enum.StrEnum):
     PERSONAL = "PAT"
     SERVICE = "SAT"

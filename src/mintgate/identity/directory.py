@@ -115,6 +115,8 @@ class Directory:
             elif change.kind == "jti":
                 self._revoked.add(change.subject)
             else:
+                if change.kind == "restored":
+                    self._revoked.note_not_before(change)
                 if change.kind == "instance":
                     self._records.drop_audiences()
                     self._apis.drop()

@@ -44,7 +44,12 @@ class Revoked:
             self._not_before[change.subject] = not_before
 
     def covers(
-        self, claims: dict[str, Any], application: TrustedApplication, user: User | None
+        self,
+        claims: dict[str, Any],
+        application: TrustedApplication,
+        user: User | None,
+        *,
+        is_reference: bool,
     ) -> bool:
         """Whether the token with these claims was ended."""
         if claims["jti"] in self._tokens:
@@ -53,16 +58,19 @@ class Revoked:
         if not not_before:
             return False
         ended = max(not_before.get(application.id, 0), not_before.get(user.id, 0) if user else 0)
+        if not is_reference:  # those are there after a restore, or were revoked one by one
+            ended = max(ended, not_before.get(self._source.instance.id, 0))
         return bool(claims["iat"] < ended)
 
     def issue_time(self, application: TrustedApplication, user: User) -> int:
         """The `iat` of a token issued now: the present second.
 
-        In the second of a 'revoke everything' it is the next one, lest the new token be taken
-        for an old one.
+        In the second of a 'revoke everything' or a restore it is the next one, lest the new token
+        be taken for an old one.
         """
         return max(
             int(self._source.clock()),
             self._not_before.get(application.id, 0),
             self._not_before.get(user.id, 0),
+            self._not_before.get(self._source.instance.id, 0),
         )

@@ -60,7 +60,7 @@ class _States:
         return self.load(claims, token)
 
     def load(self, claims: dict[str, Any], token: str) -> TokenState:
-        return stored_state(self._connection, self._instance_id, claims, self._now)
+        return stored_state(self._connection, self._instance_id, claims, token, self._now)
 
     async def load_async(self, claims: dict[str, Any], token: str) -> TokenState:
         return self.load(claims, token)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.reference_tokens import is_reference
 from mintgate.contract.users import User
 from mintgate.identity.copies import RecordCopies, Source
 from mintgate.identity.revoked import Revoked
@@ -30,33 +31,50 @@ class TokenStates:
         user = self._records.users.get(user_id) if isinstance(user_id, str) else None
         if application is None or user is None:
             return None
-        revoked = self._revoked.covers(claims, application, user)
+        revoked = self._covers(claims, application, user, token)
         return self._state(application, user, revoked)
 
     def load(self, claims: dict[str, Any], token: str) -> TokenState:
-        return self._source.database.read_now(lambda connection: self._load(connection, claims))
+        return self._source.database.read_now(
+            lambda connection: self._load(connection, claims, token)
+        )
 
     async def load_async(self, claims: dict[str, Any], token: str) -> TokenState:
         try:
-            return await self._load_async(claims)
+            return await self._load_async(claims, token)
         except DatabaseUnavailable as error:
             raise StateUnavailable(str(error)) from error
 
-    async def _load_async(self, claims: dict[str, Any]) -> TokenState:
+    async def _load_async(self, claims: dict[str, Any], token: str) -> TokenState:
         source = self._source
         generation = source.generation
         application = await self._records.application(claims["client_id"])
         user_id = claims.get("client_system_user_id") or claims.get("sub_id")
         if application is None or not isinstance(user_id, str) or not source.is_fresh():
-            return await source.database.read(lambda connection: self._load(connection, claims))
+            return await source.database.read(
+                lambda connection: self._load(connection, claims, token)
+            )
         user = await self._records.user(user_id)
         if generation != source.generation:
-            return await source.database.read(lambda connection: self._load(connection, claims))
-        revoked = self._revoked.covers(claims, application, user)
+            return await source.database.read(
+                lambda connection: self._load(connection, claims, token)
+            )
+        revoked = self._covers(claims, application, user, token)
         return self._state(application, user, revoked)
 
-    def _load(self, connection: Connection, claims: dict[str, Any]) -> TokenState:
-        return stored_state(connection, self._source.instance.id, claims, self._source.clock())
+    def _load(self, connection: Connection, claims: dict[str, Any], token: str) -> TokenState:
+        now = self._source.clock()
+        return stored_state(connection, self._source.instance.id, claims, token, now)
+
+    def _covers(
+        self,
+        claims: dict[str, Any],
+        application: TrustedApplication,
+        user: User | None,
+        token: str,
+    ) -> bool:
+        reference = is_reference(token)
+        return self._revoked.covers(claims, application, user, is_reference=reference)
 
     def _state(
         self, application: TrustedApplication | None, user: User | None, revoked: bool
@@ -65,11 +83,12 @@ class TokenStates:
 
 
 def stored_state(
-    connection: Connection, instance_id: str, claims: dict[str, Any], now: float
+    connection: Connection, instance_id: str, claims: dict[str, Any], token: str, now: float
 ) -> TokenState:
     """The state as the rows say.
 
     Args:
+        token: the credential that stands for these claims.
         now: Unix seconds.
     """
     application = applications.by_uri(connection, instance_id, claims["client_id"])
@@ -81,8 +100,11 @@ def stored_state(
     elif isinstance(login, str):  # [TOK-42] readers accept the absence of the id
         user = users.by_login(connection, instance_id, login)
     revoked = revocations.is_revoked(connection, instance_id, claims["jti"])
-    for record in (application, user):
-        ended = revocations.not_before(connection, instance_id, record.id) if record else None
+    subjects = [record.id for record in (application, user) if record]
+    if not is_reference(token):
+        subjects.append(instance_id)  # the database was restored from a backup
+    for subject in subjects:
+        ended = revocations.not_before(connection, instance_id, subject)
         revoked = revoked or (ended is not None and claims["iat"] < ended)
     return _state(application, user, revoked, now)
 

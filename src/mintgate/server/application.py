@@ -66,11 +66,12 @@ class Application:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
-        self.follower = Follower(database, self._apply, monotonic)
+        self.follower = Follower(database, self._apply, monotonic, self._forget)
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._by_name: dict[str, InstanceApplication] = {}
         self._instances_changed = False
+        self._gaps = self._gaps_seen = 0
         self._loading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._answer = Failures(self._dispatch)
@@ -183,8 +184,9 @@ class Application:
 
     async def _load(self) -> None:
         loaded = {}
+        gaps = self._gaps
         for row in await self.database.read(instances.all_of):
-            known = self._instances.get(row.id)
+            known = self._instances.get(row.id) if gaps == self._gaps_seen else None
             if known is None or known.instance != row:
                 known = InstanceApplication(
                     row,
@@ -198,6 +200,7 @@ class Application:
                 self._instances[row.id] = known
                 await known.start()
             loaded[row.id] = known
+        self._gaps_seen = gaps
         self._instances = loaded
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
         self._by_name = {known.instance.name: known for known in loaded.values()}
@@ -250,6 +253,11 @@ class Application:
             instance.apply(changes)
         if any(change.kind == "instance" for change in changes):
             self._instances_changed = True
+
+    def _forget(self) -> None:
+        # As after a start: not even who is in session and what is counted goes on.
+        self._gaps += 1
+        self._instances_changed = True
 
     async def _answer_health(self, path: str, send: Send) -> None:
         ready = path == "/healthz" or (self.follower.is_fresh and bool(self._instances))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from mintgate.store import session_applications
 from mintgate.store.purging import delete_some
@@ -108,14 +108,20 @@ def end_of_user_at(tx: Transaction, instance_id: str, user_id: str, application_
     _end(tx, instance_id, of_user & (authorization_codes.c.application_id == application_id))
 
 
-def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> None:
-    tx.connection.execute(
+def end_all(tx: Transaction, instance_id: str) -> int:
+    """Those of everybody; returns how many there were."""
+    return _end(tx, instance_id, true())
+
+
+def _end(tx: Transaction, instance_id: str, condition: ColumnElement[bool]) -> int:
+    result = tx.connection.execute(
         delete(authorization_codes).where(
             authorization_codes.c.instance_id == instance_id,
             condition,
             authorization_codes.c.consumed_at.is_(None),
         )
     )
+    return result.rowcount
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:

@@ -16,6 +16,8 @@ from mintgate.store.purging import BATCH
 from mintgate.store.tables import instances, state_feed
 
 MAX_PAGE = 1000
+HOLE = 1_000_000
+"""By how much a new epoch lies beyond, when a clock was set back."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -69,6 +71,25 @@ def append_data(
         )
     )
     return Change(instance_id, position, kind, subject, data)
+
+
+def begin_anew(connection: Connection, instance_id: str, at: float) -> None:
+    """Begin a new epoch: no reader can go on from a position that it was given before.
+
+    The database is one of before, so numbers that readers have seen are still to come in it. The
+    new ones begin with the milliseconds of now: whatever was reached at less than a thousand
+    changes a second lies below, and the hole in between is a gap to every reader.
+
+    Args:
+        at: Unix seconds.
+    """
+    connection.execute(delete(state_feed).where(state_feed.c.instance_id == instance_id))
+    reached = positions(connection)[instance_id]
+    connection.execute(
+        update(instances)
+        .where(instances.c.id == instance_id)
+        .values(feed_position=max(int(at * 1000), reached + HOLE))
+    )
 
 
 def positions(connection: Connection) -> dict[str, int]:

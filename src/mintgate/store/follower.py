@@ -27,6 +27,8 @@ class Follower:
 
     Args:
         on_change: called in the event loop's thread with committed changes.
+        on_gap: called when changes were missed or the database was restored from a backup: nothing
+            that was read before holds.
         clock: monotonic seconds.
     """
 
@@ -35,9 +37,11 @@ class Follower:
         database: Database,
         on_change: Callable[[list[Change]], None],
         clock: Clock = time.monotonic,
+        on_gap: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._on_change = on_change
+        self._on_gap = on_gap
         self._clock = clock
         self._positions: dict[str, int] = {}
         self._polled_at = float("-inf")
@@ -81,16 +85,23 @@ class Follower:
             return
         newest = await self._database.read(feed.positions)
         for instance_id, position in newest.items():
-            known = self._positions.setdefault(instance_id, 0)
-            while known < position:
-                changes = await self._database.read(partial(_after, instance_id, known))
-                if not changes:
-                    raise LookupError("the state feed has a gap")
-                self._on_change(changes)
-                known = self._positions[instance_id] = changes[-1].position
+            await self._catch_up(instance_id, position)
         # Only now: had a read above failed, the next poll must look again.
         self._data_version = version
         self._polled_at = started
+
+    async def _catch_up(self, instance_id: str, position: int) -> None:
+        known = self._positions.setdefault(instance_id, 0)
+        while known != position:
+            changes = await self._database.read(partial(_after, instance_id, known))
+            if not changes or changes[0].position != known + 1:
+                _log.warning("the state feed has a gap after %s: everything is read anew", known)
+                self._on_gap()
+                self._positions[instance_id] = position
+                return
+            self._on_change(changes)
+            known = self._positions[instance_id] = changes[-1].position
+            position = max(position, known)
 
     async def _follow(self) -> None:
         while True:

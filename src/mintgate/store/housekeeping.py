@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlalchemy import Connection, func, select
+
 from mintgate.store import (
     codes,
     feed,
@@ -17,6 +19,18 @@ from mintgate.store import (
     userinfo_requests,
 )
 from mintgate.store.purging import BATCH
+from mintgate.store.tables import (
+    authorization_codes,
+    idempotency_keys,
+    identity_sessions,
+    interactions,
+    refresh_families,
+    revoked_tokens,
+    state_feed,
+)
+from mintgate.store.tables import session_applications as session_applications_table
+from mintgate.store.tables import sign_in_tries as sign_in_tries_table
+from mintgate.store.tables import userinfo_requests as userinfo_requests_table
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
@@ -55,3 +69,32 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
 def sweep_some(tx: Transaction, instance_id: str) -> bool:
     """The same by the transaction's time; whether there may be more."""
     return sum(sweep(tx, instance_id, tx.now).values()) >= BATCH
+
+
+def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, int]:
+    """How many rows of each kind `sweep` would have removed by `now` and are there still.
+
+    Args:
+        now: Unix seconds.
+    """
+    ends = (
+        (authorization_codes.c.expires_at, KEPT_AFTER_END),
+        (identity_sessions.c.expires_at, 0.0),
+        (interactions.c.expires_at, 0.0),
+        (session_applications_table.c.expires_at, 0.0),
+        (refresh_families.c.expires_at, KEPT_AFTER_END),
+        (userinfo_requests_table.c.expires_at, KEPT_AFTER_END),
+        (idempotency_keys.c.expires_at, 0.0),
+        (sign_in_tries_table.c.ends_at, 0.0),
+        (state_feed.c.at, FEED_KEPT),
+        (revoked_tokens.c.expires_at, KEPT_AFTER_END),
+    )
+    found: dict[str, int] = {}
+    for column, kept in ends:
+        table = column.table
+        counted = select(func.count()).where(
+            table.c.instance_id == instance_id, column < now - kept
+        )
+        if count := connection.execute(counted).scalar_one():
+            found[table.name] = count
+    return found

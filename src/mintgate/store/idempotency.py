@@ -41,6 +41,12 @@ def put(
     )
 
 
+def forget_all(tx: Transaction, instance_id: str) -> None:
+    """No request is taken for one of before any more."""
+    table = idempotency_keys
+    tx.connection.execute(delete(table).where(table.c.instance_id == instance_id))
+
+
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
     """Remove some answers that are not kept any more; returns how many."""
     table = idempotency_keys

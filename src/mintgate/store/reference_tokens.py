@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, true, update
 
 from mintgate.contract.feed import ChangedReference
 from mintgate.contract.reminders import SOON, next_reminder
@@ -90,6 +90,17 @@ def of_application(
 ) -> list[ReferenceToken]:
     """Every token of an application, newest first [IMG-3]."""
     return _many(connection, instance_id, reference_tokens.c.application_id == application_id)
+
+
+def live(connection: Connection, instance_id: str, now: float) -> list[ReferenceToken]:
+    """Every token that can be used at `now` (Unix seconds), newest first."""
+    alive = reference_tokens.c.revoked_at.is_(None) & (reference_tokens.c.expires_at > now)
+    return _many(connection, instance_id, alive)
+
+
+def revoke_all(tx: Transaction, instance_id: str, by: str | None) -> int:
+    """End every token of an instance; returns how many were not revoked before."""
+    return _revoke(tx, instance_id, true(), by)
 
 
 def revoke(tx: Transaction, instance_id: str, token_id: str, by: str | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, true, update
 
 from mintgate.store.purging import BATCH, delete_some
 from mintgate.store.rows import from_row, to_row
@@ -151,6 +151,11 @@ def revoke_of_application(
 ) -> int:
     condition = refresh_families.c.application_id == application_id
     return _revoke(tx, instance_id, condition, because)
+
+
+def revoke_all(tx: Transaction, instance_id: str, because: str) -> int:
+    """Those of everybody."""
+    return _revoke(tx, instance_id, true(), because)
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:

@@ -11,7 +11,7 @@ import math
 
 from sqlalchemy import Connection, delete, select
 
-from mintgate.contract.feed import RevokedToken
+from mintgate.contract.feed import RestoredInstance, RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
 from mintgate.contract.lifetimes import not_before_of
 from mintgate.store.conflicts import insert_into
@@ -50,6 +50,17 @@ def add_before(tx: Transaction, instance_id: str, subject: str) -> None:
     )
 
 
+def add_before_all(tx: Transaction, instance_id: str) -> None:
+    """Revoke every JWT that an instance has issued until now, but no reference token.
+
+    After a restore: what was ended one by one since the backup is not known any more.
+    """
+    add_before(tx, instance_id, instance_id)
+    ended = not_before(tx.connection, instance_id, instance_id)
+    assert ended is not None  # noqa: S101 - told to the type checker
+    tx.changed(instance_id, instance_id, RestoredInstance(not_before=ended))
+
+
 def end_name(tx: Transaction, instance_id: str, client_id: str) -> None:
     """No application has this `client_id` any more: its tokens must not count for another one."""
     add_before(tx, instance_id, _of_name(client_id))
@@ -75,7 +86,7 @@ def not_before(connection: Connection, instance_id: str, subject: str) -> int | 
 
 
 def all_not_before(connection: Connection, instance_id: str) -> dict[str, int]:
-    """Every such time of an instance, by the id of its user or application."""
+    """Every such time of an instance, by the id of its user or application, or its own."""
     rows = connection.execute(
         select(revoked_before).where(revoked_before.c.instance_id == instance_id)
     )

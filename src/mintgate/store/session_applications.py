@@ -76,6 +76,36 @@ def take(tx: Transaction, instance_id: str, sid: str) -> list[Told]:
     return [Told(row[0], sub, row[1], row[2]) for row in found]
 
 
+def take_all(tx: Transaction, instance_id: str) -> list[tuple[str, Told]]:
+    """The same for every session; with their `sid`."""
+    noted, column = session_applications.c, applications.c
+    found = tx.connection.execute(
+        select(
+            noted.sid,
+            column.id,
+            users.c.login,
+            column.back_channel_logout_url,
+            column.front_channel_logout_url,
+        )
+        .join(
+            applications,
+            (column.instance_id == noted.instance_id) & (column.id == noted.application_id),
+        )
+        .outerjoin(
+            users, (users.c.instance_id == noted.instance_id) & (users.c.id == noted.user_id)
+        )
+        .where(
+            noted.instance_id == instance_id,
+            column.is_enabled,
+            column.back_channel_logout_url.is_not(None)
+            | column.front_channel_logout_url.is_not(None),
+        )
+        .order_by(noted.sid, column.application_uri_key)
+    ).all()
+    tx.connection.execute(delete(session_applications).where(noted.instance_id == instance_id))
+    return [(row[0], Told(*row[1:])) for row in found]
+
+
 def sids_of_user(connection: Connection, instance_id: str, user_id: str) -> set[str]:
     """The sessions of a user in which an application got a code."""
     rows = connection.execute(

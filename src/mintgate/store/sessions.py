@@ -149,6 +149,23 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
         _tell(tx, instance_id, sid)  # last, as it takes the lock of the state feed
 
 
+def end_all(tx: Transaction, instance_id: str) -> int:
+    """The same for every session of an instance whose database was restored; returns how many.
+
+    The state feed begins anew, so it is not told of each.
+    """
+    for sid, told in session_applications.take_all(tx, instance_id):
+        if told.back_channel_url is not None:
+            logout_notices.add(
+                tx, instance_id, application_id=told.application_id, sid=sid, sub=told.sub
+            )
+    ended, _ = (
+        tx.connection.execute(delete(table).where(table.c.instance_id == instance_id)).rowcount
+        for table in (identity_sessions, interactions)
+    )
+    return ended
+
+
 def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:
     told = session_applications.take(tx, instance_id, sid)
     for application in told:

@@ -140,5 +140,7 @@ class _Link:
             self._sessions.on_entry(entry)
 
     def _on_gap(self) -> None:
+        self._keys.forget()
+        self._references.on_gap()
         if self._sessions is not None:
             self._sessions.on_gap()

@@ -15,16 +15,18 @@ from mintgate.contract.feed import (
     ClosedSession,
     EndedSession,
     Entry,
+    RestoredInstance,
     RevokedToken,
 )
 from mintgate.contract.key_life import LONGEST_TOKEN
+from mintgate.contract.reference_tokens import is_reference
 from mintgate.contract.users import UserType
 from mintgate.verify.state import TokenState, UserState
 
 _decode = msgspec.json.Decoder(Entry).decode
 MARGIN = 3600.0
 """Seconds for leeways and for clocks that differ."""
-Kept = ChangedApplication | ChangedUser | RevokedToken
+Kept = ChangedApplication | ChangedUser | RevokedToken | RestoredInstance
 
 
 class UnknownEntry(Exception):
@@ -42,7 +44,9 @@ class Folded:
     """What the feed has told since the longest token's life; the rest concerns no live token."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Literal["jti", "application", "user"], str], tuple[Kept, float]] = {}
+        self._kept: dict[
+            tuple[Literal["jti", "application", "user", "restored"], str], tuple[Kept, float]
+        ] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -65,6 +69,8 @@ class Folded:
                 self._kept["application", entry.client_id] = (entry, at)
             case ChangedUser():
                 self._kept["user", entry.sub_id] = (entry, at)
+            case RestoredInstance():
+                self._kept["restored", ""] = (entry, at)
             case ChangedReference() | ChangedKey() | ChangedInstance():
                 pass  # whoever keeps copies of these is told by the follower
             case EndedSession() | ClosedSession():
@@ -82,7 +88,7 @@ class Folded:
             if end + MARGIN < now:
                 del self._kept[key]
 
-    def state_of(self, claims: dict[str, Any], now: float) -> TokenState | None:
+    def state_of(self, claims: dict[str, Any], token: str, now: float) -> TokenState | None:
         """The state of a token's subjects; None when its user is not named by id [TOK-42].
 
         What the feed has not mentioned is as it was when the token was issued: good.
@@ -97,6 +103,9 @@ class Folded:
         for changed in (application, user):
             if changed is not None and changed.not_before is not None:
                 revoked = revoked or issued < changed.not_before
+        restored = self._kept.get(("restored", ""))
+        if restored and isinstance(restored[0], RestoredInstance) and not is_reference(token):
+            revoked = revoked or issued < restored[0].not_before
         return TokenState(
             revoked=revoked,
             application_enabled=True if application is None else application.enabled,

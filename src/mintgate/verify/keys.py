@@ -104,6 +104,12 @@ class RemoteKeys:
         """A key was declared compromised: it is not used again, whatever is fetched or kept."""
         self._ended.add(kid)
 
+    def forget(self) -> None:
+        """A key may have ended without a word: the key set is fetched before the next use."""
+        with self._lock:
+            self._keys = None
+            self._tried_at = float("-inf")
+
     def get(self, kid: str) -> PublicKey | None:
         keys = self._keys
         if keys is None or kid in self._ended:

@@ -95,6 +95,11 @@ class RemoteReferences:
             case _:
                 pass
 
+    def on_gap(self) -> None:
+        """Any token may have ended without a word: each is asked about anew."""
+        self._changed_at = self._monotonic()
+        self._copies.clear()
+
     def _drop(self, claim: str, value: str) -> None:
         self._changed_at = self._monotonic()
         for digest, (claims, _) in list(self._copies.items()):

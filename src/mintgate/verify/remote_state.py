@@ -124,7 +124,7 @@ class RemoteState:
             return None
         if self.age > FRESH_SECONDS + self._stale_state_seconds:
             return None
-        return folded.state_of(claims, self._clock())
+        return folded.state_of(claims, token, self._clock())
 
     def load(self, claims: dict[str, Any], token: str) -> TokenState:
         self.ensure_followed()

@@ -19,6 +19,7 @@ from mintgate.store.tables.instance import (
     state_feed,
 )
 from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
+from mintgate.store.tables.schema import schema_state
 from mintgate.store.tables.security_records import application_authorizations, applications, users
 from mintgate.store.tables.signing_in import (
     authorization_codes,
@@ -63,6 +64,7 @@ __all__ = [
     "reserved_seats",
     "revoked_before",
     "revoked_tokens",
+    "schema_state",
     "session_applications",
     "sign_in_tries",
     "signing_keys",

@@ -69,7 +69,8 @@ revoked_before = Table(
     "revoked_before",
     metadata,
     instance_id(),
-    Column("subject", String(36), primary_key=True),  # the id of a user or an application
+    # The id of a user or an application; that of the instance, after a restore, is for every JWT.
+    Column("subject", String(36), primary_key=True),
     Column("not_before", BigInteger, nullable=False),
 )
 
