@@ -13,7 +13,7 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.listening import is_loopback
-from mintgate.cli.working import Workers, listening, supervise
+from mintgate.cli.working import Counters, Workers, counters_at, listening, supervise
 from mintgate.server.workers.inherited import inherited
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def gate(
         typer.Option(min=1, max=65535, help="The port, instead of the file's.", show_default=False),
     ] = None,
     workers: Workers = None,
+    counters: Counters = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), to serve https."),
@@ -72,18 +73,20 @@ def gate(
     if given is not None and settings.name is None:
         # By its name a gate knows what it has forwarded itself, in whichever process.
         settings = msgspec.structs.replace(settings, name=f"mintgate-{given.group}")
-    if workers is not None:
-        _require_one_key(settings)
+    _require_one_key(settings, workers or 1)
     if check:
         typer.echo(f"{file} is good.")
         for line in described(settings):
             typer.echo(f"  {line}")
         return
+    valkey = counters_at(counters)
     bound = listening(listener.host, listener.port, given)
     if workers is not None and given is None:
         supervise(bound, workers, listener.drain_seconds + listener.shutdown_seconds)
     if given is None or given.part.prepares:
         _tell(settings, bound.socket.getsockname()[1], is_https=tls_certificate is not None)
+        if valkey is None:
+            _tell_of_counting(settings, workers or 1)
 
     from mintgate.gate.access_log import LOGGER
     from mintgate.gate.assembly import Gate
@@ -97,7 +100,7 @@ def gate(
         logging.getLogger(LOGGER).setLevel(logging.INFO)
     draining = Draining()
     config = server_config(
-        Gate(settings, draining=draining).app,
+        Gate(settings, draining=draining, valkey=valkey).app,
         listener,
         draining=draining,
         ssl_certfile=tls_certificate,
@@ -109,12 +112,24 @@ def gate(
     serve_here(config, bound.socket, draining, listener, given, listener_stays=bound.stays)
 
 
-def _require_one_key(settings: GateSettings) -> None:
+def _require_one_key(settings: GateSettings, workers: int) -> None:
     """Upstreams get the keys of the process that they happen to ask: all must have the same."""
-    if settings.signing_key is None and any(r.identity == "token" for r in settings.routes):
+    signs = any(route.identity == "token" for route in settings.routes)
+    if workers > 1 and signs and settings.signing_key is None:
         common.fail(
             'several workers need one signing_key for identity = "token"; give it in [gate], from '
             "a file or the environment"
+        )
+
+
+def _tell_of_counting(settings: GateSettings, workers: int) -> None:
+    from mintgate.contract.declared_apis import Limits
+
+    if workers > 1 and any(route.limits != Limits() for route in settings.routes):
+        typer.echo(
+            f"mintgate: each of the {workers} workers counts the limits of the routes by itself, "
+            "so together they let more pass; --counters has them count together",
+            err=True,
         )
 
 

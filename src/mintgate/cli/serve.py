@@ -11,7 +11,7 @@ import typer
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
 from mintgate.cli.listening import is_loopback
-from mintgate.cli.working import Workers, listening, supervise
+from mintgate.cli.working import Counters, Workers, counters_at, listening, supervise
 from mintgate.server.workers.inherited import Part, inherited
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def serve(
             help="A proxy in front that ends TLS; its X-Forwarded-For is believed. Repeatable.",
         ),
     ] = None,
+    counters: Counters = None,
     drain_seconds: Annotated[
         float,
         typer.Option(
@@ -98,6 +99,7 @@ def serve(
     port = listener.socket.getsockname()[1]
     if workers is not None and given is None:
         supervise(listener, workers, drain_seconds + shutdown_seconds)
+    valkey = counters_at(counters)
     database = common.open_database(database_url)
     with common.refusals():
         if given is None or given.part.prepares:
@@ -122,7 +124,7 @@ def serve(
     draining = Draining()
     settings = serve_settings(trusted_proxy or (), drain_seconds, shutdown_seconds)
     config = serve_config(
-        Application(database, kek, draining=draining),
+        Application(database, kek, draining=draining, valkey=valkey),
         settings,
         draining=draining,
         ssl_certfile=tls_certificate,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from mintgate.cli import common
 from mintgate.cli.listening import Listening, listen
+from mintgate.cli.setting_files import NAMES
 from mintgate.server.workers.inherited import Inherited
+
+if TYPE_CHECKING:
+    from mintgate.store.valkey_counters import ValkeyCounters
 
 Workers = Annotated[
     int | None,
@@ -25,6 +31,31 @@ Workers = Annotated[
         show_default=False,
     ),
 ]
+
+Counters = Annotated[
+    str | None,
+    typer.Option(
+        "--counters",
+        envvar="MINTGATE_COUNTERS",
+        metavar="URL",
+        help="Where rate limits are added up for all processes: valkey://HOST or redis://HOST "
+        "(valkeys://, rediss:// with TLS). A password belongs in MINTGATE_COUNTERS or in the file "
+        "that MINTGATE_COUNTERS_FILE names.",
+        show_default=False,
+    ),
+]
+
+
+def counters_at(url: str | None) -> ValkeyCounters | None:
+    """The Valkey server that is named, or exit code 1."""
+    if url is None:
+        return None
+    from mintgate.store.valkey_counters import ValkeyCounters
+
+    try:
+        return ValkeyCounters(url)
+    except ValueError as error:
+        common.fail(f"--counters (or MINTGATE_COUNTERS) {error}")
 
 
 def listening(host: str, port: int, given: Inherited | None) -> Listening:
@@ -46,7 +77,14 @@ def supervise(listener: Listening, workers: int, seconds: float) -> NoReturn:
     configure_logs()
     logging.getLogger("mintgate.workers").setLevel(logging.INFO)
     sys.stdout.flush()
+    # Each process reads its files itself, so that a reload finds what is in them then.
+    from_files = {name for name in NAMES if os.environ.get(f"{name}_FILE")}
     parent = Supervisor(
-        sys.argv[1:], listener.socket, workers, seconds, listener_stays=listener.stays
+        sys.argv[1:],
+        listener.socket,
+        workers,
+        seconds,
+        listener_stays=listener.stays,
+        environment={n: v for n, v in os.environ.items() if n not in from_files},
     )
     raise typer.Exit(parent.run())

@@ -36,6 +36,7 @@ from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_ch
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
+from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import ApiRequest
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Application:
     Args:
         clock: Unix seconds; `monotonic` paces the state feed.
         draining: tells whether the server ends.
+        valkey: where rate limits are counted; None counts them in the database.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Application:
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
         draining: Draining | None = None,
+        valkey: ValkeyCounters | None = None,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
         self._draining = draining or Draining()
+        self._valkey = valkey
         self.follower = Follower(database, self._apply, monotonic)
         self._instances: dict[str, InstanceApplication] = {}
         self._readiness = ReadinessCheck(
@@ -121,6 +125,8 @@ class Application:
             except Exception:  # noqa: BLE001 - logged, and the server ends all the same
                 _log.exception("the last checkpoint of %s failed", instance.instance.name)
         await self.follower.stop()
+        if self._valkey is not None:
+            await self._valkey.close()
         self.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -205,6 +211,7 @@ class Application:
                     self.follower.has_followed,
                     self._clock,
                     known,
+                    self._valkey,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known

@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -40,6 +40,7 @@ class Supervisor:
         workers: how many processes.
         seconds: what a worker may need from being told until its connections have ended.
         listener_stays: the socket outlives this program, as when systemd listens.
+        environment: of the processes; this one's by default.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Supervisor:
         seconds: float,
         *,
         listener_stays: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._command = [sys.executable, *_interpreter_flags(), "-m", "mintgate.cli", *arguments]
         self._listener = listener
@@ -58,7 +60,7 @@ class Supervisor:
             Part.PREPARE, secrets.token_hex(8), workers, listener.fileno(), listener_stays
         )
         self._end_seconds = seconds + RESERVE_SECONDS
-        self._environment = dict(os.environ)
+        self._environment = dict(os.environ if environment is None else environment)
         self._environment.pop(NOTIFY_VARIABLE, None)  # this process speaks for all
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._retiring: set[asyncio.Task[bool]] = set()
