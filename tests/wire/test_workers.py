@@ -42,7 +42,7 @@ class Running:
 
     @property
     def port(self) -> int:
-        found = re.search(r"http://[^ ]*:(\d+)", self.output)
+        found = re.search(r"https?://[^ ]*:(\d+)", self.output)
         assert found is not None, self.output
         return int(found[1])
 

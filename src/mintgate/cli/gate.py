@@ -37,7 +37,12 @@ def gate(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The port, instead of the file's.", show_default=False),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port, instead of the file's; 0 takes any.",
+            show_default=False,
+        ),
     ] = None,
     workers: Workers = None,
     counters: Counters = None,
@@ -138,7 +143,8 @@ def _tell(settings: GateSettings, port: int, *, is_https: bool) -> None:
 
     listener = settings.listener
     scheme = "https" if is_https else "http"
-    typer.echo(f"mintgate gate listens on {scheme}://{listener.host}:{port}")
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    typer.echo(f"mintgate gate listens on {scheme}://{host}:{port}")
     for line in described(settings):
         typer.echo(f"  {line}")
     if not is_https and not is_loopback(listener.host) and not listener.trusted_proxies:
@@ -171,6 +177,6 @@ def _settings(file: Path, host: str | None, port: int | None) -> GateSettings:
         common.fail(f"{count} problem{'s' * (count > 1)} in {file}")
     listener = settings.listener
     chosen = msgspec.structs.replace(
-        listener, host=host or listener.host, port=port or listener.port
+        listener, host=host or listener.host, port=listener.port if port is None else port
     )
     return msgspec.structs.replace(settings, listener=chosen)
