@@ -19,7 +19,7 @@ def read_setting_files(environment: MutableMapping[str, str]) -> None:
         file = environment.get(f"{name}_FILE")
         if not file:
             continue
-        if name in environment:
+        if environment.get(name):
             sys.exit(f"mintgate: {name} and {name}_FILE are both set; leave one of them out")
         try:
             text = Path(file).read_text("utf-8").strip()
