@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.wire.steady_load import SteadyLoad, get, post
-from tests.wire.test_serve import PROGRAM
+from tests.wire.test_serve import PROGRAM, run
 
 TOKEN, METADATA = "/id/connect/token", "/id/.well-known/openid-configuration"
 
@@ -26,6 +26,7 @@ class Running:
     """A parent with workers, and what it has printed."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
         self._output = folder / "output.txt"
         with self._output.open("wb") as file:
             self.process = subprocess.Popen(
@@ -116,6 +117,9 @@ def test_a_reload_and_the_end_cut_no_request(demo: Running) -> None:
     assert set(load.statuses) == {200}
     assert load.refused == load.kept + load.fresh  # nobody listens any more
     assert load.farewells >= load.kept  # each heard it with an answer
+    # Every worker had a chain of its own, and none has a gap.
+    verified = run("audit", "verify", cwd=demo.folder)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def until_not_ready(port: int) -> None:
