@@ -49,9 +49,11 @@ browser:
 
 # Debian's packages again; RUNLEVEL=1 keeps their services from being started.
 .PHONY: edge
-edge: ## Install the servers that forward auth is tested with
+edge: ## Install the servers that mintgate is tested with
 	@for name in nginx caddy haproxy apache2; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || RUNLEVEL=1 scripts/system-package $$name || true; done
+	@command -v valkey-server redis-server >/dev/null || RUNLEVEL=1 scripts/system-package valkey-server \
+	  || RUNLEVEL=1 scripts/system-package redis-server || true
 	@ls /usr/share/lua/5.*/socket.lua >/dev/null 2>&1 || scripts/system-package lua-socket || true
 
 .PHONY: test

@@ -11,12 +11,13 @@ from typing import Any
 import uvicorn
 
 from mintgate.contract.declared_apis import Limits
-from mintgate.gate.assembly import counting_here
 from mintgate.gate.identity import identity_headers
+from mintgate.gate.route_limits import counting_in
 from mintgate.gate.settings import RouteSettings
 from mintgate.gate.tenants import LimitsByTenant
 from mintgate.verify import GuardMiddleware, RemoteState, connect_guard
 from mintgate.verify.asgi import PRINCIPAL
+from mintgate.verify.counters import Counters
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.rate_limits import RateLimits
 from tests.edge.servers import running
@@ -120,7 +121,7 @@ def _gate(world: World, upstream: str, limits: list[Limited]) -> GateWorld:
         _ROUTE.format(prefix=PREFIXES[api], api=api, upstream=upstream, per_session=MANY)
         for api in AUDIENCES
     )
-    usual = counting_here()
+    usual = counting_in(Counters())
 
     def limits_of(route: RouteSettings) -> RequestLimits | None:
         found = usual(route)

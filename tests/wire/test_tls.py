@@ -49,7 +49,11 @@ AUTHORIZE = {
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost, and its key."""
+    return write_certificate(tmp_path)
+
+
+def write_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A new self-signed certificate for localhost, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

@@ -28,6 +28,9 @@ def main() -> None:
     """Run `mintgate` with the arguments of this process."""
     try:
         from mintgate.cli.commands import app
+        from mintgate.cli.setting_files import read_setting_files
+
+        read_setting_files(os.environ)
 
         app()
     except ModuleNotFoundError as error:
@@ -47,4 +50,6 @@ def main() -> None:
 def _extra_with(package: str) -> str | None:
     if package in _NEEDED_BY_CLI:
         return "cli"
+    if package == "valkey":
+        return "valkey"
     return "server" if package in _NEEDED_BY_SERVER else None

@@ -10,44 +10,32 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives import serialization
 
 from mintgate.contract.clock import system_clock
-from mintgate.contract.declared_apis import Limits
 from mintgate.gate.access_log import note
+from mintgate.gate.draining import Draining
 from mintgate.gate.gateway import Gateway, ServedRoute
 from mintgate.gate.identity import TOKEN_HEADER, InternalTokens, identity_headers
 from mintgate.gate.proxy import Forwarder, UpstreamClient
 from mintgate.gate.proxy.forwarding import IdentityOf
 from mintgate.gate.proxy.upstreams import upstreams_of
+from mintgate.gate.route_limits import RouteLimits
 from mintgate.gate.settings import GateSettings, RouteSettings
 from mintgate.gate.tenants import (
     Connect,
-    LimitsByTenant,
     Tenant,
     TenantSessions,
     TenantVerifier,
     connected,
 )
 from mintgate.jose import ALGORITHMS, KeySet, SigningKey
+from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import Guard, GuardMiddleware
 from mintgate.verify.asgi import Application
-from mintgate.verify.counters import Counters
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.sessions import SessionSource
 
 SessionsOf = Callable[[Tenant], SessionSource | None]
 LimitsOf = Callable[[RouteSettings], RequestLimits | None]
 Guarded = Callable[[Application, Guard, RouteSettings], Application]
-
-
-def counting_here() -> LimitsOf:
-    """Each route's requests per minute, counted in this process [API-54, EXT-11]."""
-    counters = Counters()
-
-    def limits_of(route: RouteSettings) -> RequestLimits | None:
-        if route.limits == Limits():
-            return None
-        return LimitsByTenant(route.limits, counters, api=f"{route.prefix}\0{route.api}")
-
-    return limits_of
 
 
 def with_middleware(app: Application, guard: Guard, route: RouteSettings) -> Application:
@@ -67,9 +55,11 @@ class Gate:
 
     Args:
         sessions_of: what opens a tenant's ERP sessions; by default what `connect` gave it.
-        limits_of: counts a route's requests; None counts them in this process.
+        limits_of: counts a route's requests, instead of the gate itself.
         guarded: puts a guard in front of an application.
         connect: makes a tenant for one API: its verifier and its sessions.
+        draining: tells whether the gate ends.
+        valkey: where requests are counted, unless `limits_of` is given; see `RouteLimits`.
 
     Raises:
         ValueError: settings that do not fit together.
@@ -83,8 +73,11 @@ class Gate:
         limits_of: LimitsOf | None = None,
         guarded: Guarded = with_middleware,
         connect: Connect = connected,
+        draining: Draining | None = None,
+        valkey: ValkeyCounters | None = None,
     ) -> None:
         self.settings = settings
+        self._draining = draining or Draining()
         self._client = UpstreamClient()
         self._name = settings.name or f"mintgate-{secrets.token_hex(6)}"
         self.signing_key = _signing_key(settings)
@@ -95,7 +88,8 @@ class Gate:
         self._sessions = {
             api: _sessions(tenants, sessions_of) for api, tenants in self._tenants.items()
         }
-        limits = limits_of or counting_here()
+        self._limits = RouteLimits(settings, valkey)
+        limits = limits_of or self._limits.of
         served = [
             (route.prefix, ServedRoute(route.api, self._served(route, limits, guarded)))
             for route in settings.routes
@@ -110,8 +104,8 @@ class Gate:
         return [tenant for tenants in self._tenants.values() for tenant in tenants]
 
     def is_ready(self) -> bool:
-        """Whether every identity server has been heard of a moment ago."""
-        return all(tenant.is_known for tenant in self.tenants)
+        """Whether the gate goes on, and every identity server has been heard of a moment ago."""
+        return not self._draining.is_announced and all(tenant.is_known for tenant in self.tenants)
 
     def _served(self, route: RouteSettings, limits_of: LimitsOf, guarded: Guarded) -> Application:
         verifier = TenantVerifier(self._tenants[route.api], upstreams_of(route).served)
@@ -137,6 +131,7 @@ class Gate:
         ]
 
     def _start(self) -> None:
+        self._limits.start()
         # Now rather than at the first request, so that it need not wait, and a wrong secret shows.
         for tenant in self.tenants:
             if tenant.state is not None:
@@ -144,6 +139,7 @@ class Gate:
 
     async def _stop(self) -> None:
         await self._client.close()
+        await self._limits.stop()
         states = [tenant.state for tenant in self.tenants if tenant.state is not None]
         kept = [sessions for sessions in self._sessions.values() if sessions is not None]
         ending = [*(sessions.close for sessions in kept), *(state.stop for state in states)]

@@ -6,6 +6,7 @@ from mintgate.contract.declared_apis import ApiSettings, settings_of
 from mintgate.gate.shared_counters import SharedCounters
 from mintgate.identity.directory import Directory
 from mintgate.store import DatabaseUnavailable
+from mintgate.store.valkey_counters import CountersUnavailable
 from mintgate.verify.rate_limits import RateLimits
 
 
@@ -48,5 +49,5 @@ class ApiLimits:
         try:
             await self.refresh()
             await self.counters.exchange()
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, CountersUnavailable):
             pass  # whoever needs it says so

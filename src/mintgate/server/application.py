@@ -13,6 +13,7 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.gate.draining import Draining
 from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.forward_targets import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
@@ -21,6 +22,7 @@ from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
+from mintgate.server.readiness import ReadinessCheck
 from mintgate.store import (
     Change,
     Database,
@@ -34,6 +36,7 @@ from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_ch
 from mintgate.store.follower import Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
+from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import ApiRequest
 
 _log = logging.getLogger(__name__)
@@ -54,6 +57,8 @@ class Application:
 
     Args:
         clock: Unix seconds; `monotonic` paces the state feed.
+        draining: tells whether the server ends.
+        valkey: where rate limits are counted; None counts them in the database.
     """
 
     def __init__(
@@ -62,12 +67,23 @@ class Application:
         key_encryption_key: KeyEncryptionKey,
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
+        draining: Draining | None = None,
+        valkey: ValkeyCounters | None = None,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
+        self._draining = draining or Draining()
+        self._valkey = valkey
         self.follower = Follower(database, self._apply, monotonic, self._forget)
         self._instances: dict[str, InstanceApplication] = {}
+        self._readiness = ReadinessCheck(
+            database,
+            self.follower.has_followed,
+            lambda: [one.directory.signing_key for one in self._instances.values()],
+            self._draining,
+            monotonic,
+        )
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._by_name: dict[str, InstanceApplication] = {}
         self._instances_changed = False
@@ -110,6 +126,8 @@ class Application:
             except Exception:  # noqa: BLE001 - logged, and the server ends all the same
                 _log.exception("the last checkpoint of %s failed", instance.instance.name)
         await self.follower.stop()
+        if self._valkey is not None:
+            await self._valkey.close()
         self.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,6 +213,7 @@ class Application:
                     self.follower.has_followed,
                     self._clock,
                     known,
+                    self._valkey,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -260,8 +279,11 @@ class Application:
         self._instances_changed = True
 
     async def _answer_health(self, path: str, send: Send) -> None:
-        ready = path == "/healthz" or (self.follower.is_fresh and bool(self._instances))
-        await _send_json(send, 200 if ready else 503, {"status": "ok" if ready else "not ready"})
+        if path == "/healthz":  # this process lives; whoever asks may end it, if it does not
+            await _send_json(send, 200, {"status": "ok"})
+            return
+        found = await self._readiness.look()
+        await _send_json(send, 200 if found.is_ready else 503, found)
 
     async def _misdirected(self, send: Send) -> None:
         # RFC 9110 §15.5.20 [DSC-2]: an answer under a wrong name would carry a wrong issuer.
@@ -273,7 +295,7 @@ class Application:
         await _send_json(send, 421, body)
 
 
-async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:
+async def _send_json(send: Send, status: int, body: object) -> None:
     text = msgspec.json.encode(body)
     headers = [
         (b"content-type", b"application/json"),

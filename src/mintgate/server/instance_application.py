@@ -35,6 +35,7 @@ from mintgate.gate.session_lease_endpoint import SessionLeaseEndpoint
 from mintgate.gate.session_leases import SessionLeases
 from mintgate.gate.sessions import ErpSessions
 from mintgate.gate.shared_counters import SharedCounters
+from mintgate.gate.sums import DatabaseSums, Sums, ValkeySums
 from mintgate.identity import client_tries
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
@@ -53,6 +54,7 @@ from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
 from mintgate.store.keys import KeyEncryptionKey
+from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import Guard, GuardMiddleware, Verifier
 from mintgate.verify.concurrency import usual_concurrency
 from mintgate.verify.refusals import refusal_response
@@ -66,6 +68,7 @@ class InstanceApplication:
         clock: Unix seconds.
         before: the instance's application before one of its settings changed; what is counted
             and who is in session goes on.
+        valkey: where rate limits are counted; None counts them in the database.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class InstanceApplication:
         is_fresh: Callable[[], bool],
         clock: Clock,
         before: InstanceApplication | None = None,
+        valkey: ValkeyCounters | None = None,
     ) -> None:
         self.instance = instance
+        self._valkey = valkey
         self._database = database
         self._clock = clock
         self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
@@ -182,7 +187,10 @@ class InstanceApplication:
 
     def _counters(self) -> SharedCounters:
         key = self.directory.derived_key(shared_counters.PURPOSE)
-        return SharedCounters(self.instance.id, self._database, key, self._clock)
+        sums: Sums = DatabaseSums(self._database, self.instance.id)
+        if self._valkey is not None:
+            sums = ValkeySums(self._valkey, self.instance.id, sums)
+        return SharedCounters(sums, key, self._clock)
 
     def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
         people = self._verifier_of(MAY_SIGN_IN)

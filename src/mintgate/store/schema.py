@@ -228,3 +228,31 @@ def _unavailable(database: Database, error: DBAPIError) -> DatabaseUnavailable:
             "try again"
         )
     return DatabaseUnavailable(f"cannot open or write {where}: {error.orig}")
+
+
+class SchemaCheck:
+    """Whether this program may run on a database, asked while it runs.
+
+    A newer program may have migrated it meanwhile: the one before goes on beside it, unless the
+    newer one says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._seen: object = None
+        self._is_runnable = False
+
+    def has_all(self, connection: Connection) -> bool:
+        """Whether the schema has all that this program needs."""
+        revision = MigrationContext.configure(connection).get_current_revision()
+        try:
+            row = connection.execute(select(schema_state)).first()
+        except DBAPIError:  # an older schema has no such table
+            return False
+        if (seen := (revision, row)) != self._seen:
+            found = _state(connection)
+            self._is_runnable = found.unfinished is None and found.standing in {
+                Standing.CURRENT,
+                Standing.NEWER,
+            }
+            self._seen = seen
+        return self._is_runnable

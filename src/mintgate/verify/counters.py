@@ -175,20 +175,23 @@ class Counters(Storage, SlidingWindowCounterSupport):
                     continue
                 self._untold.add(increase.key)
 
-    def learn(self, key: str, window: int, requests: int) -> None:
+    def learn(self, key: str, window: int, requests: int, *, at_least: bool = False) -> None:
         """Know what all processes together let pass in a window.
 
         Args:
             requests: without what of this process is still untold.
+            at_least: it may be more, so that what is known here stays when it is.
         """
         with self._lock:
             counter = self._counters.get(key)
             if counter is None:
                 return
             if counter.window == window:
-                counter.current = requests + counter.untold
+                known = counter.current if at_least else 0
+                counter.current = max(known, requests + counter.untold)
             elif counter.window == window + 1:
-                counter.previous = requests + counter.untold_before
+                known = counter.previous if at_least else 0
+                counter.previous = max(known, requests + counter.untold_before)
 
     def forget_old(self) -> None:
         """Forget keys that count for nothing any more."""

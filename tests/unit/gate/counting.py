@@ -11,6 +11,7 @@ import sys
 from mintgate.contract.declared_apis import Limits
 from mintgate.contract.errors import TooManyRequests
 from mintgate.gate.shared_counters import SharedCounters
+from mintgate.gate.sums import DatabaseSums
 from mintgate.store import Database
 from mintgate.verify.rate_limits import RateLimits
 from tests.unit.verify.test_rate_limits import BEGIN, Clock, a_principal
@@ -19,7 +20,7 @@ from tests.unit.verify.test_rate_limits import BEGIN, Clock, a_principal
 async def count(url: str, instance_id: str, limit: int) -> None:
     clock = Clock(BEGIN + 30)
     database = Database(url, clock)
-    counters = SharedCounters(instance_id, database, bytes(32), clock)
+    counters = SharedCounters(DatabaseSums(database, instance_id), bytes(32), clock)
     limits = RateLimits(Limits(per_client=limit), counters, api="DomainAPI")
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         passed = 0

@@ -18,6 +18,7 @@ from mintgate.contract.declared_apis import Limits
 from mintgate.contract.errors import TooManyRequests
 from mintgate.contract.instance import Instance
 from mintgate.gate.shared_counters import BATCH, SharedCounters
+from mintgate.gate.sums import DatabaseSums
 from mintgate.store import Database, DatabaseUnavailable, housekeeping, instances, schema
 from mintgate.store.tables import rate_counters
 from mintgate.verify.counters import Counters
@@ -50,7 +51,7 @@ class Process:
     """What one process knows, without being one."""
 
     def __init__(self, database: Database, clock: Clock, limit: int = LIMIT) -> None:
-        self.counters = SharedCounters(HERE, database, bytes(32), clock)
+        self.counters = SharedCounters(DatabaseSums(database, HERE), bytes(32), clock)
         self.limits = RateLimits(Limits(per_session=limit), self.counters, api="DomainAPI")
 
     def passes(self, session: str = "s1") -> bool:
