@@ -201,11 +201,12 @@ def located(file: str, problem: Problem) -> str:
 
 
 def _sqlite_file(database_url: str) -> Path | None:
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    from mintgate.store import addresses
+
     try:
-        url = make_url(database_url)
+        url = addresses.database_url(database_url)
     except ArgumentError:
         return None
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:

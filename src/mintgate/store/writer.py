@@ -197,7 +197,7 @@ class Writer:
                     outcomes.append((True, None))
                 else:
                     outcomes.append(self._unit(connection, work, events, changes))
-            self._database.commit(connection, events)
+            self._database.commit(connection, events, changes)
         except CommitFailed as failed:
             self._disconnect()
             raise failed.cause from failed
