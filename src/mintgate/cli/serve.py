@@ -51,6 +51,27 @@ def serve(
         ),
     ] = None,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
+    notify_database: Annotated[
+        str | None,
+        typer.Option(
+            "--notify-database",
+            envvar="MINTGATE_NOTIFY_DATABASE",
+            metavar="URL",
+            help="PostgreSQL itself, when --database is a pooler of transactions (PgBouncer): "
+            "changes of other processes are heard of there at once.",
+        ),
+    ] = None,
+    stale_state_seconds: Annotated[
+        float,
+        typer.Option(
+            "--stale-state-seconds",
+            envvar="MINTGATE_STALE_STATE_SECONDS",
+            min=0,
+            max=3600,
+            help="For how long tokens are judged by what is known while the database is away; "
+            "0 refuses at once.",
+        ),
+    ] = 60.0,
     key_file: KeyFile = None,
 ) -> None:
     """Run every instance of a database.
@@ -65,7 +86,7 @@ def serve(
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
     listener = listen(host, port)
-    database = common.open_database(database_url)
+    database = common.open_database(database_url, notify_url=notify_database)
     with common.refusals():
         if demo:
             secrets = _fill_demo(database, database_url, key_file, port, random=demo_for_everyone)
@@ -84,7 +105,7 @@ def serve(
 
     configure_logs()
     config = serve_config(
-        Application(database, kek),
+        Application(database, kek, stale_state_seconds=stale_state_seconds),
         trusted_proxy or (),
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,

@@ -31,7 +31,7 @@ from mintgate.store import (
     token_reminders,
 )
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
-from mintgate.store.follower import Follower
+from mintgate.store.follower import STALE_SECONDS, Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
 from mintgate.verify import ApiRequest
@@ -54,6 +54,8 @@ class Application:
 
     Args:
         clock: Unix seconds; `monotonic` paces the state feed.
+        stale_state_seconds: for how long tokens are judged by what is known while the database
+            is away; 0: not at all.
     """
 
     def __init__(
@@ -62,11 +64,12 @@ class Application:
         key_encryption_key: KeyEncryptionKey,
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
+        stale_state_seconds: float = STALE_SECONDS,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
-        self.follower = Follower(database, self._apply, monotonic)
+        self.follower = Follower(database, self._apply, monotonic, stale_state_seconds)
         self._instances: dict[str, InstanceApplication] = {}
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._by_name: dict[str, InstanceApplication] = {}
@@ -192,6 +195,7 @@ class Application:
                     self._kek,
                     self.follower.has_followed,
                     self._clock,
+                    self.follower.goes_on,
                     known,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
