@@ -49,8 +49,8 @@ browser:
 
 # Debian's packages again; RUNLEVEL=1 keeps their services from being started.
 .PHONY: edge
-edge: ## Install the servers that forward auth is tested with
-	@for name in nginx caddy haproxy apache2; do \
+edge: ## Install the servers that tests put in front and in between
+	@for name in nginx caddy haproxy apache2 pgbouncer; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || RUNLEVEL=1 scripts/system-package $$name || true; done
 	@ls /usr/share/lua/5.*/socket.lua >/dev/null 2>&1 || scripts/system-package lua-socket || true
 
