@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, which it may stop, kill and copy, and a way to it that can break."""
+"""A PostgreSQL of a test's own, to stop, kill and copy, and a way to it that can break."""
 
 from __future__ import annotations
 

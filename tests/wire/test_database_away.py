@@ -37,9 +37,7 @@ def site() -> Iterator[Site]:
         world = World(f"{server.url(port=way.port)}?connect_timeout=2", more=MORE, clock=time.time)
         world.leaks.note("secret", GATE_SECRET)
         world.start()
-        yield Site(
-            world, server, way, world.service_token(), world.user_tokens()["access_token"]
-        )
+        yield Site(world, server, way, world.service_token(), world.user_tokens()["access_token"])
         way.mend()
         world.stop()
         way.close()
@@ -205,5 +203,5 @@ def test_an_unknown_outcome_is_not_told_as_done(site: Site) -> None:
     site.way.mend()
     database.close()
     assert ran == [1]
-    found = site.server.execute(f"SELECT jti FROM revoked_tokens WHERE jti = '{'U' * 32}'")
-    assert found == [("U" * 32,)]  # it happened, and nobody was told that it had not
+    found = site.server.execute("SELECT jti FROM revoked_tokens")
+    assert ("U" * 32,) in found  # it happened, and nobody was told that it had not

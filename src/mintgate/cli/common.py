@@ -91,12 +91,19 @@ def is_url(instance_name: str | None) -> bool:
     return instance_name is not None and instance_name.startswith(("http://", "https://"))
 
 
-def open_database(url: str, *, must_exist: bool = False, notify_url: str | None = None) -> Database:
+def open_database(
+    url: str,
+    *,
+    must_exist: bool = False,
+    notify_url: str | None = None,
+    read_url: str | None = None,
+) -> Database:
     """Open the database and bring its schema up to date, or end with exit code 1.
 
     Args:
         must_exist: do not create an SQLite file, for commands that need something in it.
         notify_url: where PostgreSQL itself is heard.
+        read_url: a replica, for reports.
     """
     from mintgate.store import Database, DatabaseUnavailable, schema
 
@@ -106,7 +113,7 @@ def open_database(url: str, *, must_exist: bool = False, notify_url: str | None 
                 f"there is no database at {_sqlite_file(url)}; make one with: mintgate apply FILE, "
                 "or name another with --database or MINTGATE_DATABASE"
             )
-        database = Database(url, notify_url=notify_url)
+        database = Database(url, notify_url=notify_url, read_url=read_url)
         schema.upgrade(database)
     except DatabaseUnavailable as error:
         fail(f"{error}; check --database or MINTGATE_DATABASE, and that it can be written")

@@ -61,6 +61,16 @@ def serve(
             "changes of other processes are heard of there at once.",
         ),
     ] = None,
+    read_database: Annotated[
+        str | None,
+        typer.Option(
+            "--read-database",
+            envvar="MINTGATE_READ_DATABASE",
+            metavar="URL",
+            help="A replica, for reports that may be some seconds old: the audit log and the "
+            "uses of legacy schemes. Nothing that decides is read there.",
+        ),
+    ] = None,
     stale_state_seconds: Annotated[
         float,
         typer.Option(
@@ -86,7 +96,9 @@ def serve(
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
     listener = listen(host, port)
-    database = common.open_database(database_url, notify_url=notify_database)
+    database = common.open_database(
+        database_url, notify_url=notify_database, read_url=read_database
+    )
     with common.refusals():
         if demo:
             secrets = _fill_demo(database, database_url, key_file, port, random=demo_for_everyone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.store import audit, notifying
@@ -33,6 +34,7 @@ from mintgate.store.transaction import (
 )
 from mintgate.store.writer import Writer
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 READERS = 4
 # A database that hangs must become a 503, not a server that hangs with it.
@@ -46,6 +48,7 @@ class Database:
         url: where it is.
         clock: stamps audit and feed rows.
         notify_url: where PostgreSQL itself is heard when `url` leads to a pooler.
+        read_url: a replica, for reports that may be some seconds old.
 
     Raises:
         DatabaseUnavailable: the URL is not understood.
@@ -57,11 +60,15 @@ class Database:
         clock: Clock = system_clock,
         *,
         notify_url: str | URL | None = None,
+        read_url: str | URL | None = None,
     ) -> None:
         try:
             self.url = database_url(url)
             self.notify_url = self.url if notify_url is None else database_url(notify_url)
             self.engine = make_engine(self.url, READERS + 3)
+            self._replica = (
+                None if read_url is None else make_engine(database_url(read_url), READERS)
+            )
         except (ArgumentError, ImportError) as error:
             raise DatabaseUnavailable(f"not a usable database URL: {error}") from None
         self._reading = self.engine.execution_options(mintgate_writes=False)
@@ -84,17 +91,22 @@ class Database:
         Raises:
             DatabaseUnavailable: it fails, or gives no answer within ten seconds.
         """
-        return await self._read_in(self._readers, work)
+        return await self._read_in(self._readers, work, self.read_now)
 
     async def look(self, work: Callable[[Connection], T]) -> T:
         """The same in a thread where no other reading comes first, for who follows the feed."""
-        return await self._read_in(self._looker, work)
+        return await self._read_in(self._looker, work, self.read_now)
 
-    async def _read_in(self, threads: ThreadPoolExecutor, work: Callable[[Connection], T]) -> T:
+    async def _read_in(
+        self,
+        threads: ThreadPoolExecutor,
+        work: Callable[[Connection], T],
+        read: Callable[[Callable[[Connection], T]], T],
+    ) -> T:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(READ_SECONDS):
-                return await loop.run_in_executor(threads, self.read_now, work)
+                return await loop.run_in_executor(threads, read, work)
         except TimeoutError:
             raise DatabaseUnavailable("the database does not answer") from None
 
@@ -105,6 +117,26 @@ class Database:
                 return work(connection)
         except AWAY as error:
             raise translated(error) from error
+
+    async def report(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` where it may see rows as they were some seconds ago, if there is a replica.
+
+        Never for what decides about a token, a session or a single use.
+
+        Raises:
+            DatabaseUnavailable: the replica does not answer, and the primary does not either.
+        """
+        return await self._read_in(self._readers, work, self.report_now)
+
+    def report_now(self, work: Callable[[Connection], T]) -> T:
+        """The same in the calling thread."""
+        if self._replica is not None:
+            try:
+                with self._replica.connect() as connection:
+                    return work(connection)
+            except DBAPIError as error:  # it is away, or lags behind a migration
+                _log.warning("the replica cannot be read, the primary is: %s", error.orig)
+        return self.read_now(work)
 
     async def write(self, work: Callable[[Transaction], T], *, lane: str | None = None) -> T:
         """Run `work` in the writer's thread; returns after the commit.
@@ -234,6 +266,8 @@ class Database:
         self._readers.shutdown()
         self._looker.shutdown()
         self.engine.dispose()
+        if self._replica is not None:
+            self._replica.dispose()
 
 
 def _copy_journal(connection: Connection) -> None:
