@@ -49,8 +49,8 @@ browser:
 
 # Debian's packages again; RUNLEVEL=1 keeps their services from being started.
 .PHONY: edge
-edge: ## Install the servers that mintgate is tested with
-	@for name in nginx caddy haproxy apache2; do \
+edge: ## Install the servers that tests put in front and in between
+	@for name in nginx caddy haproxy apache2 pgbouncer; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || RUNLEVEL=1 scripts/system-package $$name || true; done
 	@command -v valkey-server redis-server >/dev/null || RUNLEVEL=1 scripts/system-package valkey-server \
 	  || RUNLEVEL=1 scripts/system-package redis-server || true

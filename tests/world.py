@@ -157,6 +157,7 @@ class World:
     instance_settings: str = ""
     more: str = ""
     customers: bool = False
+    read_url: str | None = None
     application: Application | None = None
     leaks: Leaks = field(default_factory=Leaks)
 
@@ -175,7 +176,7 @@ class World:
         if self.customers:
             with self.database.begin() as tx:
                 fill_demo_data(tx, self.instance.id)
-        self.server_database = Database(self.database_url, self.clock)
+        self.server_database = Database(self.database_url, self.clock, read_url=self.read_url)
         self.application = Application(self.server_database, self.kek, self.clock)
         self._server = uvicorn.Server(serve_config(self.application))
         self._thread = threading.Thread(

@@ -91,20 +91,29 @@ def is_url(instance_name: str | None) -> bool:
     return instance_name is not None and instance_name.startswith(("http://", "https://"))
 
 
-def open_database(url: str, *, must_exist: bool = False, upgrade: bool = False) -> Database:
+def open_database(
+    url: str,
+    *,
+    must_exist: bool = False,
+    upgrade: bool = False,
+    notify_url: str | None = None,
+    read_url: str | None = None,
+) -> Database:
     """Open the database, or end with exit code 1; an empty one gets its tables.
 
     Args:
         must_exist: do not create an SQLite file, for commands that need something in it.
         upgrade: migrate an older schema. Else the message says how: whoever looks at something
             with a newer release does not migrate what older servers run on.
+        notify_url: where PostgreSQL itself is heard.
+        read_url: a replica, for reports.
     """
     from mintgate.store import Database, DatabaseUnavailable, schema
 
     if must_exist:
         require_existing(url)
     try:
-        database = Database(url)
+        database = Database(url, notify_url=notify_url, read_url=read_url)
     except DatabaseUnavailable as error:
         fail(f"{error}; check --database or MINTGATE_DATABASE")
     try:
@@ -218,11 +227,12 @@ def located(file: str, problem: Problem) -> str:
 
 
 def _sqlite_file(database_url: str) -> Path | None:
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    from mintgate.store import addresses
+
     try:
-        url = make_url(database_url)
+        url = addresses.database_url(database_url)
     except ArgumentError:
         return None
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:

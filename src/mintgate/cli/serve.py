@@ -86,6 +86,37 @@ def serve(
         ),
     ] = 10,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
+    notify_database: Annotated[
+        str | None,
+        typer.Option(
+            "--notify-database",
+            envvar="MINTGATE_NOTIFY_DATABASE",
+            metavar="URL",
+            help="PostgreSQL itself, when --database is a pooler of transactions (PgBouncer): "
+            "changes of other processes are heard of there at once.",
+        ),
+    ] = None,
+    read_database: Annotated[
+        str | None,
+        typer.Option(
+            "--read-database",
+            envvar="MINTGATE_READ_DATABASE",
+            metavar="URL",
+            help="A replica, for reports that may be some seconds old: the audit log and the "
+            "uses of legacy schemes. Nothing that decides is read there.",
+        ),
+    ] = None,
+    stale_state_seconds: Annotated[
+        float,
+        typer.Option(
+            "--stale-state-seconds",
+            envvar="MINTGATE_STALE_STATE_SECONDS",
+            min=0,
+            max=3600,
+            help="For how long tokens are judged by what is known while the database is away; "
+            "0 refuses at once.",
+        ),
+    ] = 60.0,
     key_file: KeyFile = None,
 ) -> None:
     """Run every instance of a database.
@@ -109,7 +140,9 @@ def serve(
     if workers is not None and given is None:
         supervise(listener, workers, drain_seconds + shutdown_seconds)
     valkey = counters_at(counters)
-    database = common.open_database(database_url, upgrade=upgrade)
+    database = common.open_database(
+        database_url, upgrade=upgrade, notify_url=notify_database, read_url=read_database
+    )
     with common.refusals():
         if given is None or given.part.prepares:
             if demo and (given is None or given.part is Part.PREPARE):
@@ -133,7 +166,13 @@ def serve(
     draining = Draining()
     settings = serve_settings(trusted_proxy or (), drain_seconds, shutdown_seconds)
     config = serve_config(
-        Application(database, kek, draining=draining, valkey=valkey),
+        Application(
+            database,
+            kek,
+            draining=draining,
+            valkey=valkey,
+            stale_state_seconds=stale_state_seconds,
+        ),
         settings,
         draining=draining,
         ssl_certfile=tls_certificate,

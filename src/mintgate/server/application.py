@@ -33,7 +33,7 @@ from mintgate.store import (
     token_reminders,
 )
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
-from mintgate.store.follower import Follower
+from mintgate.store.follower import STALE_SECONDS, Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
 from mintgate.store.valkey_counters import ValkeyCounters
@@ -59,6 +59,8 @@ class Application:
         clock: Unix seconds; `monotonic` paces the state feed.
         draining: tells whether the server ends.
         valkey: where rate limits are counted; None counts them in the database.
+        stale_state_seconds: for how long tokens are judged by what is known while the database
+            is away; 0: not at all.
     """
 
     def __init__(
@@ -69,13 +71,16 @@ class Application:
         monotonic: Clock = time.monotonic,
         draining: Draining | None = None,
         valkey: ValkeyCounters | None = None,
+        stale_state_seconds: float = STALE_SECONDS,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
         self._draining = draining or Draining()
         self._valkey = valkey
-        self.follower = Follower(database, self._apply, monotonic, self._forget)
+        self.follower = Follower(
+            database, self._apply, monotonic, self._forget, stale_state_seconds=stale_state_seconds
+        )
         self._instances: dict[str, InstanceApplication] = {}
         self._readiness = ReadinessCheck(
             database,
@@ -212,6 +217,7 @@ class Application:
                     self._kek,
                     self.follower.has_followed,
                     self._clock,
+                    self.follower.goes_on,
                     known,
                     self._valkey,
                 )

@@ -118,7 +118,9 @@ class Endpoint:
             call = self._call(connection, None, request, principal, wanted, now)
             return _shown(wanted.route, operation.run(call), self._parts.root)
 
-        return await self._parts.database.read(work)
+        database = self._parts.database
+        # Who calls, and that they may, was asked of the primary.
+        return await (database.report if wanted.route.may_lag else database.read)(work)
 
     async def _write(
         self,

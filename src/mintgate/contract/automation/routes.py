@@ -186,6 +186,7 @@ AUTOMATION = (
         "List audit events, newest first.",
         _page(c.AuditRecord),
         query=c.AuditQuery,
+        may_lag=True,
     ),
     _get(
         "legacy.report",
@@ -193,6 +194,7 @@ AUTOMATION = (
         "Tell who still uses HTTP Basic and ErpLogin.",
         c.LegacyReport,
         query=c.LegacyQuery,
+        may_lag=True,
     ),
     _post(
         "tokens.revoke", "/tokens/revoke", "End a token of any kind.", c.Revoked, c.TokenToRevoke
