@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.listening import is_loopback, listen
+from mintgate.cli.observing import LogFormat, MetricsHost, MetricsPort, observed, wishes
 
 if TYPE_CHECKING:
     from mintgate.gate.settings import GateSettings
@@ -44,6 +44,9 @@ def gate(
     tls_key: Annotated[
         Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
     ] = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = "auto",
 ) -> None:
     """Stand in front of APIs: check every request, and pass on what may go on.
 
@@ -84,16 +87,14 @@ def gate(
 
     import uvicorn
 
-    from mintgate.gate.access_log import LOGGER
     from mintgate.gate.assembly import Gate
     from mintgate.gate.listener import server_config
-    from mintgate.server.logs import configure_logs
+    from mintgate.server.telemetry.observing import observe_gate
 
-    configure_logs()
-    if listener.access_log:
-        logging.getLogger(LOGGER).setLevel(logging.INFO)
+    wished = wishes(metrics_host, metrics_port, log_format, access_log=listener.access_log)
+    assembled = Gate(settings)
     config = server_config(
-        Gate(settings).app,
+        observed(lambda: observe_gate(assembled, wished)),
         listener,
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,

@@ -11,6 +11,7 @@ import typer
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
 from mintgate.cli.listening import is_loopback, listen
+from mintgate.cli.observing import LogFormat, MetricsHost, MetricsPort, observed, wishes
 
 if TYPE_CHECKING:
     from mintgate.server.declaration.demo import DemoSecrets
@@ -50,6 +51,17 @@ def serve(
             help="A proxy in front that ends TLS; its X-Forwarded-For is believed. Repeatable.",
         ),
     ] = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = "auto",
+    access_log: Annotated[
+        bool,
+        typer.Option(
+            "--access-log",
+            envvar="MINTGATE_ACCESS_LOG",
+            help="Log every request, and tell its id in X-Request-Id.",
+        ),
+    ] = False,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     key_file: KeyFile = None,
 ) -> None:
@@ -80,11 +92,12 @@ def serve(
 
     from mintgate.server.application import Application
     from mintgate.server.listening import serve_config
-    from mintgate.server.logs import configure_logs
+    from mintgate.server.telemetry.observing import observe_server
 
-    configure_logs()
+    wished = wishes(metrics_host, metrics_port, log_format, access_log=access_log)
+    application = Application(database, kek)
     config = serve_config(
-        Application(database, kek),
+        observed(lambda: observe_server(application, wished)),
         trusted_proxy or (),
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,

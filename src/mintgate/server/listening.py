@@ -12,6 +12,7 @@ from mintgate.gate.listener import server_config
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
 from mintgate.server.application import Application
+from mintgate.server.telemetry.requests import Served
 
 MAX_HEADER_BYTES = 128 * 1024
 MAX_HEADERS = 256
@@ -19,7 +20,7 @@ MAX_HEADERS = 256
 
 
 def serve_config(
-    application: Application, trusted_proxies: Sequence[str] = (), **options: Any
+    application: Application | Served, trusted_proxies: Sequence[str] = (), **options: Any
 ) -> uvicorn.Config:
     """How uvicorn serves every instance of a database.
 

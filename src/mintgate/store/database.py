@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.store import audit
+from mintgate.store import audit, tallies
 from mintgate.store.audit import AuditEvent
 from mintgate.store.feed import Change
 from mintgate.store.transaction import (
@@ -60,7 +60,7 @@ class Database:
             self.url = make_url(url)
             if self.url.drivername == "postgresql":
                 self.url = self.url.set(drivername="postgresql+psycopg")
-            self.engine = _engine(self.url)
+            self.engine = tallies.watch(_engine(self.url))
         except (ArgumentError, ImportError) as error:
             raise DatabaseUnavailable(f"not a usable database URL: {error}") from None
         self._reading = self.engine.execution_options(mintgate_writes=False)
@@ -71,6 +71,11 @@ class Database:
         self._chain_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "mintgate-read")
         self._writer = Writer(self)
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How much work waits for its commit, and since how many seconds the oldest of it does."""
+        return self._writer.waiting
 
     @property
     def is_sqlite(self) -> bool:
@@ -160,6 +165,7 @@ class Database:
                 raw.execute(*insert).close()
             except sqlite3.Error as error:
                 self._chain = audit.Chain()  # as in `commit`
+                tallies.count_failure(str(error))  # SQLAlchemy has not seen it
                 raise OperationalError(insert[0], None, error) from error
             self._chain.advance(heads)
         return True

@@ -50,6 +50,11 @@ class Follower:
         """Whether the last good poll is at most a second old."""
         return self.has_followed()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the last good poll; infinite before the first."""
+        return self._clock() - self._polled_at
+
     def has_followed(self) -> bool:
         """The same, for whoever asks at every request."""
         return self._clock() - self._polled_at <= FRESH_SECONDS

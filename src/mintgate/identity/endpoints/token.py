@@ -24,6 +24,7 @@ from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.grants import GrantType, TokenRequest
 from mintgate.identity.mint import IssuedTokens, mint
 from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
+from mintgate.identity.tallies import MINTED
 from mintgate.store import Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,11 @@ class TokenEndpoint:
         tokens = mint(decided.grant, self._directory.instance, key)
         if decided.recorded is not None:
             await decided.recorded
+        MINTED.add("access", grant_type)
+        if tokens.id_token is not None:
+            MINTED.add("id", grant_type)
+        if tokens.refresh_token is not None:
+            MINTED.add("refresh", grant_type)
         return tokens
 
     async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:

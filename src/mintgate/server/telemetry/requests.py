@@ -1,0 +1,146 @@
+"""What is measured, traced and logged of every request, around the whole application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mintgate.contract.tallies import Spreads, Tally
+from mintgate.gate.access_log import Record
+from mintgate.server.application import Application
+from mintgate.server.telemetry.endpoints import FORWARD_AUTH, endpoint_of
+from mintgate.server.telemetry.tracing import Traces
+from mintgate.verify import ApiRequest
+from mintgate.verify.noting import RECORD
+
+REQUESTS = Tally("endpoint", "status")
+"""Answers by endpoint and class of status, as `2xx`; `none` where there was no answer."""
+SECONDS = Spreads(
+    (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    "endpoint",
+)
+"""How long answers took, from the request's head to the end of the answer; no WebSockets."""
+REQUEST_ID = b"x-request-id"
+_CLASSES = {0: "none", **{n: f"{n}xx" for n in range(1, 6)}}
+AtOnce = bytes | dict[str, Any]
+
+
+class Served(Protocol):
+    """An application as its listener needs it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def answer_at_once(self, request: ApiRequest) -> AtOnce: ...
+
+
+class ObservedServer:
+    """`mintgate serve`, observed.
+
+    Args:
+        traces: None for none.
+        names_requests: whether requests are logged: then every answer tells the request's id.
+    """
+
+    def __init__(
+        self, application: Application, *, traces: Traces | None, names_requests: bool
+    ) -> None:
+        self._application = application
+        self._observed = Observed(self._answer, traces)
+        self._names_requests = names_requests
+        # A log line and a span belong to a request of its own; answers at once have none.
+        self._answers_at_once = traces is None and not names_requests
+        self._allowed = REQUESTS.cell(FORWARD_AUTH, "2xx")
+        self._seconds = SECONDS.of(FORWARD_AUTH)
+
+    def answer_at_once(self, request: ApiRequest) -> AtOnce:
+        """As `Application.answer_at_once`: an answer is measured, and nothing more."""
+        if not self._answers_at_once:
+            return {}
+        begun = time.perf_counter()
+        answer = self._application.answer_at_once(request)
+        if isinstance(answer, bytes):
+            self._allowed[0] += 1
+            self._seconds.note(time.perf_counter() - begun)
+        return answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._observed(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._application(scope, receive, send)
+            return
+        record = scope[RECORD] = Record(scope)
+        record.endpoint = endpoint_of(scope["path"])
+        if self._names_requests:
+            record.instance = self._application.instance_name_of(scope) or "-"
+            send = _with_request_id(send, record)
+        try:
+            await self._application(scope, receive, record.sending(send))
+        finally:
+            record.end()
+
+
+class Observed:
+    """An application that keeps a `Record` in the scope, and ends it.
+
+    Args:
+        traces: None for none.
+    """
+
+    def __init__(self, app: ASGIApp, traces: Traces | None) -> None:
+        self._app = app
+        self._traces = traces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, self._stopping(send))
+            return
+        if self._traces is None:
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                _count(scope)
+            return
+        with self._traces.of_request(scope) as ended:
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                _count(scope)
+                ended(scope.get(RECORD))
+
+    def _stopping(self, send: Send) -> Send:
+        """Sends the last spans before the server is told that it may end."""
+
+        async def stopping(message: Message) -> None:
+            if self._traces is not None and message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._traces.stop)
+            await send(message)
+
+        return stopping
+
+
+def _count(scope: Scope) -> None:
+    record = scope.get(RECORD)
+    if not isinstance(record, Record):
+        return
+    REQUESTS.add(record.endpoint, _CLASSES.get(record.status // 100, "none"))
+    if scope["type"] == "http":
+        SECONDS.of(record.endpoint).note(record.seconds)
+
+
+def _with_request_id(send: Send, record: Record) -> Send:
+    """Tell the request's id, unless the answer is a refusal and tells it already."""
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            if not any(name == REQUEST_ID for name, _ in headers):
+                line = (REQUEST_ID, str(record.request_id).encode("ascii"))
+                message = {**message, "headers": [*headers, line]}
+        await send(message)
+
+    return named
