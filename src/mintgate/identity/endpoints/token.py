@@ -45,6 +45,10 @@ class TokenEndpoint:
         self._directory = directory
         self._database = database
         self._grants = {grant.grant_type: grant for grant in grants}
+        self._minted = {
+            name: [MINTED.cell(kind, name) for kind in ("access", "id", "refresh")]
+            for name in self._grants
+        }
         self._clock = clock
         self._tries = tries
 
@@ -86,11 +90,12 @@ class TokenEndpoint:
         tokens = mint(decided.grant, self._directory.instance, key)
         if decided.recorded is not None:
             await decided.recorded
-        MINTED.add("access", grant_type)
+        access, identity, refresh = self._minted[grant_type]
+        access[0] += 1
         if tokens.id_token is not None:
-            MINTED.add("id", grant_type)
+            identity[0] += 1
         if tokens.refresh_token is not None:
-            MINTED.add("refresh", grant_type)
+            refresh[0] += 1
         return tokens
 
     async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:

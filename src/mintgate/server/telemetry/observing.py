@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import msgspec
 from mintgate.gate.assembly import Gate
 from mintgate.server.application import Application
 from mintgate.server.logs import LogFormat, configure_logs
-from mintgate.server.telemetry import tracing
+from mintgate.server.telemetry import tracing, workers
 from mintgate.server.telemetry.figures import Figures, GateFigures, ServerFigures
 from mintgate.server.telemetry.requests import Observed, ObservedServer, Served
 from mintgate.server.telemetry.workers import FOLDER_VARIABLE, Publisher
@@ -28,8 +31,9 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         metrics_port: where `/metrics` is answered; None for nowhere.
         worker: the name of this worker, when there are several: it then leaves its metrics in the
-            folder that `PROMETHEUS_MULTIPROC_DIR` names, and whoever started it shows them (see
-            `workers`). None for a process that shows its own.
+            folder that `PROMETHEUS_MULTIPROC_DIR` names, and whoever started it shows them
+            (`show_metrics_of_workers`). A number that it keeps when it starts again, or else its
+            process id. None for a process that shows its own.
     """
 
     log_format: LogFormat = "auto"
@@ -91,8 +95,34 @@ def show_metrics(figures: Figures, wishes: Wishes, environment: Mapping[str, str
         listen_for_metrics(figures, wishes.metrics_host, wishes.metrics_port)
 
 
+def show_metrics_of_workers(
+    wishes: Wishes, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """In the parent of several workers: show what each of them leaves.
+
+    To be called once, before the first worker starts.
+
+    Returns:
+        What is to be added to the environment of the workers; nothing when there are no metrics.
+
+    Raises:
+        MetricsUnavailable: the port cannot be had.
+    """
+    if wishes.metrics_port is None:
+        return {}
+    named = environment.get(FOLDER_VARIABLE)
+    folder = Path(named or tempfile.mkdtemp(prefix="mintgate-metrics-"))  # for this user only
+    if not named:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    workers.empty(folder)
+    listen_for_metrics(
+        lambda: workers.of_all_workers(folder), wishes.metrics_host, wishes.metrics_port
+    )
+    return {FOLDER_VARIABLE: str(folder)}
+
+
 def listen_for_metrics(figures: Figures, host: str, port: int) -> None:
-    """Answer at `/metrics`, in a thread; a supervisor gives `workers.of_all_workers` of its folder.
+    """Answer at `/metrics`, in a thread.
 
     Raises:
         MetricsUnavailable: the port cannot be had, or prometheus-client is not installed.
