@@ -16,7 +16,7 @@ from mintgate.server.application import Application
 from mintgate.server.logs import LogFormat, configure_logs
 from mintgate.server.telemetry import tracing, workers
 from mintgate.server.telemetry.figures import Figures, GateFigures, ServerFigures
-from mintgate.server.telemetry.requests import Observed, ObservedServer, Served
+from mintgate.server.telemetry.requests import MeasuredServer, Observed, ObservedServer, Served
 from mintgate.server.telemetry.workers import FOLDER_VARIABLE, Publisher
 from mintgate.verify.asgi import Application as ASGIApplication
 
@@ -62,8 +62,8 @@ def observe_server(
     if wishes.metrics:
         show_metrics(ServerFigures(application), wishes, environment)
     traces = tracing.from_environment(environment)
-    if not (wishes.metrics or wishes.access_log or traces is not None):
-        return application
+    if not wishes.access_log and traces is None:
+        return MeasuredServer(application) if wishes.metrics else application
     return ObservedServer(application, traces=traces, names_requests=wishes.access_log)
 
 

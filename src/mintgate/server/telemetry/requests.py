@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mintgate.contract.tallies import Spreads, Tally
 from mintgate.gate.access_log import Record
-from mintgate.server.application import Application
+from mintgate.gate.gateway import HEALTH, READY
+from mintgate.server.application import HEALTH_PATHS, Application
 from mintgate.server.telemetry.endpoints import FORWARD_AUTH, endpoint_of
 from mintgate.server.telemetry.tracing import Traces
 from mintgate.verify import ApiRequest
@@ -24,7 +26,9 @@ SECONDS = Spreads(
 )
 """How long answers took, from the request's head to the end of the answer; no WebSockets."""
 REQUEST_ID = b"x-request-id"
-_CLASSES = {0: "none", **{n: f"{n}xx" for n in range(1, 6)}}
+_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_UNTRACED = HEALTH_PATHS | {HEALTH, READY}
+"""Balancers ask several times a second, and nobody looks for it."""
 AtOnce = bytes | dict[str, Any]
 
 
@@ -36,8 +40,46 @@ class Served(Protocol):
     def answer_at_once(self, request: ApiRequest) -> AtOnce: ...
 
 
+class MeasuredServer:
+    """`mintgate serve` with its answers counted and timed, and nothing more: it has to be cheap."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._allowed = REQUESTS.cell(FORWARD_AUTH, "2xx")
+        self._seconds = SECONDS.of(FORWARD_AUTH)
+
+    def answer_at_once(self, request: ApiRequest) -> AtOnce:
+        """As `Application.answer_at_once`."""
+        begun = time.perf_counter()
+        answer = self._application.answer_at_once(request)
+        if isinstance(answer, bytes):
+            self._allowed[0] += 1
+            self._seconds.note(time.perf_counter() - begun)
+        return answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        status = 0
+
+        def noted(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if not status:
+                status = message.get("status", 0)
+            return send(message)
+
+        begun = time.perf_counter()
+        try:
+            await self._application(scope, receive, noted)
+        finally:
+            endpoint = endpoint_of(scope["path"])
+            _count(endpoint, status)
+            SECONDS.of(endpoint).note(time.perf_counter() - begun)
+
+
 class ObservedServer:
-    """`mintgate serve`, observed.
+    """`mintgate serve` with its requests logged, traced, or both; they are measured, too.
 
     Args:
         traces: None for none.
@@ -50,21 +92,10 @@ class ObservedServer:
         self._application = application
         self._observed = Observed(self._answer, traces)
         self._names_requests = names_requests
-        # A log line and a span belong to a request of its own; answers at once have none.
-        self._answers_at_once = traces is None and not names_requests
-        self._allowed = REQUESTS.cell(FORWARD_AUTH, "2xx")
-        self._seconds = SECONDS.of(FORWARD_AUTH)
 
     def answer_at_once(self, request: ApiRequest) -> AtOnce:
-        """As `Application.answer_at_once`: an answer is measured, and nothing more."""
-        if not self._answers_at_once:
-            return {}
-        begun = time.perf_counter()
-        answer = self._application.answer_at_once(request)
-        if isinstance(answer, bytes):
-            self._allowed[0] += 1
-            self._seconds.note(time.perf_counter() - begun)
-        return answer
+        """Nothing: a line and a span belong to a request that the application is called with."""
+        return {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._observed(scope, receive, send)
@@ -75,8 +106,8 @@ class ObservedServer:
             return
         record = scope[RECORD] = Record(scope)
         record.endpoint = endpoint_of(scope["path"])
+        record.instance = self._application.instance_name_of(scope) or "-"
         if self._names_requests:
-            record.instance = self._application.instance_name_of(scope) or "-"
             send = _with_request_id(send, record)
         try:
             await self._application(scope, receive, record.sending(send))
@@ -99,17 +130,17 @@ class Observed:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, self._stopping(send))
             return
-        if self._traces is None:
+        if self._traces is None or scope["path"] in _UNTRACED:
             try:
                 await self._app(scope, receive, send)
             finally:
-                _count(scope)
+                _count_recorded(scope)
             return
         with self._traces.of_request(scope) as ended:
             try:
                 await self._app(scope, receive, send)
             finally:
-                _count(scope)
+                _count_recorded(scope)
                 ended(scope.get(RECORD))
 
     def _stopping(self, send: Send) -> Send:
@@ -123,11 +154,15 @@ class Observed:
         return stopping
 
 
-def _count(scope: Scope) -> None:
+def _count(endpoint: str, status: int) -> None:
+    REQUESTS.cell(endpoint, _CLASSES[status // 100 if status < 600 else 0])[0] += 1
+
+
+def _count_recorded(scope: Scope) -> None:
     record = scope.get(RECORD)
     if not isinstance(record, Record):
         return
-    REQUESTS.add(record.endpoint, _CLASSES.get(record.status // 100, "none"))
+    _count(record.endpoint, record.status)
     if scope["type"] == "http":
         SECONDS.of(record.endpoint).note(record.seconds)
 
