@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.listening import is_loopback
+from mintgate.cli.observing import LogFormat, MetricsHost, MetricsPort, observed, wishes
 from mintgate.cli.working import Counters, Workers, counters_at, listening, supervise
 from mintgate.server.workers.inherited import inherited
 
@@ -53,6 +53,9 @@ def gate(
     tls_key: Annotated[
         Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
     ] = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = "auto",
 ) -> None:
     """Stand in front of APIs: check every request, and pass on what may go on.
 
@@ -84,28 +87,26 @@ def gate(
         for line in described(settings):
             typer.echo(f"  {line}")
         return
+    wished = wishes(metrics_host, metrics_port, log_format, given, access_log=listener.access_log)
     valkey = counters_at(counters)
     bound = listening(listener.host, listener.port, given)
     if workers is not None and given is None:
-        supervise(bound, workers, listener.drain_seconds + listener.shutdown_seconds)
+        supervise(bound, workers, listener.drain_seconds + listener.shutdown_seconds, wished)
     if given is None or given.part.prepares:
         _tell(settings, bound.socket.getsockname()[1], is_https=tls_certificate is not None)
         if valkey is None:
             _tell_of_counting(settings, workers or 1)
 
-    from mintgate.gate.access_log import LOGGER
     from mintgate.gate.assembly import Gate
     from mintgate.gate.draining import Draining
     from mintgate.gate.listener import server_config
-    from mintgate.server.logs import configure_logs
+    from mintgate.server.telemetry.observing import observe_gate
     from mintgate.server.workers.serving import serve_here
 
-    configure_logs()
-    if listener.access_log:
-        logging.getLogger(LOGGER).setLevel(logging.INFO)
     draining = Draining()
+    assembled = Gate(settings, draining=draining, valkey=valkey)
     config = server_config(
-        Gate(settings, draining=draining, valkey=valkey).app,
+        observed(lambda: observe_gate(assembled, wished)),
         listener,
         draining=draining,
         ssl_certfile=tls_certificate,

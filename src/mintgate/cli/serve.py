@@ -11,6 +11,7 @@ import typer
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
 from mintgate.cli.listening import is_loopback
+from mintgate.cli.observing import LogFormat, MetricsHost, MetricsPort, observed, wishes
 from mintgate.cli.working import Counters, Workers, counters_at, listening, supervise
 from mintgate.server.workers.inherited import Part, inherited
 
@@ -85,6 +86,17 @@ def serve(
             help="Then accept nothing, and give running requests this long.",
         ),
     ] = 10,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = "auto",
+    access_log: Annotated[
+        bool,
+        typer.Option(
+            "--access-log",
+            envvar="MINTGATE_ACCESS_LOG",
+            help="Log every request, and tell its id in X-Request-Id.",
+        ),
+    ] = False,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     notify_database: Annotated[
         str | None,
@@ -135,10 +147,11 @@ def serve(
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
     given = inherited()
+    wished = wishes(metrics_host, metrics_port, log_format, given, access_log=access_log)
     listener = listening(host, port, given)
     port = listener.socket.getsockname()[1]
     if workers is not None and given is None:
-        supervise(listener, workers, drain_seconds + shutdown_seconds)
+        supervise(listener, workers, drain_seconds + shutdown_seconds, wished)
     valkey = counters_at(counters)
     database = common.open_database(
         database_url, upgrade=upgrade, notify_url=notify_database, read_url=read_database
@@ -159,20 +172,20 @@ def serve(
     from mintgate.gate.draining import Draining
     from mintgate.server.application import Application
     from mintgate.server.listening import serve_config, serve_settings
-    from mintgate.server.logs import configure_logs
+    from mintgate.server.telemetry.observing import observe_server
     from mintgate.server.workers.serving import serve_here
 
-    configure_logs()
     draining = Draining()
     settings = serve_settings(trusted_proxy or (), drain_seconds, shutdown_seconds)
+    application = Application(
+        database,
+        kek,
+        draining=draining,
+        valkey=valkey,
+        stale_state_seconds=stale_state_seconds,
+    )
     config = serve_config(
-        Application(
-            database,
-            kek,
-            draining=draining,
-            valkey=valkey,
-            stale_state_seconds=stale_state_seconds,
-        ),
+        observed(lambda: observe_server(application, wished)),
         settings,
         draining=draining,
         ssl_certfile=tls_certificate,

@@ -11,10 +11,12 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.listening import Listening, listen
+from mintgate.cli.observing import observed
 from mintgate.cli.setting_files import NAMES
 from mintgate.server.workers.inherited import Inherited
 
 if TYPE_CHECKING:
+    from mintgate.server.telemetry.observing import Wishes
     from mintgate.store.valkey_counters import ValkeyCounters
 
 Workers = Annotated[
@@ -65,16 +67,19 @@ def listening(host: str, port: int, given: Inherited | None) -> Listening:
     return Listening(given.take_listener(), given.listener_stays)
 
 
-def supervise(listener: Listening, workers: int, seconds: float) -> NoReturn:
+def supervise(listener: Listening, workers: int, seconds: float, wished: Wishes) -> NoReturn:
     """Run this very command in several processes, until told to end.
 
     Args:
         seconds: what a worker may need to end.
+        wished: what is to be seen of all of them.
     """
     from mintgate.server.logs import configure_logs
+    from mintgate.server.telemetry.observing import show_metrics_of_workers
     from mintgate.server.workers.supervisor import Supervisor
 
-    configure_logs()
+    configure_logs(wished.log_format)
+    more = observed(lambda: show_metrics_of_workers(wished))
     logging.getLogger("mintgate.workers").setLevel(logging.INFO)
     sys.stdout.flush()
     # Each process reads its files itself, so that a reload finds what is in them then.
@@ -85,6 +90,6 @@ def supervise(listener: Listening, workers: int, seconds: float) -> NoReturn:
         workers,
         seconds,
         listener_stays=listener.stays,
-        environment={n: v for n, v in os.environ.items() if n not in from_files},
+        environment={**{n: v for n, v in os.environ.items() if n not in from_files}, **more},
     )
     raise typer.Exit(parent.run())

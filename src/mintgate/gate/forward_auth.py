@@ -45,6 +45,7 @@ from mintgate.verify.asgi import Receive, Scope, Send, request_of
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import LegacySchemes
 from mintgate.verify.limits import RequestLimits
+from mintgate.verify.noting import remember_refusal
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import SessionSource
 from mintgate.verify.state import StateUnavailable
@@ -179,9 +180,11 @@ class ForwardAuth:
         except UnknownGate as refusal:
             return await self._misused(scope, refusal, target.api)
         except Refusal as refusal:
+            remember_refusal(scope, refusal)
             return await self._refused(target, guard, request, refusal)
         except (DatabaseUnavailable, KeysUnavailable, StateUnavailable) as error:
             away = TemporarilyUnavailable(cause=str(error))
+            remember_refusal(scope, away)
             return await self._refused(target, guard, request, away)
         if admission.headers:
             headers = [*headers, *admission.headers]

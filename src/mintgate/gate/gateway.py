@@ -18,9 +18,10 @@ from mintgate.contract.errors import (
 )
 from mintgate.contract.gateway_errors import NoRoute
 from mintgate.contract.request_target import normal_path, not_what_arrived
-from mintgate.gate.access_log import RECORD, Record, note_refusal
+from mintgate.gate.access_log import Record, note_refusal
 from mintgate.gate.routes import OWN_PREFIX, RouteTable
 from mintgate.verify.asgi import Application, Message, Receive, Scope, Send
+from mintgate.verify.noting import RECORD
 from mintgate.verify.refusals import refusal_response
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Gateway:
             _log.exception("request %s failed", failure.id)
             await _refuse(failure, record, noted)
         finally:
-            record.write()
+            record.end()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
         path = _path_of(scope)
@@ -99,7 +100,7 @@ class Gateway:
             route = self._table.find(path)
             if route is None:
                 raise NoRoute
-        record.api = route.api
+        record.api = record.endpoint = route.api
         await route.app(scope, receive, send)
 
     async def _own(self, path: str, scope: Scope, send: Send) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mintgate.contract.gateway_errors import MalformedRequest
-from mintgate.gate.access_log import LOGGER
+from mintgate.gate.access_log import LOGGER, write_line
 from mintgate.gate.draining import Draining
 from mintgate.gate.outbox import Outbox
 from mintgate.gate.request_head import (
@@ -30,6 +30,7 @@ from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut, header_lines
 from mintgate.verify import ApiRequest
 from mintgate.verify.refusals import refusal_response
+from mintgate.verify.tallies import REFUSED
 
 _SILENCE = 64 * 1024
 """How many bytes may come without a piece of a body between them: trailers, chunk extensions."""
@@ -269,13 +270,17 @@ class StrictProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._send_unsent()
-        _access.info(
-            "status=%d address=%s cause=%r id=%s",
-            refusal.status,
-            self.client[0] if self.client else "-",
-            refusal.cause,
-            refusal.id,
-        )
+        REFUSED.add("listener", refusal.error)
+        if _access.isEnabledFor(logging.INFO):
+            write_line(
+                {
+                    "status": refusal.status,
+                    "address": self.client[0] if self.client else "-",
+                    "endpoint": "listener",
+                    "cause": refusal.cause,
+                    "request_id": refusal.id,
+                }
+            )
         cycle = self.cycle
         is_answering = self._is_answering()
         if cycle is not None and is_answering:

@@ -20,6 +20,7 @@ from mintgate.contract.errors import Refusal
 from mintgate.identity.forms import client_address
 from mintgate.identity.refusal_counts import RefusalCounts, Sum
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable
+from mintgate.verify.noting import note_refusal
 
 _log = logging.getLogger(__name__)
 # One for each database of the process, as each has its own audit log.
@@ -41,6 +42,7 @@ def refusal_event(
     Args:
         at: Unix seconds.
     """
+    note_refusal(scope, event.removesuffix(".refused"), refusal)
     return AuditEvent(
         instance_id=instance_id,
         at=at,
@@ -73,6 +75,12 @@ async def record_refusal(
         await database.record(await completed(event) if completed is not None else event)
     except DatabaseUnavailable as error:
         _log.error("%s (%s) could not be audited: %s", event.event, event.cause, error)
+
+
+def unwritten_refusals(database: Database) -> int:
+    """How many refusals were counted, and are not in the audit log yet."""
+    counts = _counts.get(database)
+    return counts.unwritten if counts is not None else 0
 
 
 async def flush_refusals(database: Database, *, everything: bool = False) -> None:

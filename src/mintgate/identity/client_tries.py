@@ -20,6 +20,7 @@ from mintgate.contract.networks import network_of
 from mintgate.identity.client_authentication import PresentedClient
 from mintgate.store import Database, DatabaseUnavailable, Transaction, sign_in_tries
 from mintgate.store.sign_in_tries import Count, Limit, Tries
+from mintgate.verify.tallies import LIMITED
 
 T = TypeVar("T")
 PURPOSE = "client tries"
@@ -144,6 +145,7 @@ class ClientTries:
             if full is None:
                 return
         count, seconds = full
+        LIMITED.add("secrets")
         raise ClientMustWait(
             retry_after=int(seconds) + 1,
             cause=f"{count.limit.tries} wrong secrets were given ({count.kind})",

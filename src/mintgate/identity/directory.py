@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
+from mintgate.contract.key_life import KeyTimes
 from mintgate.identity.api_secrets import ApiSecrets
 from mintgate.identity.application_facts import ApplicationFacts
 from mintgate.identity.copies import RecordCopies, Source
@@ -86,6 +87,11 @@ class Directory:
     def derived_key(self, purpose: str) -> bytes:
         """32 secret bytes of this instance for one purpose, the same in every process."""
         return self._kek.derive(purpose, self.instance.id)
+
+    @property
+    def key_times(self) -> list[KeyTimes]:
+        """When the keys that can sign here begin and end to; as read last."""
+        return self._keys.times
 
     def now(self) -> float:
         """Unix seconds."""

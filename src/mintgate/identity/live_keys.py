@@ -42,6 +42,11 @@ class LiveKeys:
         self.must_reload = False
         """Whether something changed, so that nothing here is used before everything is read."""
 
+    @property
+    def times(self) -> list[KeyTimes]:
+        """Those of the keys that can sign here, as read last."""
+        return self._own_times
+
     async def signing_key(self) -> SigningKey:
         """The newest key that is active now.
 

@@ -24,6 +24,7 @@ from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OPENID, token_order
 from mintgate.identity.grants import FrontChannelGrant, ServiceGrant, UserGrant
+from mintgate.identity.tallies import MINTED
 from mintgate.jose import SigningKey
 from mintgate.jose.encoding import base64url_encode
 from mintgate.jose.keys import (
@@ -153,6 +154,7 @@ def _about_sign_in(
 def mint_front_channel(grant: FrontChannelGrant, instance: Instance, key: SigningKey) -> str:
     """Sign the ID token that an authorization response carries itself [AUT-41]."""
     claims = front_channel_claims(grant, instance, key.algorithm)
+    MINTED.add("id", "front_channel")
     return key.sign(encode(claims), ID_TOKEN_TYPE)
 
 
@@ -196,6 +198,7 @@ def mint_logout_token(
         events={LOGOUT_EVENT: {}},
         sid=sid,
     )
+    MINTED.add("logout", "none")
     return key.sign(encode(claims), LOGOUT_TOKEN_TYPE)
 
 
@@ -212,6 +215,7 @@ def mint_introspection(
         "iat": issued_at,
         "token_introspection": answer,
     }
+    MINTED.add("introspection", "none")
     return key.sign(msgspec.json.encode(claims), INTROSPECTION_TYPE)
 
 

@@ -28,6 +28,7 @@ from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
 from mintgate.identity.grants import ServiceGrant, UserGrant
 from mintgate.identity.mint import service_claims, user_claims
+from mintgate.identity.tallies import MINTED
 from mintgate.store import (
     AuditEvent,
     Database,
@@ -91,6 +92,7 @@ def create(
         expires_at=float(int(expires_at)),
     )
     reference_tokens.add(tx, instance_id, token)
+    MINTED.add("reference", kind.value)
     tx.record(
         AuditEvent(
             instance_id=instance_id,

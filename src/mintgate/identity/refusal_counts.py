@@ -73,6 +73,11 @@ class RefusalCounts:
             of_source.written += 1
         return True
 
+    @property
+    def unwritten(self) -> int:
+        """How many refusals are held in sums now."""
+        return sum(one.count for one in list(self._sums.values()))
+
     def take(self, now: float, *, everything: bool) -> list[Sum]:
         """Take out the sums that are a minute old at `now` (Unix seconds), or all of them."""
         for source, minute in list(self._minutes.items()):

@@ -162,15 +162,28 @@ class Application:
         asked = self._by_name.get(target.instance)
         return asked.forward_auth.answer_at_once(target, request) if asked is not None else {}
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._instances_changed:
-            await self._load_instances()
+    @property
+    def instances(self) -> list[InstanceApplication]:
+        """Those that are served now."""
+        return list(self._instances.values())
+
+    def instance_name_of(self, scope: Scope) -> str | None:
+        """The instance that answers a request, for a log; None when none does."""
+        found = self._instance_of(scope)
+        return found.instance.name if found is not None else None
+
+    def _instance_of(self, scope: Scope) -> InstanceApplication | None:
         host = b""
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
                 break
-        instance = self._asked(scope) or self._hosts.find(host.decode("latin-1"))
+        return self._asked(scope) or self._hosts.find(host.decode("latin-1"))
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._instances_changed:
+            await self._load_instances()
+        instance = self._instance_of(scope)
         if instance is not None:
             await instance(scope, receive, send)
         elif scope["type"] == "websocket":

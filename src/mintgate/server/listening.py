@@ -12,6 +12,7 @@ from mintgate.gate.listener import server_config
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
 from mintgate.server.application import Application
+from mintgate.server.telemetry.requests import Served
 
 MAX_HEADER_BYTES = 128 * 1024
 MAX_HEADERS = 256
@@ -37,7 +38,7 @@ def serve_settings(
 
 
 def serve_config(
-    application: Application, settings: ListenerSettings | None = None, **options: Any
+    application: Application | Served, settings: ListenerSettings | None = None, **options: Any
 ) -> uvicorn.Config:
     """How uvicorn serves every instance of a database.
 

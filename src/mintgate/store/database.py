@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.store import audit, notifying
+from mintgate.store import audit, notifying, tallies
 from mintgate.store.addresses import database_url
 from mintgate.store.audit import AuditEvent
 from mintgate.store.engines import make_engine
@@ -65,7 +65,7 @@ class Database:
         try:
             self.url = database_url(url)
             self.notify_url = self.url if notify_url is None else database_url(notify_url)
-            self.engine = make_engine(self.url, READERS + 3)
+            self.engine = tallies.watch(make_engine(self.url, READERS + 3))
             self._replica = (
                 None if read_url is None else make_engine(database_url(read_url), READERS)
             )
@@ -80,6 +80,11 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, "mintgate-read")
         self._looker = ThreadPoolExecutor(1, "mintgate-look")
         self._writer = Writer(self)
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How much work waits for its commit, and since how many seconds the oldest of it does."""
+        return self._writer.waiting
 
     @property
     def is_sqlite(self) -> bool:
@@ -208,6 +213,7 @@ class Database:
                 raw.execute(*insert).close()
             except sqlite3.Error as error:
                 self._chain = audit.Chain()  # as in `commit`
+                tallies.count_failure(str(error))  # SQLAlchemy has not seen it
                 raise OperationalError(insert[0], None, error) from error
             self._chain.advance(heads)
         return True

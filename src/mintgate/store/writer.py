@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from sqlalchemy import Connection
 
 from mintgate.store.audit import AuditEvent
 from mintgate.store.feed import Change
+from mintgate.store.tallies import COMMITS, GROUPS
 from mintgate.store.transaction import (
     AWAY,
     CommitFailed,
@@ -63,6 +65,19 @@ class Writer:
         self._is_stopping = False
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
+        self._gathering_since = 0.0
+        self._committing: tuple[int, float] = 0, 0.0
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How many units are not committed yet, and the seconds that the oldest has waited."""
+        now = time.monotonic()
+        count, oldest = self._committing
+        gathered, since = len(self._gathered), self._gathering_since
+        if not count:
+            oldest = since
+        count += gathered
+        return count, max(0.0, now - oldest) if count else 0.0
 
     def submit(
         self, work: Callable[[Transaction], T] | AuditEvent, lane: str | None = None
@@ -77,6 +92,8 @@ class Writer:
         with self._lock:
             if self._is_stopping:
                 raise DatabaseUnavailable("the server is shutting down")
+            if not self._gathered:
+                self._gathering_since = time.monotonic()
             self._gathered.append((work, loop, future, lane))
             must_wake = not (self._is_busy or self._is_waking)
             self._is_waking = self._is_waking or must_wake
@@ -106,6 +123,7 @@ class Writer:
                 return
             self._is_busy = True
             group, self._gathered = self._gathered, []
+            self._committing = len(group), self._gathering_since
             if self._thread is None:
                 self._start_thread()
         self._groups.put(group)
@@ -118,9 +136,11 @@ class Writer:
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             self._commit(group)
+            GROUPS.note(len(group))
         self._disconnect()
 
     def _commit(self, group: list[Item]) -> None:
+        begun = time.monotonic()
         results: list[Outcome] = []
         changes: list[Change] = []
         lanes = _lanes(group)
@@ -128,6 +148,8 @@ class Writer:
             outcomes, made = self._outcomes(items)
             results += outcomes
             changes += made
+        COMMITS.note(time.monotonic() - begun)
+        self._committing = 0, 0.0
         if len(lanes) > 1:
             group = [item for items in lanes for item in items]
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}

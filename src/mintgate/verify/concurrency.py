@@ -18,6 +18,7 @@ from mintgate.contract.errors import TooManyRequests
 from mintgate.contract.policy import Operation
 from mintgate.contract.scopes import UPDATE
 from mintgate.verify.guard import Admission
+from mintgate.verify.tallies import LIMITED
 
 RETRY_SECONDS = 1
 MAX_IDLE = 1_000
@@ -137,6 +138,7 @@ class _Several:
 
     async def take(self, line: _Line, whose: str) -> None:
         if not await line.enter():
+            LIMITED.add("at_once")
             raise TooManyRequests(
                 f"Too many requests {whose} run at once. Wait for an answer before the next.",
                 retry_after=RETRY_SECONDS,

@@ -12,9 +12,10 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from mintgate.contract import policy as rules
-from mintgate.contract.errors import AmbiguousRequest, NoCredential
+from mintgate.contract.errors import AmbiguousRequest, NoCredential, Refusal
 from mintgate.contract.policy import PREFLIGHT, Operation, Policy
 from mintgate.contract.request_target import normal_path, require_plain
+from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import LegacySchemes, legacy_credential_of
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
@@ -26,9 +27,12 @@ from mintgate.verify.request_headers import (
     upgrades,
 )
 from mintgate.verify.sessions import OpenSession, SessionSource
+from mintgate.verify.state import StateUnavailable
+from mintgate.verify.tallies import ADMITTED, CHECKED, UNAVAILABLE
 from mintgate.verify.verifier import TokenVerifier
 
 _REALM = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
+_NOT_ADMITTED = (Refusal, KeysUnavailable, StateUnavailable)
 MAX_OPERATIONS = 1024
 """How many (method, path) pairs are remembered with what they need."""
 NOTHING_DECLARED = Policy()
@@ -112,6 +116,9 @@ class Guard:
         self.limits = limits
         self.legacy = legacy
         self._operations: dict[tuple[str, str], Operation] = {}
+        # Without the address of an issuer, which is in some: each instance would count by itself.
+        self._counted_as = audience.rpartition("/")[2]
+        self._admitted = CHECKED.cell(self._counted_as, ADMITTED)
 
     def check(self, headers: Headers, scopes: Collection[str] = frozenset()) -> Principal:
         """The caller behind a request. Raises a `ResourceRefusal` (see `Verifier.verify`)."""
@@ -133,23 +140,28 @@ class Guard:
 
         Raises: as `admit_async`.
         """
-        judged = that_are_judged(request.headers)
         try:
-            path, token = self._read(request, judged)
-        except NoCredential:
-            if self.legacy is None:
-                raise
-            return None
-        if token is None:
-            return _preflight(path, request)
-        principal = self.verifier.verify_at_once(token, self.audience)
-        if principal is None:
-            return None
-        admission = self._allowed(principal, path, request, judged, also, token)
-        if not admission.operation.is_batch:
-            if not self._touched(admission):
+            judged = that_are_judged(request.headers)
+            try:
+                path, token = self._read(request, judged)
+            except NoCredential:
+                if self.legacy is None:
+                    raise
                 return None
-            self._count(admission)
+            if token is None:
+                return _preflight(path, request)
+            principal = self.verifier.verify_at_once(token, self.audience)
+            if principal is None:
+                return None
+            admission = self._allowed(principal, path, request, judged, also, token)
+            if not admission.operation.is_batch:
+                if not self._touched(admission):
+                    return None
+                self._count(admission)
+        except _NOT_ADMITTED as problem:
+            self._note(problem)
+            raise
+        self._admitted[0] += 1
         return admission
 
     async def admit_async(
@@ -168,33 +180,43 @@ class Guard:
         admission = self.admit_at_once(request, also)
         if admission is not None:
             return admission
-        judged = that_are_judged(request.headers)
         try:
-            path, token = self._read(request, judged)
-        except NoCredential as refusal:
-            if self.legacy is None:
-                raise
-            path, token = normal_path(request.raw_path), ""
-            principal = await _by_legacy(self.legacy, request, refusal)
-        else:
-            if token is None:
-                return _preflight(path, request)
-            principal = await self.verifier.verify_async(token, self.audience)
-        admission = self._allowed(principal, path, request, judged, also, token)
-        if not admission.operation.is_batch:
-            await self.occupy_async(admission)
+            judged = that_are_judged(request.headers)
+            try:
+                path, token = self._read(request, judged)
+            except NoCredential as refusal:
+                if self.legacy is None:
+                    raise
+                path, token = normal_path(request.raw_path), ""
+                principal = await _by_legacy(self.legacy, request, refusal)
+            else:
+                if token is None:
+                    return _preflight(path, request)
+                principal = await self.verifier.verify_async(token, self.audience)
+            admission = self._allowed(principal, path, request, judged, also, token)
+            if not admission.operation.is_batch:
+                await self.occupy_async(admission)
+        except _NOT_ADMITTED as problem:
+            self._note(problem)
+            raise
+        self._admitted[0] += 1
         return admission
 
     def admit(self, request: ApiRequest, also: frozenset[str] = frozenset()) -> Admission:
         """The same as `admit_async`, waiting in this thread; it takes no legacy schemes."""
-        judged = that_are_judged(request.headers)
-        path, token = self._read(request, judged)
-        if token is None:
-            return _preflight(path, request)
-        principal = self.verifier.verify(token, self.audience)
-        admission = self._allowed(principal, path, request, judged, also, token)
-        if not admission.operation.is_batch:
-            self.occupy(admission)
+        try:
+            judged = that_are_judged(request.headers)
+            path, token = self._read(request, judged)
+            if token is None:
+                return _preflight(path, request)
+            principal = self.verifier.verify(token, self.audience)
+            admission = self._allowed(principal, path, request, judged, also, token)
+            if not admission.operation.is_batch:
+                self.occupy(admission)
+        except _NOT_ADMITTED as problem:
+            self._note(problem)
+            raise
+        self._admitted[0] += 1
         return admission
 
     def operation_of(self, method: str, path: str, headers: Headers) -> Operation:
@@ -294,6 +316,10 @@ class Guard:
         close = getattr(self.sessions, "close", None)
         if close is not None:
             close()
+
+    def _note(self, problem: Exception) -> None:
+        outcome = problem.error if isinstance(problem, Refusal) else UNAVAILABLE
+        CHECKED.add(self._counted_as, outcome)
 
     def _read(self, request: ApiRequest, judged: Headers) -> tuple[str, str | None]:
         """The path and the credential; no credential for a preflight."""

@@ -19,6 +19,7 @@ from mintgate.verify.counters import Counters
 from mintgate.verify.limits import Headers
 from mintgate.verify.principal import Principal
 from mintgate.verify.sessions import OpenSession
+from mintgate.verify.tallies import LIMITED
 
 # In the order in which they are asked: whoever is stopped by a narrow limit uses up no wide one,
 # which others share.
@@ -97,6 +98,7 @@ class RateLimits:
 
     def _refusal(self, limit: _Limit, key: str) -> TooManyRequests:
         amount = limit.amount
+        LIMITED.add(limit.kind)
         _, seconds = self._counters.usage(key).against(amount)
         return TooManyRequests(
             f"Too many requests of this {limit.kind}. Wait, and then go on more slowly.",

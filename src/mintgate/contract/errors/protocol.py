@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import secrets
 from typing import ClassVar
+
+from mintgate.contract.request_ids import new_refusal_id
 
 
 class Refusal(Exception):
@@ -27,7 +28,7 @@ class Refusal(Exception):
     @functools.cached_property
     def id(self) -> str:
         """By which the caller and the audit log name this very refusal."""
-        return secrets.token_hex(8)
+        return new_refusal_id()
 
 
 class InvalidRequest(Refusal):

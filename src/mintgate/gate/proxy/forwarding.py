@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ from mintgate.gate.proxy.upstreams import (
 )
 from mintgate.gate.proxy.websocket import pass_websocket
 from mintgate.gate.settings import RouteSettings
+from mintgate.gate.tallies import UPSTREAM
 from mintgate.verify import Guard, Principal
 from mintgate.verify.asgi import Receive, Scope, Send, admission_of
 from mintgate.verify.websocket import until_refused
@@ -156,6 +158,7 @@ class Forwarder:
                     body = exchange.body()
                     if length is not None:
                         fields["Content-Length"] = str(length)
+                sent_at = time.monotonic()
                 async with self._client.session.request(
                     scope["method"],
                     target,
@@ -166,6 +169,7 @@ class Forwarder:
                     middlewares=middlewares_for(scope["method"]),
                 ) as response:
                     exchange.moved()
+                    UPSTREAM.of(route.api).note(time.monotonic() - sent_at)
                     await _answer(response, exchange, scope, send)
         except ClientGone:
             _log.debug("the client of a request to %s went away", route.prefix)

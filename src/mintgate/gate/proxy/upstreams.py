@@ -24,6 +24,8 @@ MAX_CONNECTIONS = 512
 """To one upstream."""
 MAX_HEADER_BYTES = 32 * 1024
 MAX_HEADERS = 200
+AROUND: list[aiohttp.ClientMiddlewareType] = []
+"""What every request goes through besides; traces are put here when they are on."""
 _DOMAIN = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 
 
@@ -144,7 +146,7 @@ class UpstreamClient:
             self._websockets = _session(
                 connector=self.session.connector,
                 connector_owner=False,
-                middlewares=(_without_redirects,),
+                middlewares=(*AROUND, _without_redirects),
             )
         return self._websockets
 
@@ -185,7 +187,7 @@ async def _once(
 
 def middlewares_for(method: str) -> tuple[aiohttp.ClientMiddlewareType, ...]:
     """What a request with this method goes through; nothing that changes something goes twice."""
-    return () if method in SAFE_METHODS else (_once,)
+    return tuple(AROUND) if method in SAFE_METHODS else (*AROUND, _once)
 
 
 async def _without_redirects(

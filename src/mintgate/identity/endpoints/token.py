@@ -24,6 +24,7 @@ from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.grants import GrantType, TokenRequest
 from mintgate.identity.mint import IssuedTokens, mint
 from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
+from mintgate.identity.tallies import MINTED
 from mintgate.store import Database, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ class TokenEndpoint:
         self._directory = directory
         self._database = database
         self._grants = {grant.grant_type: grant for grant in grants}
+        self._minted = {
+            name: [MINTED.cell(kind, name) for kind in ("access", "id", "refresh")]
+            for name in self._grants
+        }
         self._clock = clock
         self._tries = tries
 
@@ -85,6 +90,12 @@ class TokenEndpoint:
         tokens = mint(decided.grant, self._directory.instance, key)
         if decided.recorded is not None:
             await decided.recorded
+        access, identity, refresh = self._minted[grant_type]
+        access[0] += 1
+        if tokens.id_token is not None:
+            identity[0] += 1
+        if tokens.refresh_token is not None:
+            refresh[0] += 1
         return tokens
 
     async def _audit(self, refusal: Refusal, form: dict[str, str], scope: Scope) -> None:

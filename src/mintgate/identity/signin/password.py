@@ -24,6 +24,7 @@ from mintgate.identity.passwords import (
 from mintgate.identity.signin import devices, throttle
 from mintgate.identity.signin.devices import KnownDevices
 from mintgate.identity.signin.throttle import Origin, TryNames
+from mintgate.identity.tallies import HASHING, SIGN_INS
 from mintgate.store import AuditEvent, Database, Transaction, sign_in_tries, users
 from mintgate.store.sign_in_tries import Count
 
@@ -113,6 +114,7 @@ class PasswordSignIn:
             if stored is None:
                 return None
         await self._database.write(lambda tx: self._forget_tries(tx, attempt.origin, user))
+        SIGN_INS.add("right")
         return Proved(user, stored)
 
     def _attempt(
@@ -141,6 +143,8 @@ class PasswordSignIn:
         return None
 
     async def _count_failure(self, attempt: _Try, cause: str | None, address: str | None) -> None:
+        SIGN_INS.add("wrong")
+
         def work(tx: Transaction) -> None:
             for count in attempt.origin.wide:
                 sign_in_tries.add_one(tx, self._instance_id, count)
@@ -157,6 +161,7 @@ class PasswordSignIn:
         users.forget_failed_sign_ins(tx, self._instance_id, user.id)
 
     async def _audit_throttled(self, attempt: _Try, full: Count, address: str | None) -> None:
+        SIGN_INS.add("throttled")
         cause = f"{full.limit.tries} wrong tries were made ({full.kind})"
         event = self._event("user.sign_in_throttled", attempt.user, cause, address)
         await record_refusal(self._database, event)
@@ -178,12 +183,15 @@ class PasswordSignIn:
     def _place(self) -> Iterator[None]:
         """A place among those whose password is checked; taken before the try is counted."""
         if self._waiting >= MAX_WAITING:
+            SIGN_INS.add("busy")
             raise TemporarilyUnavailable(cause="too many sign-ins are waiting")
         self._waiting += 1
+        HASHING[0] += 1
         try:
             yield
         finally:
             self._waiting -= 1
+            HASHING[0] -= 1
 
     async def _upgrade(self, user: User, password: str, stored: str) -> str | None:
         """[EXT-1] An imported hash becomes argon2id at the first sign-in; None when it changed."""
