@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from mintgate.store.database import Database
+from mintgate.store.revisions import revisions
 from mintgate.store.transaction import DatabaseUnavailable
 
 
@@ -21,28 +18,34 @@ def upgrade(database: Database) -> None:
     Raises:
         DatabaseUnavailable: it cannot be opened or written, or a newer program has migrated it.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
+    known, heads = revisions()
     try:
         with database.engine.begin() as connection:
             current = _version_of(connection)
-            head = scripts.get_current_head()
-            if current == head:
+            if {current} == heads:
                 return
-            if current is not None and current not in {
-                s.revision for s in scripts.walk_revisions()
-            }:
+            if current is not None and current not in known:
                 raise DatabaseUnavailable(
                     f"the database has schema {current}, which this program does not know: "
                     "a newer mintgate has migrated it. Run that version, or restore a backup."
                 )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _migrate(connection)
     except DBAPIError as error:
         where = database.url.render_as_string(hide_password=True)
         raise DatabaseUnavailable(f"cannot open or write {where}: {error.orig}") from error
 
 
 def _version_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

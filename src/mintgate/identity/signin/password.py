@@ -20,6 +20,7 @@ from mintgate.identity.passwords import (
     is_argon2id,
     needs_upgrade,
     password_matches,
+    unmatchable_hash,
 )
 from mintgate.identity.signin import devices, throttle
 from mintgate.identity.signin.devices import KnownDevices
@@ -31,7 +32,8 @@ AMR = ("pwd",)
 """[IDT-13]"""
 MAX_WAITING = 64
 _NOBODY = ""
-_NOBODYS_HASH = hash_password("the hash that is checked when there is no such user")
+_NOBODYS_HASH = unmatchable_hash()
+"""What is checked when there is no such user."""
 
 
 class Proved(msgspec.Struct, frozen=True):
