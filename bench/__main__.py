@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import checking, cores, growth, guarding, machine, minting, report
+from bench import checking, cores, growth, guarding, machine, minting, report, starting
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.problems import Unmeasurable
@@ -28,6 +28,8 @@ COMPARISONS = {
     "gate": guarding.gate,
 }
 """Each a function of folder, cores, settings and progress."""
+FIGURES = {"start": starting.start, "memory": starting.memory}
+"""The same for what is no rate."""
 
 NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
 QUICK = Settings(rounds=3, seconds=1.0, warm_up=4.0)
@@ -60,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, metavar="S", help=f"of one measurement, default {NORMAL.seconds}"
     )
-    parser.add_argument("--only", choices=sorted(COMPARISONS), help="one comparison")
+    parser.add_argument("--only", choices=sorted(COMPARISONS | FIGURES), help="one group")
     parser.add_argument(
         "--out",
         type=Path,
@@ -105,6 +107,11 @@ def measure(given: argparse.Namespace, progress: Progress) -> Report:
             comparisons=[
                 run(folder, chosen, settings, progress)
                 for which, run in COMPARISONS.items()
+                if given.what == "speed" and given.only in {None, which}
+            ],
+            figures=[
+                measure(folder, chosen, settings, progress)
+                for which, measure in FIGURES.items()
                 if given.what == "speed" and given.only in {None, which}
             ],
             latencies=growth_of(given, folder, chosen, settings, progress),
