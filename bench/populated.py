@@ -10,20 +10,23 @@ from sqlalchemy import Table
 
 from bench.growth.filling import fill
 from bench.growth.rows import Row
-from bench.instance import CLIENT_ID, LOGIN, Site
+from bench.instance import CLIENT_ID, DECLARATION, LOGIN, Site
 from mintgate.store import Database
 from mintgate.store.tables import applications, users
 
 USERS, APPLICATIONS = 100_000, 1_000
 
 
-def populated(folder: Path, people: int = USERS, programs: int = APPLICATIONS) -> Site:
+def populated(
+    folder: Path, people: int = USERS, programs: int = APPLICATIONS, more: str = ""
+) -> Site:
     """Declare an instance, and multiply its user and its application.
 
     Args:
         people, programs: how many of each come on top of those that are declared.
+        more: to be declared besides.
     """
-    site = Site(folder)
+    site = Site(folder, declaration=DECLARATION + more)
     user = _stored(site, users, "login", LOGIN)
     application = _stored(site, applications, "application_uri", CLIENT_ID)
     fill(site.url, users, _copies(users, user, people, _user))

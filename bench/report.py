@@ -105,8 +105,10 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "kernel", machine.kernel
     yield "disk", f"{machine.filesystem}, {machine.sync_us:,.0f} µs a synced write"
     named = dict(report.versions)
-    for group in (*report.comparisons, *report.figures):
-        named.update(group.versions)
+    for comparison in report.comparisons:
+        named.update(comparison.versions)
+    for measured in report.figures:
+        named.update(measured.versions)
     yield "versions", ", ".join(f"{name} {number}" for name, number in named.items())
 
 
@@ -118,7 +120,7 @@ def show(report: Report, console: Console) -> None:
         console.print()
     for group in report.latencies:
         console.print(_table(group.title, latencies.COLUMNS, latencies.rows(group)))
-        for remark in _notes(group.notes):
+        for remark in (*(bound.verdict() for bound in group.bounds), *_notes(group.notes)):
             console.print(remark, highlight=False, markup=False)
         console.print()
     for measured in report.figures:
@@ -146,7 +148,10 @@ def markdown(report: Report) -> str:
         lines += _section(comparison.title, COLUMNS, rows(comparison), remarks(comparison))
     for group in report.latencies:
         lines += _section(
-            group.title, latencies.COLUMNS, latencies.rows(group), _notes(group.notes)
+            group.title,
+            latencies.COLUMNS,
+            latencies.rows(group),
+            (*(bound.verdict() for bound in group.bounds), *_notes(group.notes)),
         )
     for measured in report.figures:
         remarks_on_it = (*figures.remarks(measured), *_notes(measured.notes))
