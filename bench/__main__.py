@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import checking, cores, growth, guarding, machine, minting, report
+from bench import checking, cores, growth, guarding, machine, minting, report, signing_in, starting
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.problems import Unmeasurable
@@ -28,6 +28,10 @@ COMPARISONS = {
     "gate": guarding.gate,
 }
 """Each a function of folder, cores, settings and progress."""
+FIGURES = {"start": starting.start, "memory": starting.memory}
+"""The same for what is no rate."""
+LATENCIES = {"latency": signing_in.latency}
+"""The same for how long something takes."""
 
 NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
 QUICK = Settings(rounds=3, seconds=1.0, warm_up=4.0)
@@ -60,7 +64,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, metavar="S", help=f"of one measurement, default {NORMAL.seconds}"
     )
-    parser.add_argument("--only", choices=sorted(COMPARISONS), help="one comparison")
+    parser.add_argument(
+        "--only", choices=sorted({*COMPARISONS, *FIGURES, *LATENCIES}), help="one group"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -107,11 +113,16 @@ def measure(given: argparse.Namespace, progress: Progress) -> Report:
                 for which, run in COMPARISONS.items()
                 if given.what == "speed" and given.only in {None, which}
             ],
-            latencies=growth_of(given, folder, chosen, settings, progress),
+            figures=[
+                measure(folder, chosen, settings, progress)
+                for which, measure in FIGURES.items()
+                if given.what == "speed" and given.only in {None, which}
+            ],
+            latencies=latencies_of(given, folder, chosen, settings, progress),
         )
 
 
-def growth_of(
+def latencies_of(
     given: argparse.Namespace,
     folder: Path,
     chosen: cores.Cores,
@@ -119,7 +130,11 @@ def growth_of(
     progress: Progress,
 ) -> list[Latencies]:
     if given.what != "growth":
-        return []
+        return [
+            measure(folder, chosen, settings, progress)
+            for which, measure in LATENCIES.items()
+            if given.only in {None, which}
+        ]
     sizes = growth.Sizes.of(given.rows)
     return growth.run(folder, chosen, settings, sizes, progress, on_postgresql=given.postgresql)
 

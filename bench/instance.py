@@ -22,7 +22,7 @@ LOGIN = "mira.k"
 API, API_SECRET = "DomainAPI", "the-secret-of-the-api-under-load"
 CLIENT_SECRET = "the-secret-of-the-service-under-load"
 _COMMAND = (sys.executable, "-m", "mintgate.cli")
-_DECLARATION = f"""
+DECLARATION = f"""
 [instance]
 name = "growth"
 database = "GROWTH"
@@ -75,7 +75,7 @@ class Site:
     """
 
     def __init__(
-        self, folder: Path, url: str | None = None, *, declaration: str = _DECLARATION
+        self, folder: Path, url: str | None = None, *, declaration: str = DECLARATION
     ) -> None:
         folder.mkdir(mode=0o700)
         self.folder = folder

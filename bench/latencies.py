@@ -51,6 +51,33 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     p99_ratio: float | None = None
 
 
+class RatioBound(msgspec.Struct, frozen=True, kw_only=True):
+    """How many times the floor's p99 that of a case may be at most.
+
+    Args:
+        ratio, met: known after the run.
+    """
+
+    text: str
+    case: str
+    limit: float
+    ratio: float | None = None
+    met: bool | None = None
+
+    def judged(self, cases: Mapping[str, Case]) -> RatioBound:
+        case = cases.get(self.case)
+        if case is None or case.p99_ratio is None:
+            return self
+        met = case.p99_ratio <= self.limit
+        return msgspec.structs.replace(self, ratio=case.p99_ratio, met=met)
+
+    def verdict(self) -> str:
+        if self.ratio is None:
+            return f"not measured: {self.text}"
+        state = "met" if self.met else "NOT MET"
+        return f"{state}: {self.text} ({self.ratio:.2f} times, at most {self.limit:g})"
+
+
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):
     """One group of cases that do the same work."""
 
@@ -59,6 +86,7 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True):
     floor: str
     cases: dict[str, Case]
     notes: dict[str, Any] = {}
+    bounds: list[RatioBound] = []
 
     @classmethod
     def of(
@@ -69,6 +97,7 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True):
         *,
         floor: str,
         notes: dict[str, Any],
+        bounds: Sequence[RatioBound] = (),
     ) -> Self:
         """Args: measured: the rounds of each case, in the same order."""
         base = measured[floor]
@@ -76,7 +105,8 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True):
             case: _case(rounds, None if case == floor else base)
             for case, rounds in measured.items()
         }
-        return cls(name=name, title=title, floor=floor, cases=cases, notes=notes)
+        judged = [bound.judged(cases) for bound in bounds]
+        return cls(name=name, title=title, floor=floor, cases=cases, notes=notes, bounds=judged)
 
 
 def rows(latencies: Latencies) -> Iterator[tuple[str, ...]]:

@@ -10,9 +10,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import latencies
+from bench import figures, latencies
 from bench.comparison import Comparison, Settings, Target
 from bench.cores import Cores
+from bench.figures import Figures
 from bench.latencies import Latencies
 from bench.machine import Machine, short_cpu
 from bench.samples import Summary
@@ -32,6 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     comparisons: list[Comparison]
     latencies: list[Latencies] = []
+    figures: list[Figures] = []
 
     def save(self, where: Path) -> Path:
         """Write to a file, or into a folder under a name of date and CPU; nothing is replaced."""
@@ -105,6 +107,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     named = dict(report.versions)
     for comparison in report.comparisons:
         named.update(comparison.versions)
+    for measured in report.figures:
+        named.update(measured.versions)
     yield "versions", ", ".join(f"{name} {number}" for name, number in named.items())
 
 
@@ -116,7 +120,12 @@ def show(report: Report, console: Console) -> None:
         console.print()
     for group in report.latencies:
         console.print(_table(group.title, latencies.COLUMNS, latencies.rows(group)))
-        for remark in _notes(group.notes):
+        for remark in (*(bound.verdict() for bound in group.bounds), *_notes(group.notes)):
+            console.print(remark, highlight=False, markup=False)
+        console.print()
+    for measured in report.figures:
+        console.print(_table(measured.title, figures.COLUMNS, figures.rows(measured)))
+        for remark in (*figures.remarks(measured), *_notes(measured.notes)):
             console.print(remark, highlight=False, markup=False)
         console.print()
     for name, text in facts(report):
@@ -139,8 +148,14 @@ def markdown(report: Report) -> str:
         lines += _section(comparison.title, COLUMNS, rows(comparison), remarks(comparison))
     for group in report.latencies:
         lines += _section(
-            group.title, latencies.COLUMNS, latencies.rows(group), _notes(group.notes)
+            group.title,
+            latencies.COLUMNS,
+            latencies.rows(group),
+            (*(bound.verdict() for bound in group.bounds), *_notes(group.notes)),
         )
+    for measured in report.figures:
+        remarks_on_it = (*figures.remarks(measured), *_notes(measured.notes))
+        lines += _section(measured.title, figures.COLUMNS, figures.rows(measured), remarks_on_it)
     lines += ["### Where and with what", ""]
     lines += [f"- {name}: {re.sub(r'[|]', '/', text)}" for name, text in facts(report)]
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -27,12 +28,20 @@ _NEEDED_BY_SERVER = frozenset(
 def main() -> None:
     """Run `mintgate` with the arguments of this process."""
     try:
-        from mintgate.cli.commands import app
         from mintgate.cli.setting_files import read_setting_files
 
         read_setting_files(os.environ)
+        # A server keeps for months what was imported once, so its command comes alone.
+        if sys.argv[1:2] in (["serve"], ["gate"]):
+            from mintgate.cli.program import server_program
 
-        app()
+            if sys.argv[1] == "serve":
+                gc.disable()  # modules come in and stay; the application enables it
+            server_program(sys.argv[1])()
+        else:
+            from mintgate.cli.commands import app
+
+            app()
     except ModuleNotFoundError as error:
         extra = _extra_with((error.name or "").partition(".")[0])
         if extra is None:

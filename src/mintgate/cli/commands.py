@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from mintgate import __version__
 from mintgate.cli import (
     applications,
     audit,
@@ -25,41 +20,14 @@ from mintgate.cli import (
     users,
 )
 from mintgate.cli.gate import gate
+from mintgate.cli.program import new_program
 from mintgate.cli.serve import serve
 from mintgate.cli.token import token_app
 
 assert user_data  # noqa: S101 - its commands belong to `users.user_commands`
 assert database_copies, database_restore  # noqa: S101 - theirs to `db_commands`
 
-app = typer.Typer(
-    name="mintgate",
-    help="An identity server and API guard that is compatible with ERP.net.",
-    epilog="Try it: mintgate serve --demo. Start your own: mintgate init.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # they would print local values, secrets among them
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mintgate {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    """An identity server and API guard that is compatible with ERP.net."""
-
-
+app = new_program()
 app.command("init")(declared.init)
 app.command("apply")(declared.apply)
 app.command("export")(declared.export)

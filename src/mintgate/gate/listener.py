@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -30,6 +31,13 @@ class _ToldElsewhere(logging.Filter):
 
 
 _TOLD_ELSEWHERE = _ToldElsewhere()
+
+
+def websocket_protocol(**options: Any) -> asyncio.Protocol:
+    """uvicorn's for one connection; imported with the first handshake, which most never see."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**options)
 
 
 def server_config(
@@ -59,7 +67,7 @@ def server_config(
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (StrictProtocol,), configured),
-        ws="websockets-sansio",
+        ws=cast("Any", websocket_protocol),
         ws_per_message_deflate=False,
         lifespan="on",
         access_log=False,

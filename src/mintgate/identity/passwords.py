@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import b64decode
+import secrets
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 
 from argon2 import PasswordHasher, extract_parameters
@@ -15,6 +16,19 @@ from mintgate.contract.users import MAX_PASSWORD_BYTES
 # RFC 9106 §4, second recommended option in memory terms that a server can pay for many times.
 _hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
 _PRF = {0: "sha1", 1: "sha256", 2: "sha512"}
+
+
+def unmatchable_hash() -> str:
+    """A hash whose check costs what any check costs, and that no password is known to have.
+
+    Its digest is random rather than computed, so that a process starts without hashing.
+    """
+    salt, digest = (
+        b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_hasher.salt_len, _hasher.hash_len)
+    )
+    costs = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v=19${costs}${salt}${digest}"
 
 
 def hash_password(password: str) -> str:

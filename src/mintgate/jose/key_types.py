@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-
 
 class KeyType(NamedTuple):
-    """How joserfc reads it, its public members, and the algorithms that it serves."""
+    """The name of joserfc's class for it, its public members, the algorithms that it serves."""
 
-    jwk: Any
+    class_name: str
     members: tuple[str, ...]
     algorithms: tuple[str, ...]
 
+    @property
+    def jwk(self) -> Any:
+        """The class. Imported with the first JWK: tokens are signed and checked without it."""
+        import joserfc.jwk
+
+        return getattr(joserfc.jwk, self.class_name)
+
 
 KEY_TYPES: Final = {
-    "RSA": KeyType(RSAKey, ("n", "e"), ("RS256", "PS256")),
-    "EC": KeyType(ECKey, ("crv", "x", "y"), ("ES256",)),
-    "OKP": KeyType(OKPKey, ("crv", "x"), ("EdDSA",)),
+    "RSA": KeyType("RSAKey", ("n", "e"), ("RS256", "PS256")),
+    "EC": KeyType("ECKey", ("crv", "x", "y"), ("ES256",)),
+    "OKP": KeyType("OKPKey", ("crv", "x"), ("EdDSA",)),
 }

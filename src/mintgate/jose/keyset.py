@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from joserfc.errors import JoseError
-
 from mintgate.jose.algorithms import COORDINATE_BYTES
 from mintgate.jose.encoding import base64url_decode, decode_object
 from mintgate.jose.key_types import KEY_TYPES
@@ -55,6 +53,8 @@ class KeySet:
 
 
 def _usable_key(member: Any) -> PublicKey | None:
+    from joserfc.errors import JoseError
+
     if not isinstance(member, dict):
         return None
     kty = member.get("kty")

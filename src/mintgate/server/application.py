@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -101,6 +102,11 @@ class Application:
         """Load the instances and follow the state feed."""
         await self.follower.start()
         await self._load_instances()
+        if not gc.isenabled():  # see `cli.main`
+            # What was imported and loaded stays: the collector need never look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.enable()
         self._tasks = [
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._purge)),

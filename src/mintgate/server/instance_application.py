@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mintgate.apis.app_server import AppServer
-from mintgate.apis.domain import DomainApi
 from mintgate.apis.management.answers import refusal_parts
-from mintgate.apis.management.tables import ManagementApis
-from mintgate.apis.olap import OlapApi
-from mintgate.apis.table_api import TableApi
-from mintgate.contract.automation.routes import AUTOMATION_ROOT
+from mintgate.contract.automation.routes import AUTOMATION_ROOT, SITE_PATHS
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import (
     APP_SERVER_PATH,
@@ -40,15 +37,16 @@ from mintgate.identity import client_tries
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
-from mintgate.identity.passwords import hash_password
 from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.jose import ALGORITHMS
+from mintgate.server import built_in_apis
 from mintgate.server.api_limits import ApiLimits
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
+from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
@@ -58,6 +56,9 @@ from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import Guard, GuardMiddleware, Verifier
 from mintgate.verify.concurrency import usual_concurrency
 from mintgate.verify.refusals import refusal_response
+
+if TYPE_CHECKING:
+    from mintgate.apis.management.tables import ManagementApis
 
 
 class InstanceApplication:
@@ -197,22 +198,26 @@ class InstanceApplication:
         return SharedCounters(sums, key, self._clock)
 
     def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
-        people = self._verifier_of(MAY_SIGN_IN)
-        apis = ManagementApis(
-            self.instance,
-            self._database,
-            key_encryption_key,
-            self._verifier,
-            people,
-            self.erp_sessions,
-        )
+        @cache
+        def apis() -> ManagementApis:
+            return built_in_apis.management_apis(
+                self.instance,
+                self._database,
+                key_encryption_key,
+                self._verifier,
+                self._verifier_of(MAY_SIGN_IN),
+                self.erp_sessions,
+            )
 
-        def answering(app: ASGIApp) -> Failures:
-            return Failures(app, lambda refusal: refusal_parts(refusal, "InstanceManager"))
+        def site(path: str) -> ASGIApp:
+            return apis().site(path)
+
+        def late(make: Callable[[], ASGIApp]) -> Failures:
+            return Failures(Late(make), lambda refusal: refusal_parts(refusal, "InstanceManager"))
 
         return [
-            Mount(AUTOMATION_ROOT, answering(apis.automation())),
-            *(Route(a.path, answering(a.endpoint)) for a in (*apis.profile(), *apis.manage())),
+            Mount(AUTOMATION_ROOT, late(lambda: apis().automation())),
+            *(Route(path, late(partial(site, path))) for path in SITE_PATHS),
         ]
 
     def _session_leases(self) -> Route:
@@ -225,17 +230,16 @@ class InstanceApplication:
         return Route(ID_PATH + SESSION_LEASE_PATH, Methods(POST=endpoint.post))
 
     def _apis(self) -> list[BaseRoute]:
-        instance, database, clock = self.instance, self._database, self._clock
+        parts = (self.instance, self._database, self._clock)
+        made = {
+            (DOMAIN_API_PATH, "DomainAPI"): built_in_apis.domain_api,
+            (TABLE_API_PATH, "TableAPI"): built_in_apis.table_api,
+            (OLAP_PATH, "OLAP"): built_in_apis.olap_api,
+            (APP_SERVER_PATH, "AppServer"): built_in_apis.app_server,
+        }
         return [
             self._legacy_route("DomainAPI"),
-            self._guarded(
-                DOMAIN_API_PATH,
-                "DomainAPI",
-                DomainApi(instance, database, clock, hash_password),
-            ),
-            self._guarded(TABLE_API_PATH, "TableAPI", TableApi(instance, database, clock)),
-            self._guarded(OLAP_PATH, "OLAP", OlapApi(instance, database, clock)),
-            self._guarded(APP_SERVER_PATH, "AppServer", AppServer(instance)),
+            *(self._guarded(*of, Late(partial(make, *parts))) for of, make in made.items()),
         ]
 
     def _guarded(self, path: str, audience: str, app: ASGIApp) -> Mount:

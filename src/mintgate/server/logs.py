@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import structlog
 
 from mintgate.contract import request_ids
 from mintgate.gate.access_log import FIELDS, LOGGER
+
+if TYPE_CHECKING:
+    import structlog
 
 LogFormat = Literal["auto", "json", "console"]
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -25,7 +27,33 @@ def configure_logs(log_format: LogFormat = "auto", *, access_log: bool = False) 
         log_format: `auto` is `console` on a terminal, else `json`.
         access_log: whether every request gets a line.
     """
-    is_terminal = sys.stderr.isatty()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Late(log_format))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    if access_log:
+        logging.getLogger(LOGGER).setLevel(logging.INFO)
+
+
+class _Late(logging.Formatter):
+    """Formats as `_formatter` does, which is made with the first line: structlog brings colours
+    and tables along, and most processes have nothing to tell."""
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self._log_format = log_format
+        self._real: logging.Formatter | None = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self._real is None:
+            self._real = _formatter(self._log_format, is_terminal=sys.stderr.isatty())
+        return self._real.format(record)
+
+
+def _formatter(log_format: LogFormat, *, is_terminal: bool) -> logging.Formatter:
+    import structlog
+
     in_json = log_format == "json" or (log_format == "auto" and not is_terminal)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=_json)
@@ -34,7 +62,7 @@ def configure_logs(log_format: LogFormat = "auto", *, access_log: bool = False) 
             exception_formatter=structlog.dev.plain_traceback, colors=is_terminal
         )
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
             structlog.stdlib.add_log_level,
@@ -50,13 +78,6 @@ def configure_logs(log_format: LogFormat = "auto", *, access_log: bool = False) 
             renderer,
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    if access_log:
-        logging.getLogger(LOGGER).setLevel(logging.INFO)
 
 
 def _json(event: Any, **_: Any) -> str:

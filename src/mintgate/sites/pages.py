@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -14,6 +14,9 @@ from mintgate.contract.discovery import sites_of
 from mintgate.contract.instance import Instance
 from mintgate.contract.redirects import origin_of
 from mintgate.contract.users import translated
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 ASSETS_PATH = "/assets"
 """Below the issuer."""
@@ -28,12 +31,18 @@ _SCOPE_SENTENCES = {
     "offline_access": "Keep access while you are away",
 }
 
-_environment = Environment(
-    loader=PackageLoader("mintgate.sites", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=False,
-)
+
+@cache
+def _environment() -> Environment:
+    # Made with the first page: a server that only mints needs none.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("mintgate.sites", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
+    )
 
 
 class SitePages:
@@ -160,8 +169,10 @@ class SitePages:
 
     def _page(self, template: str, status: int, form_target: str | None, **values: Any) -> Response:
         issuer = self._instance.issuer
-        text = _environment.get_template(template).render(
-            instance=self._instance, issuer=issuer, assets=issuer + ASSETS_PATH, **values
+        text = (
+            _environment()
+            .get_template(template)
+            .render(instance=self._instance, issuer=issuer, assets=issuer + ASSETS_PATH, **values)
         )
         return HTMLResponse(text, status_code=status, headers=_headers(form_target))
 

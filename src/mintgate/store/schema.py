@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, update
+from sqlalchemy import Connection, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from mintgate.store.database import Database
+from mintgate.store.revisions import revisions
 from mintgate.store.tables import schema_state
 from mintgate.store.transaction import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_LOCK = 0x6D696E7467617465  # "mintgate"
@@ -164,6 +165,8 @@ def _upgrade(connection: Connection) -> Schema:
     found = _state(connection)
     found.require_runnable()
     if found.standing in {Standing.EMPTY, Standing.OLDER}:
+        from alembic import command
+
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -172,11 +175,8 @@ def _upgrade(connection: Connection) -> Schema:
 
 
 def _state(connection: Connection) -> Schema:
-    scripts = _scripts()
-    head = scripts.get_current_head()
-    assert head is not None  # noqa: S101 - told to the type checker
-    known = {script.revision for script in scripts.walk_revisions()}
-    revision = MigrationContext.configure(connection).get_current_revision()
+    known, (head,) = revisions(MIGRATIONS / "versions")
+    revision = _revision(connection)
     row = None
     if revision is not None and inspect(connection).has_table(schema_state.name):
         row = connection.execute(select(schema_state)).first()
@@ -206,13 +206,23 @@ def oldest_program(scripts: ScriptDirectory) -> str:
     raise LookupError("no migration names the oldest program")
 
 
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_config())
 
 
@@ -243,7 +253,7 @@ class SchemaCheck:
 
     def has_all(self, connection: Connection) -> bool:
         """Whether the schema has all that this program needs."""
-        revision = MigrationContext.configure(connection).get_current_revision()
+        revision = _revision(connection)
         try:
             row = connection.execute(select(schema_state)).first()
         except DBAPIError:  # an older schema has no such table

@@ -1,7 +1,8 @@
-"""Counts of requests in this process: a storage for the strategies of the `limits` library.
+"""Counts of requests in this process: the sliding window counter that the `limits` library has.
 
 Its own storage in memory starts threads to forget counts, and goes by the machine's clock alone.
-This one also remembers what other processes have not been told yet, for who shares the counts.
+This one also remembers what other processes have not been told yet, for who shares the counts. It
+is asked directly, so nothing of the library is imported.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import threading
 
 import msgspec
-from limits.storage import SlidingWindowCounterSupport, Storage
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.contract.rate_limits import WINDOW_SECONDS, Usage, standing
@@ -54,15 +54,13 @@ class _Counter:
         self.current = self.untold = 0
 
 
-class Counters(Storage, SlidingWindowCounterSupport):
+class Counters:
     """Counts by key, for windows of one length. May be called from several threads.
 
     Args:
         clock: Unix seconds.
         limit: how many keys are kept.
     """
-
-    STORAGE_SCHEME = None  # made by name, never from a URL
 
     def __init__(
         self,
@@ -71,7 +69,6 @@ class Counters(Storage, SlidingWindowCounterSupport):
         window_seconds: int = WINDOW_SECONDS,
         limit: int = MAX_COUNTERS,
     ) -> None:
-        super().__init__()
         self._clock = clock
         self._seconds = window_seconds
         self._limit = limit
@@ -113,12 +110,6 @@ class Counters(Storage, SlidingWindowCounterSupport):
                 counter.untold += amount
         return standing(limit, previous, current, left, seconds)
 
-    def acquire_sliding_window_entry(
-        self, key: str, limit: int, expiry: int, amount: int = 1
-    ) -> bool:
-        """The same for the library's strategy, which only asks whether it was counted."""
-        return self.count(key, limit, amount) is not None
-
     def usage(self, key: str) -> Usage:
         """What was used of a key."""
         now = self._clock()
@@ -132,14 +123,6 @@ class Counters(Storage, SlidingWindowCounterSupport):
                 counter.move_to(window)
         left = (counter.window + 1) * seconds - now
         return Usage(counter.previous, counter.current, left, seconds)
-
-    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Both counts, each with the seconds for which it matters."""
-        usage = self.usage(key)
-        return usage.previous, usage.left, usage.current, usage.left + self._seconds
-
-    def clear_sliding_window(self, key: str, expiry: int) -> None:
-        self.clear(key)
 
     def take_untold(self, limit: int) -> list[Increase]:
         """Take out what others do not know, of `limit` keys at most."""
@@ -200,42 +183,6 @@ class Counters(Storage, SlidingWindowCounterSupport):
             if counter.window < window - 1:
                 with self._lock:
                     self._forget(key)
-
-    # The rest of what the library asks of a storage; it makes its fixed windows work here too.
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return LookupError  # nothing here raises any
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        window = int(self._clock() // self._seconds)
-        with self._lock:
-            counter = self._counters.get(key) or self._add(key, window)
-            counter.move_to(window)
-            counter.current += amount
-            counter.untold += amount
-            self._untold.add(key)
-            return counter.current
-
-    def get(self, key: str) -> int:
-        return self.usage(key).current
-
-    def get_expiry(self, key: str) -> float:
-        return self._clock() + self.usage(key).left
-
-    def check(self) -> bool:
-        return True
-
-    def reset(self) -> int:
-        with self._lock:
-            count = len(self._counters)
-            self._counters.clear()
-            self._untold.clear()
-        return count
-
-    def clear(self, key: str) -> None:
-        with self._lock:
-            self._forget(key)
 
     def _add(self, key: str, window: int) -> _Counter:
         if len(self._counters) >= self._limit:

@@ -5,10 +5,9 @@ Introspection, the state feed, session leases.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-import httpx
 import msgspec
 
 from mintgate.contract.feed import STATE_FEED_MEMBER, FeedGap, FeedPage
@@ -17,6 +16,9 @@ from mintgate.jose.encoding import decode_object
 from mintgate.verify.keys import MAX_DOCUMENT_BYTES, fetch, require_safe
 from mintgate.verify.own_client import OwnClient
 from mintgate.verify.state import StateUnavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 _page = msgspec.json.Decoder(FeedPage)
 _lease_answer = msgspec.json.Decoder(LeaseAnswer)
@@ -38,6 +40,8 @@ class IssuerClient:
     def __init__(
         self, issuer: str, api: str, secret: str, *, http: httpx.Client | None = None
     ) -> None:
+        import httpx
+
         require_safe(issuer)
         self.issuer = issuer
         self._http = OwnClient(http)
@@ -100,6 +104,8 @@ class IssuerClient:
         return answer
 
     def _endpoint(self, member: str) -> str:
+        import httpx
+
         known = self._endpoints.get(member)
         if known is not None:
             return known
@@ -119,6 +125,8 @@ class IssuerClient:
         return url
 
     def _ask(self, method: str, url: str, **content: Any) -> bytes:
+        import httpx
+
         try:
             try:
                 return self._asked_once(method, url, content)

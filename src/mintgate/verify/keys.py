@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
-
-import httpx
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.redirects import LOOPBACK_HOSTS
 from mintgate.jose import KeySet, MalformedKeySet, PublicKey
 from mintgate.jose.encoding import decode_object
 from mintgate.verify.own_client import OwnClient
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 
@@ -131,6 +132,8 @@ class RemoteKeys:
         return self.get(kid)
 
     def _fetch_unless_known(self, kid: str) -> None:
+        import httpx
+
         with self._lock:
             now = self._clock()
             if self._max_stale is not None and now - self._fetched_at > self._max_stale:

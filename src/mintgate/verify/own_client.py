@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-import httpx
+if TYPE_CHECKING:  # imported with the first request: `mintgate serve` makes none
+    import httpx
 
 TIMEOUT_SECONDS = 5.0
 
@@ -25,5 +27,7 @@ class OwnClient:
             return self._given
         pid = os.getpid()
         if self._made is None or self._made[0] != pid:
+            import httpx
+
             self._made = (pid, httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False))
         return self._made[1]

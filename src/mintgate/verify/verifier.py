@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-import httpx
-
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.contract.errors import InvalidToken, ResourceRefusal
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, UserType
@@ -123,6 +121,8 @@ class Verifier:
             ValueError: the answer is not an auto-discovery document, or the URL neither https
                 nor loopback: whoever sits in between would choose the issuer.
         """
+        import httpx
+
         require_safe(root_url)
         with httpx.Client(timeout=5.0, follow_redirects=False) as http:
             document = decode_object(fetch(http, f"{root_url.rstrip('/')}/sys/auto-discovery"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -82,14 +83,22 @@ class ManagementApis:
             redirect_slashes=False,
         )
 
-    def profile(self) -> list[Address]:
-        """Addresses with their whole paths; the pages of the site stand beside them."""
-        guarded = access.for_profile(self._instance, self._people, PROFILE_CLIENT)
-        return _addresses(self._parts(guarded, PROFILE_ROOT), PROFILE, PROFILE_ROOT)
+    def site(self, path: str) -> ASGIApp:
+        """What answers at one of `SITE_PATHS`; the pages of the sites stand beside them."""
+        return self._sites[path]
 
-    def manage(self) -> list[Address]:
-        guarded = access.for_manage(self._instance, self._verifier, MANAGE_CLIENT)
-        return _addresses(self._parts(guarded, MANAGE_ROOT), MANAGE, MANAGE_ROOT)
+    @cached_property
+    def _sites(self) -> dict[str, ASGIApp]:
+        profile = access.for_profile(self._instance, self._people, PROFILE_CLIENT)
+        manage = access.for_manage(self._instance, self._verifier, MANAGE_CLIENT)
+        return {
+            address.path: address.endpoint
+            for guarded, root, routes in (
+                (profile, PROFILE_ROOT, PROFILE),
+                (manage, MANAGE_ROOT, MANAGE),
+            )
+            for address in _addresses(self._parts(guarded, root), routes, root)
+        }
 
     def _parts(
         self, guarded: Access, root: str, specials: dict[str, Special] | None = None

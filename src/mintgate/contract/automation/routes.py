@@ -286,4 +286,13 @@ MANAGE = (
 )
 """Below `MANAGE_ROOT`; for administrators, with a token of the Instance Manager site [IMG-3]."""
 
+SITE_PATHS = tuple(
+    dict.fromkeys(
+        root + route.path
+        for root, routes in ((PROFILE_ROOT, PROFILE), (MANAGE_ROOT, MANAGE))
+        for route in routes
+    )
+)
+"""The whole paths of the JSON addresses of the two sites."""
+
 BY_NAME = {route.name: route for route in AUTOMATION}

@@ -9,14 +9,19 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.identity.directory import Directory
-from mintgate.identity.logout.targets import DeliveryFailed, LogoutTargets
+from mintgate.identity.logout.failed import DeliveryFailed
 from mintgate.identity.mint import mint_logout_token
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, logout_notices
 from mintgate.store.logout_notices import Notice
+
+if TYPE_CHECKING:
+    from mintgate.identity.logout.targets import LogoutTargets
 
 _log = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 5.0
@@ -52,14 +57,20 @@ class LogoutDelivery:
         self._directory = directory
         self._database = database
         self._clock = clock
-        instance = directory.instance
-        self._targets = LogoutTargets(
-            loopback_allowed=instance.is_loopback,
-            private_allowed=instance.allow_private_logout_targets,
-        )
         self._claimant = secrets.token_hex(16)
         self._running: dict[asyncio.Task[None], str] = {}
         self._quiet_until = -math.inf
+
+    @cached_property
+    def _targets(self) -> LogoutTargets:
+        # Its HTTP client is imported with the first notice; most processes never send one.
+        from mintgate.identity.logout.targets import LogoutTargets
+
+        instance = self._directory.instance
+        return LogoutTargets(
+            loopback_allowed=instance.is_loopback,
+            private_allowed=instance.allow_private_logout_targets,
+        )
 
     def wake(self) -> None:
         """A session has ended: look at the next chance."""

@@ -18,9 +18,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import urlencode
 
 import httpcore
-import httpx
 
 from mintgate.contract.redirects import problem_of
+from mintgate.identity.logout.failed import DeliveryFailed
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -32,10 +32,6 @@ _USED_IPV6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
 """Global unicast and unique local: no other block of IPv6 has anything to tell."""
 # Names that nobody answers for must not take the threads that others wait for.
 _resolvers = ThreadPoolExecutor(4, "mintgate-resolve")
-
-
-class DeliveryFailed(Exception):
-    """The application did not take the token; the message says why, for operators only."""
 
 
 def address_problem(
@@ -202,4 +198,6 @@ async def _resolve(host: str, port: int) -> list[str]:
 @cache
 def _tls() -> ssl.SSLContext:
     # Takes many milliseconds to read; it honours SSL_CERT_FILE and SSL_CERT_DIR.
+    import httpx
+
     return httpx.create_ssl_context()

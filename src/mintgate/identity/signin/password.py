@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,9 +19,11 @@ from mintgate.identity.passwords import (
     is_argon2id,
     needs_upgrade,
     password_matches,
+    unmatchable_hash,
 )
 from mintgate.identity.signin import devices, throttle
 from mintgate.identity.signin.devices import KnownDevices
+from mintgate.identity.signin.hashing import THREADS, hashing_threads
 from mintgate.identity.signin.throttle import Origin, TryNames
 from mintgate.identity.tallies import HASHING, SIGN_INS
 from mintgate.store import AuditEvent, Database, Transaction, sign_in_tries, users
@@ -32,7 +33,8 @@ AMR = ("pwd",)
 """[IDT-13]"""
 MAX_WAITING = 64
 _NOBODY = ""
-_NOBODYS_HASH = hash_password("the hash that is checked when there is no such user")
+_NOBODYS_HASH = unmatchable_hash()
+"""What is checked when there is no such user."""
 
 
 class Proved(msgspec.Struct, frozen=True):
@@ -58,12 +60,12 @@ class PasswordSignIn:
     """Checks passwords in threads of its own; a full queue is refused, never queued forever."""
 
     def __init__(
-        self, directory: Directory, database: Database, clock: Clock, threads: int = 2
+        self, directory: Directory, database: Database, clock: Clock, threads: int = THREADS
     ) -> None:
         self._instance_id = directory.instance.id
         self._database = database
         self._clock = clock
-        self._threads = ThreadPoolExecutor(threads, "mintgate-password")
+        self._threads = hashing_threads(threads)
         self._waiting = 0
         self.devices = KnownDevices(directory.derived_key(devices.PURPOSE), clock)
         self._names = TryNames(directory.derived_key(throttle.PURPOSE))

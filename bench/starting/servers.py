@@ -1,0 +1,91 @@
+"""What is started: mintgate on the database of a company, and two that have nothing to load."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.instance import Site
+from bench.minting import node_provider
+from bench.minting.cast import post_request
+from bench.minting.signing import SigningWork
+from bench.minting.subject import free_port, new_subject, write_private
+from bench.node import find
+from bench.populated import populated
+from bench.problems import PeerUnavailable
+from bench.processes import Child, Children
+
+MINTGATE, BARE, NODE = "mintgate", "bare handler", "node-oidc-provider"
+TOKEN_BYTES = 800
+"""Before the signature, about as mintgate has them."""
+
+
+class Server(msgspec.Struct, frozen=True):
+    """Something that can be started again and again.
+
+    Args:
+        serve: starts it.
+        request: one that gives a token.
+    """
+
+    name: str
+    serve: Callable[[Children], Child]
+    port: int
+    request: bytes
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """All of them, and those that could not take part."""
+
+    servers: list[Server]
+    left_out: dict[str, str]
+    versions: dict[str, str]
+
+
+def of_company(site: Site, core: int) -> Server:
+    """mintgate on the database of `site`."""
+    request = site.token_request()
+    return Server(MINTGATE, lambda children: site.serve(children, core), site.port, request)
+
+
+def prepare(folder: Path, core: int) -> Servers:
+    """Fill the database, and make ready what the others need."""
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    servers = [of_company(populated(folder / "company"), core), _bare(folder, pem, core)]
+    left_out: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    try:
+        servers.append(_node(folder, pem, core, versions))
+    except PeerUnavailable as reason:
+        left_out[NODE] = str(reason)
+    return Servers(servers, left_out, versions)
+
+
+def _bare(folder: Path, pem: bytes, core: int) -> Server:
+    work = SigningWork(pem.decode(), "x" * TOKEN_BYTES)
+    path, port = str(write_private(folder / "bare.json", work)), free_port()
+    command = [sys.executable, "-m", "bench.minting.bare", str(port), path]
+    request = post_request(port, "/", "").encode()
+    return Server(BARE, lambda children: children.start("bare", core, command), port, request)
+
+
+def _node(folder: Path, pem: bytes, core: int, versions: dict[str, str]) -> Server:
+    node, port, subject = find(), free_port(), new_subject(folder)
+    versions[NODE] = node_provider.install(node)
+    versions["node"] = node.versions["node"]
+    return Server(
+        NODE,
+        lambda children: node_provider.serve(children, node, subject, pem, core, port),
+        port,
+        post_request(port, node_provider.TOKEN_PATH, subject.form).encode(),
+    )

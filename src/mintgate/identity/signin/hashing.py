@@ -1,0 +1,29 @@
+"""Threads that hash passwords and give way to everything else (ADR 12)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+THREADS = 2
+"""Each needs 64 MiB while it hashes."""
+NICENESS = 10
+"""Added to the process's own. A thread has about a tenth of what the event loop gets when both want
+the same core: enough that sign-ins go on, too little to hold up a token."""
+
+
+def hashing_threads(count: int = THREADS) -> ThreadPoolExecutor:
+    """A pool whose threads the scheduler puts behind those of the event loop, on Linux."""
+    return ThreadPoolExecutor(count, "mintgate-password", initializer=_give_way)
+
+
+def _give_way() -> None:
+    if sys.platform != "linux":
+        return  # elsewhere a priority belongs to the process
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):  # forbidden in some sandboxes; then it is as before
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(own + NICENESS, 19))
