@@ -32,5 +32,5 @@ def serve_config(
         max_headers=MAX_HEADERS,
         trusted_proxies=tuple(trusted_proxies),
     )
-    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.answer_at_once)
+    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.prepare)
     return server_config(application, settings, shortcut=shortcut, date_header=True, **options)
