@@ -19,6 +19,8 @@ from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.reading import Reading, read, read_elsewhere
 from mintgate.verify.state import StateUnavailable
 
+MAX_ELSEWHERE = 16
+"""URIs that are kept of one caller whose calls differ in nothing else."""
 REFUSED = "mintgate.refused"
 """The scope key under which is left why there is no permission."""
 
@@ -27,8 +29,8 @@ class ForwardCalls:
     """Prepares the calls about the APIs of one instance."""
 
     def __init__(self, guards: ForwardGuards, permissions: Permissions) -> None:
-        self._guards = guards
-        self._permissions = permissions
+        self.guards = guards
+        self.permissions = permissions
 
     def prepare(self, target: Target, call: ApiRequest) -> ForwardCall | None:
         """A call that may be answered at once; None: the application is to answer."""
@@ -38,8 +40,8 @@ class ForwardCalls:
         secret = told.told.get(SECRET)
         if secret is None or told.repeated:
             return None
-        stamp = self._guards.stamp()
-        guard = self._guards.known(target.api, secret)
+        stamp = self.guards.stamp()
+        guard = self.guards.known(target.api, secret)
         if guard is None:
             return None
         try:
@@ -48,7 +50,7 @@ class ForwardCalls:
             return None
         if reading.credential is None:
             return None
-        return ForwardCall(self._guards, self._permissions, target, secret, guard, reading, stamp)
+        return ForwardCall(self, target, secret, guard, reading, stamp)
 
 
 class ForwardCall:
@@ -61,10 +63,10 @@ class ForwardCall:
     """
 
     __slots__ = (
+        "_by",
+        "_elsewhere",
         "_guard",
-        "_guards",
         "_permission",
-        "_permissions",
         "_reading",
         "_secret",
         "_stamp",
@@ -73,8 +75,7 @@ class ForwardCall:
 
     def __init__(
         self,
-        guards: ForwardGuards,
-        permissions: Permissions,
+        by: ForwardCalls,
         target: Target,
         secret: bytes,
         guard: Guard,
@@ -82,13 +83,13 @@ class ForwardCall:
         stamp: int | None,
     ) -> None:
         self.target = target
-        self._guards = guards
-        self._permissions = permissions
+        self._by = by
         self._secret = secret
         self._guard = guard
         self._reading = reading
         self._stamp = stamp
         self._permission: Permission | None = None
+        self._elsewhere: dict[bytes, ForwardCall] = {}
 
     @property
     def varying(self) -> bytes | None:
@@ -97,6 +98,9 @@ class ForwardCall:
 
     def at(self, uri: bytes) -> ForwardCall | None:
         """The same call about another path and query; None: the application is to answer."""
+        known = self._elsewhere.get(uri)
+        if known is not None:
+            return known
         raw_path, _, query = uri.partition(b"?")
         if not raw_path or not self._is_current():
             return None
@@ -104,16 +108,11 @@ class ForwardCall:
             reading = read_elsewhere(self._reading, raw_path, query)
         except Refusal:
             return None
-        made = ForwardCall(
-            self._guards,
-            self._permissions,
-            self.target,
-            self._secret,
-            self._guard,
-            reading,
-            self._stamp,
-        )
+        made = ForwardCall(self._by, self.target, self._secret, self._guard, reading, self._stamp)
         made._permission = self._permission
+        if len(self._elsewhere) >= MAX_ELSEWHERE:
+            self._elsewhere.clear()
+        self._elsewhere[uri] = made
         return made
 
     def answer(self) -> bytes | dict[str, Any]:
@@ -128,7 +127,7 @@ class ForwardCall:
             return {}
         permission = self._permission
         if permission is None or permission.principal is not admission.principal:
-            permission = self._permissions.of(admission.principal, self.target.dialect)
+            permission = self._by.permissions.of(admission.principal, self.target.dialect)
             self._permission = permission
         if admission.headers:
             return permission.head + header_lines(admission.headers)
@@ -136,9 +135,9 @@ class ForwardCall:
 
     def _is_current(self) -> bool:
         """Whether the secret is still the API's, and the guard as its settings are."""
-        stamp = self._guards.stamp()
+        stamp = self._by.guards.stamp()
         if stamp is not None and stamp == self._stamp:
             return True
         # Something has changed, though perhaps neither of the two; or that cannot be said.
         self._stamp = stamp
-        return self._guards.known(self.target.api, self._secret) is self._guard
+        return self._by.guards.known(self.target.api, self._secret) is self._guard

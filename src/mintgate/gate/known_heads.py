@@ -10,7 +10,6 @@ Heads hold tokens, as the memory of accepted tokens does: in memory only, and ne
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import Generic, TypeVar
 
@@ -20,17 +19,17 @@ MAX_HEADS = 2048
 """How many are kept, a process; the older half goes at once."""
 MAX_BYTES = 4096
 """Of one head; longer ones are read each time."""
-MAX_MARKS = 8
 MAX_SEEN = 4096
 """Of how many that came once it is known that they did."""
+MAX_MARKS = 8
 _VISIBLE = re.compile(rb"[\x21-\x7e]+")
-K = TypeVar("K", bytes, tuple[bytes, bytes])
 Frame = tuple[bytes, bytes]
 """What stands before and behind a value."""
+K = TypeVar("K", bytes, Frame)
 
 
 class KnownHeads:
-    """A bounded memory of calls by their heads, and by what stands around a value in them.
+    """A bounded memory of calls by their heads, or by what stands around a value in them.
 
     A head is kept when it comes for the second time, as most that differ come once only.
 
@@ -41,30 +40,34 @@ class KnownHeads:
     def __init__(self, max_heads: int = MAX_HEADS, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
         self._whole: _Calls[bytes] = _Calls(max_heads)
-        self._frames: _Calls[Frame] = _Calls(max_heads)
-        self._marks: list[bytes] = []
-        """How the headers that vary begin, as they were sent."""
+        self._framed: _Calls[Frame] = _Calls(max_heads)
+        self._marks: dict[bytes, bytes] = {}
+        """How the headers that vary begin, as they were sent, and their names."""
+        self._missed: tuple[bytes, bytes, Frame] | None = None
+        """The head that was not found last, with a name and what stands around its value: most
+        often it is added next."""
 
     def __len__(self) -> int:
-        return len(self._whole)
+        return len(self._whole) + len(self._framed)
 
     def find(self, data: bytes) -> PreparedCall | None:
         """The call with this head, as `add` was told it or with another value."""
+        self._missed = None
         if len(data) > self.max_bytes:
             return None
-        call = self._whole.find(data)
-        if call is not None:
-            return call
-        for mark in self._marks:
+        for mark, name in self._marks.items():
             start = data.find(mark) + len(mark)
             if start < len(mark):
                 continue
             end = data.find(b"\r\n", start)
-            framed = self._frames.find((data[:start], data[end:]))
-            if framed is not None:
-                value = data[start:end]
-                return framed.at(value) if _VISIBLE.fullmatch(value) else None
-        return None
+            frame = data[:start], data[end:]
+            call = self._framed.find(frame)
+            value = data[start:end]
+            if call is not None:
+                return call.at(value) if _VISIBLE.fullmatch(value) else None
+            if _VISIBLE.fullmatch(value):
+                self._missed = data, name, frame
+        return self._whole.find(data)
 
     def add(self, data: bytes, call: PreparedCall) -> None:
         """Keep a call, when it has come before.
@@ -75,31 +78,37 @@ class KnownHeads:
         """
         if len(data) > self.max_bytes:
             return
-        self._whole.add(data, call)
-        frame = self._frame_of(data, call)
+        name = call.varying
+        if name is None:
+            self._whole.add(data, call)
+            return
+        missed, self._missed = self._missed, None
+        if missed is not None and missed[0] is data and missed[1] == name:
+            self._framed.add(missed[2], call)  # whose hash is known
+            return
+        frame = self._frame_of(data, name)
         if frame is not None:
-            self._frames.add(frame, call)
+            self._framed.add(frame, call)
 
     def forget(self, data: bytes) -> None:
         """It is to be read again."""
         self._whole.forget(data)
         for mark in self._marks:
             start = data.find(mark) + len(mark)
-            self._frames.forget((data[:start], data[data.find(b"\r\n", start) :]))
+            self._framed.forget((data[:start], data[data.find(b"\r\n", start) :]))
 
-    def _frame_of(self, data: bytes, call: PreparedCall) -> Frame | None:
-        name = call.varying
-        if name is None:
+    def _frame_of(self, data: bytes, name: bytes) -> Frame | None:
+        """What stands around the value of the header, of which the head has exactly one."""
+        found = re.search(rb"\r\n(?i:%b):[ \t]*(?=[\x21-\x7e])" % re.escape(name), data)
+        if found is None or len(self._marks) >= MAX_MARKS:
             return None
-        found = list(_line_of(name).finditer(data))
-        if len(found) != 1:
-            return None
-        mark, start = found[0][0], found[0].end()
-        if mark not in self._marks:
-            if len(self._marks) >= MAX_MARKS:
-                return None
-            self._marks.append(mark)
-        return data[:start], data[data.index(b"\r\n", start) :]
+        self._marks[found[0]] = name
+        return _around(data, found.end())
+
+
+def _around(data: bytes, start: int) -> Frame | None:
+    end = data.find(b"\r\n", start)
+    return (data[:start], data[end:]) if _VISIBLE.fullmatch(data, start, end) else None
 
 
 class _Calls(Generic[K]):
@@ -116,6 +125,8 @@ class _Calls(Generic[K]):
         return len(self._newer) + len(self._older)
 
     def find(self, key: K) -> PreparedCall | None:
+        if not self._newer:
+            return None
         call = self._newer.get(key)
         if call is None and self._older:
             call = self._older.get(key)
@@ -140,9 +151,3 @@ class _Calls(Generic[K]):
         if len(self._newer) >= self._half:
             self._older, self._newer = self._newer, {}
         self._newer[key] = call
-
-
-@functools.lru_cache(MAX_MARKS)
-def _line_of(name: bytes) -> re.Pattern[bytes]:
-    """Finds where the value of a header begins, when it is of visible characters."""
-    return re.compile(rb"\r\n(?i:%b):[ \t]*(?=[\x21-\x7e]+\r\n)" % re.escape(name))

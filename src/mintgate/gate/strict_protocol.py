@@ -163,12 +163,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._is_in_head, self._has_begun, self._has_ended = True, False, True
         if self._head_timer is not None:
             self._stop_timer()
-        # Behind any other one, the parser takes what follows in another way, or not at all.
-        self._is_between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        if self._is_answered:
+        if self._is_answered:  # which no other one is
             self._is_answered = False
-        else:
-            super().on_message_complete()
+            self._is_between = True
+            return
+        # Behind others the parser takes what follows in another way, or not at all.
+        self._is_between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
