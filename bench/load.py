@@ -28,7 +28,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One measurement.
 
     Args:
-        requests: whole requests, head and body; each connection sends them in turn.
+        requests: whole requests, head and body; each connection sends them in turn, beginning at
+            a place of its own, so that no two send the same at a time when there are many.
         status: of every answer; anything else ends the measurement.
         gives_tokens: each answer must hold an access token, and some are kept.
         lead_in: seconds under load before counting begins.
@@ -89,6 +90,13 @@ class Measurement:
         self.tokens: list[str] = []
         self.counting = False
         self.seen = 0
+        self.connections = 0
+
+    def from_next_place(self) -> list[bytes]:
+        """The requests as the next connection sends them."""
+        at = len(self.requests) * self.connections // self.job.connections
+        self.connections += 1
+        return self.requests[at:] + self.requests[:at]
 
     def done(self, started: int, body: bytes) -> None:
         if self.counting:
@@ -109,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, measurement: Measurement) -> None:
         self._measurement = measurement
-        self._requests = cycle(measurement.requests)
+        self._requests = cycle(measurement.from_next_place())
         self._status = measurement.job.status
         self._data = b""
         self._started = 0

@@ -38,6 +38,8 @@ from bench.rounds import Contender, interleave
 from bench.samples import Sample
 
 CONNECTIONS = 32
+VARIANTS = 512
+"""Of the request of each caller, where no two are the same: 8,192 in all."""
 LEAD_IN = 0.5
 SLICES = 5
 """Each round of the middleware is cut so often: changing contenders costs nothing there."""
@@ -281,15 +283,43 @@ def call(token: str) -> str:
     )
 
 
-def question(path: str, token: str) -> str:
-    """What nginx makes of it for the endpoint at `path`."""
+def question(path: str, token: str, uri: str = f"{PATH}?$top=5", *more: str) -> str:
+    """What nginx makes of it for the endpoint at `path`.
+
+    Args:
+        more: further lines of the head.
+    """
+    lines = "".join(f"{line}\r\n" for line in more)
     return (
         f"GET {path} HTTP/1.1\r\nHost: mintgate\r\nX-Mintgate-Gate-Secret: {API_SECRET}\r\n"
-        f"X-Mintgate-Gate-Method: GET\r\nX-Mintgate-Gate-Uri: {PATH}?$top=5\r\n"
+        f"X-Mintgate-Gate-Method: GET\r\nX-Mintgate-Gate-Uri: {uri}\r\n"
         "X-Mintgate-Gate-Address: 192.0.2.17\r\nUser-Agent: python-httpx/0.28.1\r\n"
         "Accept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
+        f"Authorization: Bearer {token}\r\n{lines}\r\n"
     )
+
+
+def questions_elsewhere(path: str, tokens: list[str]) -> list[str]:
+    """The same of every caller, each about another URI."""
+    return [
+        question(path, token, f"{PATH}?$top=5&$skip={number}")
+        for number in range(VARIANTS)
+        for token in tokens
+    ]
+
+
+def questions_traced(path: str, tokens: list[str]) -> list[str]:
+    """The same, each with a trace of its own as well (W3C Trace Context), so that none is known."""
+    return [
+        question(
+            path,
+            token,
+            f"{PATH}?$top=5&$skip={number}",
+            f"traceparent: 00-{number:028x}{caller:04x}-{number:012x}{caller:04x}-01",
+        )
+        for number in range(VARIANTS)
+        for caller, token in enumerate(tokens)
+    ]
 
 
 def forged(token: str) -> str:

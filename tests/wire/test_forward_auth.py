@@ -382,7 +382,7 @@ def test_limits(a_world: Any) -> None:
             made.append(Twice(api))
             return made[-1]
 
-        instance.forward_auth._limits_of = limits_of
+        instance.forward_auth.guards.limits_of = limits_of
 
     world.run_in_server(limit)
     token = world.service_token()

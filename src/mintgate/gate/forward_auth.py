@@ -8,13 +8,9 @@ in the address as nobody but the operator writes that: `Host` is the client's wi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from mintgate.contract.clock import Clock
-from mintgate.contract.declared_apis import ApiSettings
 from mintgate.contract.errors import (
     BatchNotTaken,
     Refusal,
@@ -22,6 +18,7 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
     UnknownGate,
 )
+from mintgate.gate.forward_calls import REFUSED, ForwardCalls
 from mintgate.gate.forward_dialects import (
     SECRET,
     Answer,
@@ -32,10 +29,17 @@ from mintgate.gate.forward_dialects import (
     original,
     taken_apart,
 )
+from mintgate.gate.forward_guards import (
+    ForwardGuards,
+    LegacyOf,
+    LimitsOf,
+    unlimited,
+    without_legacy,
+)
 from mintgate.gate.forward_targets import Target, target_of
-from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens, identity_headers
+from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens
+from mintgate.gate.permissions import Permissions
 from mintgate.gate.refusal_log import RefusalLog
-from mintgate.gate.shortcut import head, header_lines
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
 from mintgate.jose import SigningKey
@@ -43,41 +47,14 @@ from mintgate.store import Database, DatabaseUnavailable
 from mintgate.verify import ApiRequest, Guard, Principal, Verifier
 from mintgate.verify.asgi import Receive, Scope, Send, request_of
 from mintgate.verify.keys import KeysUnavailable
-from mintgate.verify.legacy import LegacySchemes
-from mintgate.verify.limits import RequestLimits
 from mintgate.verify.noting import remember_refusal
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import SessionSource
 from mintgate.verify.state import StateUnavailable
 
 _log = logging.getLogger(__name__)
-MAX_KEPT = 4096
 NOTHING_KNOWN = ApiRequest("", b"", b"", [])
 """Of a call that does not say what it asks about."""
-_REFUSED = "mintgate.refused"
-"""The scope key under which `answer_at_once` leaves why it gives no answer."""
-LimitsOf = Callable[[ApiSettings], RequestLimits | None]
-LegacyOf = Callable[[str], LegacySchemes | None]
-
-
-def unlimited(_: ApiSettings) -> None:
-    """No rate limits."""
-
-
-def without_legacy(_: str) -> None:
-    """OAuth only."""
-
-
-class Permission(msgspec.Struct, frozen=True):
-    """What is answered when a principal may pass: it is the same each time.
-
-    Args:
-        head: the whole of it, as bytes.
-    """
-
-    principal: Principal
-    headers: Headers
-    head: bytes
 
 
 class ForwardAuth:
@@ -103,43 +80,15 @@ class ForwardAuth:
     ) -> None:
         self._directory = directory
         self._database = database
-        self._verifier = verifier
         self._clock = clock
-        self._sessions = sessions
-        self._limits_of = limits_of
-        self._legacy_of = legacy_of
-        self._apis: Mapping[str, ApiSettings] | None = None
-        self._guards: dict[str, Guard] = {}
-        self._permissions: dict[tuple[int, int], Permission] = {}
+        self.guards = ForwardGuards(
+            directory, verifier, sessions=sessions, limits_of=limits_of, legacy_of=legacy_of
+        )
+        self._permissions = Permissions()
+        self.prepare = ForwardCalls(self.guards, self._permissions).prepare
+        """For calls that are answered before the application is asked; see `gate.shortcut`."""
         self._key: SigningKey | None = None
         self._tokens = InternalTokens(self._signing_key, directory.instance.issuer, clock)
-
-    def answer_at_once(self, target: Target, call: ApiRequest) -> bytes | dict[str, Any]:
-        """The permission to pass, when it can be told without waiting; see `gate.shortcut`.
-
-        Else the application answers, with what was found out here: nothing is counted twice.
-        """
-        if target.as_token:
-            return {}
-        dialect = target.dialect
-        told = taken_apart(dialect, call.headers)
-        guard = self._known_guard(target.api, told)
-        if guard is None:
-            return {}
-        try:
-            request = _asked(target, told, call)
-        except Refusal:
-            return {}
-        try:
-            admission = guard.admit_at_once(request)
-        except (Refusal, KeysUnavailable, StateUnavailable) as problem:
-            return {_REFUSED: problem}
-        if admission is None or admission.principal is None or admission.operation.is_batch:
-            return {}
-        permission = self._permission(admission.principal, dialect)
-        if admission.headers:
-            return permission.head + header_lines(admission.headers)
-        return permission.head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = target_of(scope["raw_path"])
@@ -166,9 +115,10 @@ class ForwardAuth:
         guard: Guard | None = None
         request = NOTHING_KNOWN
         try:
-            guard = self._known_guard(target.api, call) or await self._guard(target.api, call)
-            request = _asked(target, call, request_of(scope))
-            if (found := scope.pop(_REFUSED, None)) is not None:
+            guard = await self._guard(target.api, call)
+            asked = request_of(scope)
+            request = original(dialect, call, asked.method, target.rest, asked.query)
+            if (found := scope.pop(REFUSED, None)) is not None:
                 raise found
             admission = await guard.admit_async(request)
             if admission.operation.is_batch:
@@ -190,41 +140,12 @@ class ForwardAuth:
             headers = [*headers, *admission.headers]
         return dialect.allowed, headers, b""
 
-    def _known_guard(self, api: str, call: HandedOver) -> Guard | None:
-        """The guard of an API whose secret was sent, when that can be told without waiting."""
-        secret = call.told.get(SECRET)
-        apis = self._directory.known_apis()
-        if secret is None or apis is None or apis is not self._apis or call.repeated:
-            return None
-        is_proved = self._directory.is_known_secret_of(api, secret)
-        return self._guards.get(api) if is_proved else None
-
     async def _guard(self, api: str, call: HandedOver) -> Guard:
-        """Raises UnknownGate unless the server in front proves that it asks for this API [ITR-1].
-
-        Without that anybody could use the endpoint to try tokens, under any address.
-        """
+        """The guard of an API whose secret was sent. Raises: as `ForwardGuards.of`."""
+        if SECRET in call.repeated:
+            raise UnknownGate(cause="the secret came twice")
         secret = call.told.get(SECRET, b"")
-        if not await self._directory.is_secret_of(api, secret) or SECRET in call.repeated:
-            raise UnknownGate(cause=f"no API {api[:64]!r} with the secret that was sent")
-        apis = await self._directory.apis()
-        if apis is not self._apis:
-            self._guards = {name: self._new_guard(found) for name, found in apis.items()}
-            self._apis = apis
-        guard = self._guards.get(api)
-        if guard is None:
-            raise UnknownGate(cause=f"the API {api[:64]!r} was just removed")
-        return guard
-
-    def _new_guard(self, api: ApiSettings) -> Guard:
-        return Guard(
-            self._verifier,
-            api.name,
-            api.policy,
-            sessions=self._sessions,
-            limits=self._limits_of(api),
-            legacy=self._legacy_of(api.name),
-        )
+        return self.guards.known(api, secret) or await self.guards.of(api, secret)
 
     async def _token(self, principal: Principal | None, target: Target) -> Headers:
         """Who calls, as an internal token; an empty one for nobody [API-25]."""
@@ -241,19 +162,7 @@ class ForwardAuth:
         """
         if principal is None:
             return [*dialect.allowed_headers, *NOBODY]
-        return self._permission(principal, dialect).headers
-
-    def _permission(self, principal: Principal, dialect: Dialect) -> Permission:
-        # As long as a token is remembered its principal is the same object.
-        kept = self._permissions.get((id(principal), dialect.allowed))
-        if kept is not None and kept.principal is principal:
-            return kept
-        headers = [*dialect.allowed_headers, *identity_headers(principal)]
-        while len(self._permissions) >= MAX_KEPT:
-            del self._permissions[next(iter(self._permissions))]
-        made = Permission(principal, headers, head(dialect.allowed, headers))
-        self._permissions[id(principal), dialect.allowed] = made
-        return made
+        return self._permissions.of(principal, dialect).headers
 
     def _signing_key(self) -> SigningKey:
         if self._key is None:
@@ -281,11 +190,6 @@ class ForwardAuth:
         )
         await record_refusal(self._database, event)
         return refusal_response(refusal, api)
-
-
-def _asked(target: Target, told: HandedOver, call: ApiRequest) -> ApiRequest:
-    """The request that a call asks about. Raises: as `original`."""
-    return original(target.dialect, told, call.method, target.rest, call.query)
 
 
 def _scope_of(request: ApiRequest) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import uvicorn
 
+from mintgate.gate.answering_protocol import AnsweringProtocol
 from mintgate.gate.draining import Draining
+from mintgate.gate.known_heads import MAX_BYTES, KnownHeads
 from mintgate.gate.outbox import Outbox
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
@@ -58,15 +60,15 @@ def server_config(
         options: further ones of `uvicorn.Config`, such as those for TLS.
     """
     logging.getLogger("uvicorn.error").addFilter(_TOLD_ELSEWHERE)
-    configured = {
-        "settings": settings,
-        "shortcut": shortcut,
-        "outbox": Outbox(),
-        "draining": draining or Draining(),
-    }
+    protocol: type[StrictProtocol] = StrictProtocol
+    configured: dict[str, Any] = {"settings": settings, "draining": draining or Draining()}
+    if shortcut is not None:
+        protocol = AnsweringProtocol
+        heads = KnownHeads(max_bytes=min(MAX_BYTES, settings.max_header_bytes))
+        configured |= {"shortcut": shortcut, "outbox": Outbox(), "heads": heads}
     return uvicorn.Config(
         app,
-        http=type("ConfiguredProtocol", (StrictProtocol,), configured),
+        http=type("ConfiguredProtocol", (protocol,), configured),
         ws=cast("Any", websocket_protocol),
         ws_per_message_deflate=False,
         lifespan="on",

@@ -6,7 +6,7 @@ import functools
 import http
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,19 +17,41 @@ _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _IN_A_VALUE = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
+class PreparedCall(Protocol):
+    """What follows from the bytes of a request; whoever sends the same bytes again asks the same.
+
+    It is kept, so all that can change is looked at by `answer`.
+    """
+
+    @property
+    def varying(self) -> bytes | None:
+        """The name of a header, in lower case, for another value of which `at` can be asked."""
+        ...
+
+    def at(self, value: bytes) -> PreparedCall | None:
+        """The call with another value of that header; None: the application is to answer."""
+        ...
+
+    def answer(self) -> bytes | dict[str, Any]:
+        """The whole answer, which has no body, as `head` makes it.
+
+        Or what is to be put in the ASGI scope with which the application is then called, so that
+        nothing is done twice. It must not wait.
+        """
+        ...
+
+
 class Shortcut(msgspec.Struct, frozen=True):
     """How an application answers some requests before it is called.
 
     Args:
         prefix: of the targets that are asked about.
-        answer: gets a request without a body; the address is not told. It gives the answer, which
-            has no body either, as `head` makes it. Or it gives what is to be put in the ASGI scope
-            with which the application is then called, so that nothing is done twice. It must not
-            wait.
+        prepare: gets a request without a body; the address is not told. None: the application is
+            to answer.
     """
 
     prefix: bytes
-    answer: Callable[[ApiRequest], bytes | dict[str, Any]]
+    prepare: Callable[[ApiRequest], PreparedCall | None]
 
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

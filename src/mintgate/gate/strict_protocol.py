@@ -17,7 +17,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mintgate.contract.gateway_errors import MalformedRequest
 from mintgate.gate.access_log import LOGGER, write_line
 from mintgate.gate.draining import Draining
-from mintgate.gate.outbox import Outbox
 from mintgate.gate.request_head import (
     Telling,
     malformed,
@@ -27,27 +26,18 @@ from mintgate.gate.request_head import (
     telling,
 )
 from mintgate.gate.settings import ListenerSettings
-from mintgate.gate.shortcut import Shortcut, header_lines
-from mintgate.verify import ApiRequest
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.tallies import REFUSED
 
 _SILENCE = 64 * 1024
 """How many bytes may come without a piece of a body between them: trailers, chunk extensions."""
-_WITH_MORE = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
-_EMPTY = [b"0"]
-_MANY = 64
-"""Pieces of answers that a connection keeps until the others have been looked at, too."""
 _access = logging.getLogger(LOGGER)
-_log = logging.getLogger(__name__)
 
 
 class StrictProtocol(HttpToolsProtocol):
     """uvicorn's protocol with the checks that are needed before an application sees anything."""
 
     settings = ListenerSettings()
-    shortcut: Shortcut | None = None
-    outbox = Outbox()
     draining = Draining()
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -59,15 +49,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._silent_bytes = 0
         self._head_at_most = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_between = True
+        """Whether the parser is where it was at first: no byte of a request was given to it."""
+        self._begun = 0
+        """How many requests have begun in the bytes that came last."""
+        self._is_answered = False
         # uvicorn goes by the handlers, which other loggers may have given to all.
         self.access_log = self.access_log and self.config.access_log
-        # uvicorn's own log of accesses and root path are known to the long way only.
-        self._shortcut = None if self.access_log or self.root_path else self.shortcut
-        self._is_answered = False
-        self._unsent: list[bytes] = []
-        self._answered_at = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._usual: tuple[list[tuple[bytes, bytes]], bytes] = [], b"\r\n"
 
     # Bytes.
 
@@ -77,8 +65,6 @@ class StrictProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -89,6 +75,7 @@ class StrictProtocol(HttpToolsProtocol):
         # At least what has come of this request's head.
         self._head_at_most = size + (self._head_at_most if self._has_begun else 0)
         self._has_ended = False
+        self._begun = 0
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -128,6 +115,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._is_in_head = self._has_begun = True
+        self._is_between = False
+        self._begun += 1
         self._silent_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -154,15 +143,10 @@ class StrictProtocol(HttpToolsProtocol):
             # The parser makes an error of its own of what its callbacks raise.
             self._refusal = self._refusal or refusal
             raise
-        left: dict[str, Any] = {}
-        if self._shortcut is not None and self.url.startswith(self._shortcut.prefix):
-            found = self._asked(self._shortcut, method, version, head)
-            if isinstance(found, bytes):
-                self._is_answered = True
-                self._send_soon(found)
-                return
-            left = found
-        self._send_unsent()  # whoever answers this one may do so at once
+        left = self._answered_at_once(method, version, head)
+        if left is None:
+            self._is_answered = True
+            return
         url, headers = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -184,10 +168,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._is_in_head, self._has_begun, self._has_ended = True, False, True
         if self._head_timer is not None:
             self._stop_timer()
-        if self._is_answered:
+        if self._is_answered:  # which no other one is
             self._is_answered = False
-        else:
-            super().on_message_complete()
+            self._is_between = True
+            return
+        # Behind others the parser takes what follows in another way, or not at all.
+        self._is_between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -196,50 +183,12 @@ class StrictProtocol(HttpToolsProtocol):
 
     # Answering without the application.
 
-    def _asked(
-        self, shortcut: Shortcut, method: str, version: str, head: Telling
-    ) -> bytes | dict[str, Any]:
-        """What the shortcut answers, or leaves for the application.
-
-        Answers go in the order of their requests (RFC 9112 §9.3.2), and nothing is written to a
-        client that does not read: everything else takes the long way.
-        """
-        if (
-            version != "1.1"
-            or not self.parser.should_keep_alive()
-            or not _WITH_MORE.isdisjoint(head)
-            or head.get(b"content-length", _EMPTY) != _EMPTY
-            or self._is_answering()
-            or self.draining.has_begun
-            or self.flow.write_paused
-            or self.transport.is_closing()
-        ):
-            return {}
-        path, _, query = self.url.partition(b"?")
-        try:
-            return shortcut.answer(ApiRequest(method, path, query, self.headers))
-        except Exception:  # noqa: BLE001 - logged, and the application answers for it
-            _log.exception("the shortcut failed: %s", path[:254])
-            return {}
-
-    def _send_soon(self, answer: bytes) -> None:
-        usual = self.server_state.default_headers  # another list when the date is another one
-        if usual is not self._usual[0]:
-            self._usual = usual, header_lines(usual) + b"\r\n"
-        if not self._unsent:
-            self.outbox.add(self.loop, self._send_unsent)
-        self._unsent += (answer, self._usual[1])
-        if len(self._unsent) > _MANY:
-            self._send_unsent()  # so that it shows when they are not read
-        self.server_state.total_requests += 1
-        self._answered_at = self.loop.time()
-        if self._idle_timer is None:
-            self._expect_more(self.timeout_keep_alive)
+    def _answered_at_once(self, method: str, version: str, head: Telling) -> dict[str, Any] | None:
+        """None when the request was answered; else what is left for the application's scope."""
+        return {}
 
     def _send_unsent(self) -> None:
-        if self._unsent and not self.transport.is_closing():
-            self.transport.write(b"".join(self._unsent))
-        self._unsent.clear()
+        """Send what was answered so; whoever answers next may do so at once."""
 
     # Ending.
 
@@ -251,11 +200,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self._is_answering():
             self.cycle.keep_alive = self.cycle.keep_alive and self.cycle.response_started
             return False
-        return not (self._has_begun or self._unsent)
-
-    def shutdown(self) -> None:
-        self._send_unsent()
-        super().shutdown()
+        return not self._has_begun
 
     # Refusing.
 
@@ -312,22 +257,6 @@ class StrictProtocol(HttpToolsProtocol):
                 )
             )
         else:
-            self.transport.close()
-
-    def _expect_more(self, seconds: float) -> None:
-        """One timer for all requests that a connection has in that time."""
-        self._idle_timer = self.loop.call_later(seconds, self._may_be_idle)
-
-    def _may_be_idle(self) -> None:
-        self._idle_timer = None
-        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._has_begun or self.timeout_keep_alive_task is not None:
-            return  # uvicorn looks to it that its answer is followed by something
-        if self._is_answering():
-            return
-        if left > 0:
-            self._expect_more(left)
-        elif not self.transport.is_closing():
             self.transport.close()
 
     def _stop_timer(self) -> None:

@@ -8,7 +8,6 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -18,11 +17,13 @@ from mintgate.gate.draining import Draining
 from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.forward_targets import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
+from mintgate.gate.shortcut import PreparedCall
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
+from mintgate.server.prepared_call import OfInstance
 from mintgate.server.readiness import ReadinessCheck
 from mintgate.store import (
     Change,
@@ -160,13 +161,21 @@ class Application:
 
         await self._answer(scope, receive, send_with_headers)
 
-    def answer_at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
-        """What needs no waiting: most calls of forward auth; see `gate.shortcut`."""
+    def prepare(self, request: ApiRequest) -> PreparedCall | None:
+        """A call that needs no waiting: most of forward auth; see `gate.shortcut`."""
         target = target_of(request.raw_path)
         if target is None or self._instances_changed:
-            return {}
-        asked = self._by_name.get(target.instance)
-        return asked.forward_auth.answer_at_once(target, request) if asked is not None else {}
+            return None
+        name = target.instance
+        asked = self._by_name.get(name)
+        call = asked.forward_auth.prepare(target, request) if asked is not None else None
+        if call is None:
+            return None
+
+        def is_current() -> bool:
+            return not self._instances_changed and self._by_name.get(name) is asked
+
+        return OfInstance(call, is_current)
 
     @property
     def instances(self) -> list[InstanceApplication]:

@@ -46,7 +46,7 @@ def serve_config(
         settings: by default those of `serve_settings`.
         options: as for `gate.listener.server_config`.
     """
-    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.answer_at_once)
+    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.prepare)
     return server_config(
         application, settings or serve_settings(), shortcut=shortcut, date_header=True, **options
     )

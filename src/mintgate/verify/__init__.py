@@ -1,10 +1,11 @@
 """Checking tokens anywhere: the ordered checks, the keys, adapters. Needs no server."""
 
 from mintgate.contract.policy import Policy
+from mintgate.verify.api_request import Admission, ApiRequest
 from mintgate.verify.asgi import GuardMiddleware
 from mintgate.verify.checks import CheckOutcome, Expected
 from mintgate.verify.connect import connect, connect_guard
-from mintgate.verify.guard import Admission, ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.issuer_client import IssuerClient
 from mintgate.verify.keys import KeySource, KeysUnavailable, RemoteKeys
 from mintgate.verify.principal import Principal

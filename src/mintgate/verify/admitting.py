@@ -14,8 +14,9 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.contract.policy import require_scopes
+from mintgate.verify.api_request import Admission, ApiRequest
 from mintgate.verify.batch import BatchLimits, Plan, RefusedPart, take_apart
-from mintgate.verify.guard import Admission, ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.principal import Principal
 from mintgate.verify.refusals import refusal_response

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from mintgate.contract.errors import BatchNotTaken, Refusal, TemporarilyUnavailable
 from mintgate.contract.request_target import normal_path, not_what_arrived
+from mintgate.verify.api_request import Admission, ApiRequest
 from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, Plan
 from mintgate.verify.batch.asgi import PermittedParts, plan_of, scope_of
 from mintgate.verify.concurrency import ConcurrencyLimits
-from mintgate.verify.guard import Admission, ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.refusals import refusal_response
 from mintgate.verify.sessions import OpenSession

@@ -17,7 +17,7 @@ import msgspec
 from mintgate.contract.errors import TooManyRequests
 from mintgate.contract.policy import Operation
 from mintgate.contract.scopes import UPDATE
-from mintgate.verify.guard import Admission
+from mintgate.verify.api_request import Admission
 from mintgate.verify.tallies import LIMITED
 
 RETRY_SECONDS = 1

@@ -37,10 +37,11 @@ from mintgate.verify.admitting import (
     needed_by,
     text_response,
 )
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.asgi import request_to_serve
 from mintgate.verify.batch import USUAL_LIMITS, RefusedPart
 from mintgate.verify.batch.django import body_of, completed, completed_async, replaced
-from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.principal import Principal
 
 P = ParamSpec("P")

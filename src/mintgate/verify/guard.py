@@ -6,27 +6,21 @@ middleware, the proxy, and the answers for other servers.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Sequence
-
-import msgspec
+from collections.abc import Collection, Iterator
 
 from mintgate.contract import policy as rules
 from mintgate.contract.errors import AmbiguousRequest, NoCredential, Refusal
 from mintgate.contract.policy import PREFLIGHT, Operation, Policy
-from mintgate.contract.request_target import normal_path, require_plain
+from mintgate.verify.api_request import Admission, ApiRequest
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import LegacySchemes, legacy_credential_of
 from mintgate.verify.limits import RequestLimits
 from mintgate.verify.principal import Principal
-from mintgate.verify.request_headers import (
-    Headers,
-    asks_for_cross_origin,
-    credential_of,
-    that_are_judged,
-    upgrades,
-)
-from mintgate.verify.sessions import OpenSession, SessionSource
+from mintgate.verify.reading import Reading, judged_method, read, read_without_token
+from mintgate.verify.request_headers import Headers, credential_of
+from mintgate.verify.sessions import SessionSource
 from mintgate.verify.state import StateUnavailable
 from mintgate.verify.tallies import ADMITTED, CHECKED, UNAVAILABLE
 from mintgate.verify.verifier import TokenVerifier
@@ -37,48 +31,6 @@ MAX_OPERATIONS = 1024
 """How many (method, path) pairs are remembered with what they need."""
 NOTHING_DECLARED = Policy()
 """For an API without a policy of its own: safe methods need `read`, the rest `update`."""
-
-
-class ApiRequest(msgspec.Struct, frozen=True):
-    """A request as it came, before anything has read it in its own way.
-
-    Args:
-        raw_path: undecoded, without the query; from the server's root.
-        query: without the question mark.
-        headers: in order, names in lower case.
-        address: the client's, empty when unknown.
-    """
-
-    method: str
-    raw_path: bytes
-    query: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    address: str = ""
-
-
-class Admission(msgspec.Struct, kw_only=True):
-    """A request that may go on.
-
-    Args:
-        principal: who sends it; None for a preflight, which nobody in particular sends [API-25].
-        operation: what it needs. When it is a batch its parts are still to be judged, and the
-            session to be opened by `Guard.occupy` when one of them is allowed [API-32].
-        path: normalised and decoded.
-        session: None where no sessions are kept.
-        headers: for the answer.
-        credential: the token, which a session source elsewhere has to show to the issuer.
-    """
-
-    principal: Principal | None
-    operation: Operation
-    path: str
-    address: str
-    session: OpenSession | None = None
-    headers: list[tuple[bytes, bytes]] = []
-    credential: str = ""
-
-    def __repr__(self) -> str:
-        return f"Admission({self.path!r})"  # without the credential, which must not be logged
 
 
 class Guard:
@@ -141,28 +93,49 @@ class Guard:
         Raises: as `admit_async`.
         """
         try:
-            judged = that_are_judged(request.headers)
-            try:
-                path, token = self._read(request, judged)
-            except NoCredential:
-                if self.legacy is None:
-                    raise
+            reading = read(request)
+        except Refusal as refusal:
+            if isinstance(refusal, NoCredential) and self.legacy is not None:
                 return None
-            if token is None:
-                return _preflight(path, request)
+            self._note(refusal)
+            raise
+        return self.admit_read(reading, also)
+
+    def admit_read(self, reading: Reading, also: frozenset[str] = frozenset()) -> Admission | None:
+        """The same as `admit_at_once` for what was read.
+
+        Whatever can have changed since it was read is looked at here, every time: the time, the
+        key, the state, what the caller may, the session, and the limits.
+        """
+        token = reading.credential
+        if token is None:
+            return _preflight(reading)
+        session, headers = None, []
+        try:
             principal = self.verifier.verify_at_once(token, self.audience)
             if principal is None:
                 return None
-            admission = self._allowed(principal, path, request, judged, also, token)
-            if not admission.operation.is_batch:
-                if not self._touched(admission):
-                    return None
-                self._count(admission)
+            operation = self._require_allowed(principal, reading, also)
+            if not operation.is_batch:
+                if self.sessions is not None:
+                    session = self.sessions.touch(principal)
+                    if session is None:
+                        return None
+                if self.limits is not None:
+                    headers = self.limits.hit(principal, session, reading.address)
         except _NOT_ADMITTED as problem:
             self._note(problem)
             raise
         self._admitted[0] += 1
-        return admission
+        return Admission(
+            principal=principal,
+            operation=operation,
+            path=reading.path,
+            address=reading.address,
+            session=session,
+            headers=headers,
+            credential=token,
+        )
 
     async def admit_async(
         self, request: ApiRequest, also: frozenset[str] = frozenset()
@@ -177,47 +150,55 @@ class Guard:
             ResourceRefusal: the first check that failed.
             KeysUnavailable, StateUnavailable: it cannot be told now.
         """
-        admission = self.admit_at_once(request, also)
+        try:
+            reading = read(request)
+        except NoCredential as refusal:
+            if self.legacy is None:
+                self._note(refusal)
+                raise
+            return await self._admit_by_legacy(self.legacy, request, refusal, also)
+        except Refusal as refusal:
+            self._note(refusal)
+            raise
+        admission = self.admit_read(reading, also)
         if admission is not None:
             return admission
-        try:
-            judged = that_are_judged(request.headers)
-            try:
-                path, token = self._read(request, judged)
-            except NoCredential as refusal:
-                if self.legacy is None:
-                    raise
-                path, token = normal_path(request.raw_path), ""
-                principal = await _by_legacy(self.legacy, request, refusal)
-            else:
-                if token is None:
-                    return _preflight(path, request)
-                principal = await self.verifier.verify_async(token, self.audience)
-            admission = self._allowed(principal, path, request, judged, also, token)
-            if not admission.operation.is_batch:
-                await self.occupy_async(admission)
-        except _NOT_ADMITTED as problem:
-            self._note(problem)
-            raise
-        self._admitted[0] += 1
+        with self._noting():
+            principal = await self.verifier.verify_async(_token(reading), self.audience)
+            return await self._occupied(self._allowed(principal, reading, also))
+
+    async def _admit_by_legacy(
+        self,
+        legacy: LegacySchemes,
+        request: ApiRequest,
+        refusal: NoCredential,
+        also: frozenset[str],
+    ) -> Admission:
+        with self._noting():
+            reading = read_without_token(request)
+            principal = await _by_legacy(legacy, request, refusal)
+            return await self._occupied(self._allowed(principal, reading, also))
+
+    async def _occupied(self, admission: Admission) -> Admission:
+        if not admission.operation.is_batch:
+            await self.occupy_async(admission)
         return admission
 
     def admit(self, request: ApiRequest, also: frozenset[str] = frozenset()) -> Admission:
         """The same as `admit_async`, waiting in this thread; it takes no legacy schemes."""
         try:
-            judged = that_are_judged(request.headers)
-            path, token = self._read(request, judged)
-            if token is None:
-                return _preflight(path, request)
-            principal = self.verifier.verify(token, self.audience)
-            admission = self._allowed(principal, path, request, judged, also, token)
+            reading = read(request)
+        except Refusal as refusal:
+            self._note(refusal)
+            raise
+        if reading.credential is None:
+            return _preflight(reading)
+        with self._noting():
+            principal = self.verifier.verify(reading.credential, self.audience)
+            admission = self._allowed(principal, reading, also)
             if not admission.operation.is_batch:
                 self.occupy(admission)
-        except _NOT_ADMITTED as problem:
-            self._note(problem)
-            raise
-        self._admitted[0] += 1
-        return admission
+            return admission
 
     def operation_of(self, method: str, path: str, headers: Headers) -> Operation:
         """What a request needs.
@@ -228,15 +209,7 @@ class Guard:
         Raises:
             MethodNotAllowed: the API does not have the method.
         """
-        if method == "GET" and upgrades(headers):
-            method = "POST"  # such a connection can carry anything
-        known = self._operations.get((method, path))
-        if known is None:
-            known = self.policy.operation(method, path)
-            if len(self._operations) >= MAX_OPERATIONS:
-                self._operations.clear()
-            self._operations[method, path] = known
-        return known
+        return self._operation(judged_method(method, headers), path)
 
     def judge(self, admission: Admission, method: str, path: str) -> None:
         """Whether one part of a batch is allowed [API-32].
@@ -317,37 +290,49 @@ class Guard:
         if close is not None:
             close()
 
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Count one that is admitted, or why it is not."""
+        try:
+            yield
+        except _NOT_ADMITTED as problem:
+            self._note(problem)
+            raise
+        self._admitted[0] += 1
+
     def _note(self, problem: Exception) -> None:
         outcome = problem.error if isinstance(problem, Refusal) else UNAVAILABLE
         CHECKED.add(self._counted_as, outcome)
 
-    def _read(self, request: ApiRequest, judged: Headers) -> tuple[str, str | None]:
-        """The path and the credential; no credential for a preflight."""
-        path = normal_path(request.raw_path)
-        require_plain(judged, request.query)
-        if request.method == "OPTIONS" and asks_for_cross_origin(judged):
-            return path, None
-        return path, credential_of(judged)
+    def _operation(self, method: str, path: str) -> Operation:
+        known = self._operations.get((method, path))
+        if known is None:
+            known = self.policy.operation(method, path)
+            if len(self._operations) >= MAX_OPERATIONS:
+                self._operations.clear()
+            self._operations[method, path] = known
+        return known
 
-    def _allowed(
-        self,
-        principal: Principal,
-        path: str,
-        request: ApiRequest,
-        judged: Headers,
-        also: frozenset[str],
-        credential: str,
-    ) -> Admission:
-        operation = self.operation_of(request.method, path, judged)
-        rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
+    def _require_allowed(
+        self, principal: Principal, reading: Reading, also: frozenset[str]
+    ) -> Operation:
+        operation = reading.operation
+        if operation is None:
+            operation = reading.operation = self._operation(reading.method, reading.path)
+        if reading.allowed is not principal:
+            rules.require_allowed(operation, principal.permissions, is_admin=principal.is_admin)
+            reading.allowed = principal
         if also:
             rules.require_scopes(also, principal.permissions)
+        return operation
+
+    def _allowed(self, principal: Principal, reading: Reading, also: frozenset[str]) -> Admission:
         return Admission(
             principal=principal,
-            operation=operation,
-            path=path,
-            address=request.address,
-            credential=credential,
+            operation=self._require_allowed(principal, reading, also),
+            path=reading.path,
+            address=reading.address,
+            credential=reading.credential or "",
         )
 
     def _touched(self, admission: Admission) -> bool:
@@ -375,5 +360,13 @@ async def _by_legacy(
     return await legacy.principal(credential, request)
 
 
-def _preflight(path: str, request: ApiRequest) -> Admission:
-    return Admission(principal=None, operation=PREFLIGHT, path=path, address=request.address)
+def _token(reading: Reading) -> str:
+    if reading.credential is None:
+        raise AssertionError("a preflight is admitted at once")
+    return reading.credential
+
+
+def _preflight(reading: Reading) -> Admission:
+    return Admission(
+        principal=None, operation=PREFLIGHT, path=reading.path, address=reading.address
+    )

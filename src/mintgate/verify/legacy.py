@@ -16,7 +16,7 @@ from mintgate.contract.legacy import LegacyScheme
 from mintgate.verify.principal import Principal
 
 if TYPE_CHECKING:
-    from mintgate.verify.guard import ApiRequest
+    from mintgate.verify.api_request import ApiRequest
 
 _SCHEMES = {"basic": LegacyScheme.BASIC, "erpsession": LegacyScheme.ERP_SESSION}
 

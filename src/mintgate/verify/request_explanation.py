@@ -10,8 +10,9 @@ from mintgate.contract.errors import MethodNotAllowed, NoCredential, Refusal, Se
 from mintgate.contract.legacy import PERMISSIONS
 from mintgate.contract.policy import Operation, missing_scope
 from mintgate.contract.request_target import normal_path, require_plain
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.checks import CheckOutcome, has_required_claims
-from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.legacy import LegacyCredential, legacy_credential_of
 from mintgate.verify.principal import principal_of
 from mintgate.verify.request_headers import credential_of

@@ -8,7 +8,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from mintgate.contract.errors import Refusal
-from mintgate.verify.guard import Admission, Guard
+from mintgate.verify.api_request import Admission
+from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.state import StateUnavailable
 

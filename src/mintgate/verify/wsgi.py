@@ -21,10 +21,11 @@ from mintgate.verify.admitting import (
     admitted,
     as_text,
 )
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.batch import USUAL_LIMITS, BatchLimits, RefusedPart
 from mintgate.verify.batch.plan import HttpAnswer
 from mintgate.verify.batch.wsgi import Completed, body_of, environ_of, replace_body
-from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.refusals import refusal_response
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from mintgate.contract.session_leases import (
 from mintgate.gate.session_leases import process_of
 from mintgate.store import Database, audit, erp_session_ends, schema
 from mintgate.verify import Guard, GuardMiddleware, RemoteSessions, StateUnavailable
-from mintgate.verify.guard import ApiRequest
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.lessee_process import PROBE_SECONDS
 from mintgate.verify.remote_sessions import FLUSH_SECONDS
 from mintgate.verify.request_explanation import explain_request

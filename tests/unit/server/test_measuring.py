@@ -24,6 +24,21 @@ from tests.world import NOW, MovableClock, World, sqlite_url
 ASKED = ApiRequest("GET", b"/gate/nginx/orion/Orders", b"", [])
 
 
+class Prepared:
+    """A call that is answered at once; also about something else."""
+
+    varying = b"x-mintgate-gate-uri"
+
+    def __init__(self, at_once: bytes | dict[str, Any]) -> None:
+        self.at_once = at_once
+
+    def at(self, value: bytes) -> Prepared | None:
+        return Prepared(self.at_once) if value.startswith(b"/") else None
+
+    def answer(self) -> bytes | dict[str, Any]:
+        return self.at_once
+
+
 class Answering:
     """An application in place of ours: answers with a status, at once what it may."""
 
@@ -34,8 +49,8 @@ class Answering:
     def instance_name_of(self, scope: Any) -> str:
         return "orion"
 
-    def answer_at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
-        return self.at_once
+    def prepare(self, request: ApiRequest) -> Prepared:
+        return Prepared(self.at_once)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if not self.status:
@@ -84,14 +99,22 @@ def test_answers_are_counted_and_timed(status: int, counted: str, logged: bool) 
 def test_answers_at_once_are_counted_when_they_are_given() -> None:
     cell = REQUESTS.cell("forward_auth", "2xx")
     before = cell[0]
-    assert MeasuredServer(cast("Application", Answering())).answer_at_once(ASKED) == b"yes"
+    call = MeasuredServer(cast("Application", Answering())).prepare(ASKED)
+    assert call is not None
+    assert call.answer() == b"yes"
     assert cell[0] == before + 1
-    waiting = cast("Application", Answering(at_once={"found": 1}))
-    assert MeasuredServer(waiting).answer_at_once(ASKED) == {"found": 1}
-    assert cell[0] == before + 1
+    elsewhere = call.at(b"/elsewhere")
+    assert elsewhere is not None
+    assert elsewhere.answer() == b"yes"
+    assert cell[0] == before + 2
+    assert call.at(b"nowhere") is None
+    waiting = MeasuredServer(cast("Application", Answering(at_once={"found": 1}))).prepare(ASKED)
+    assert waiting is not None
+    assert waiting.answer() == {"found": 1}
+    assert cell[0] == before + 2
     # A line of the log, or a span, is made where the application is called.
     observed = ObservedServer(cast("Application", Answering()), traces=None, names_requests=True)
-    assert observed.answer_at_once(ASKED) == {}
+    assert observed.prepare(ASKED) is None
 
 
 def test_what_the_database_knows(database_url: str) -> None:

@@ -19,15 +19,36 @@ ASKED = b"GET /short/%b HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /long/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
+class Call:
+    """A request that `App` may answer at once."""
+
+    varying = None
+
+    def __init__(self, app: App, request: ApiRequest) -> None:
+        self._app = app
+        self._request = request
+
+    def at(self, value: bytes) -> None:
+        """Nothing varies."""
+
+    def answer(self) -> bytes | dict[str, Any]:
+        return self._app.at_once(self._request)
+
+
 class App:
     """Answers below `/short/` at once, except `no`; and says of each request which way it took."""
 
     def __init__(self) -> None:
         self.left: list[Any] = []
 
-    def at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
+    def prepare(self, request: ApiRequest) -> Call | None:
+        if request.raw_path.endswith(b"/never"):
+            return None
         if request.raw_path.endswith(b"/fails"):
             raise RuntimeError("this way is closed")
+        return Call(self, request)
+
+    def at_once(self, request: ApiRequest) -> bytes | dict[str, Any]:
         if request.raw_path.endswith(b"/no"):
             return {"left": "a note"}
         named = [(b"x-way", b"short"), (b"x-path", request.raw_path), (b"x-query", request.query)]
@@ -50,7 +71,7 @@ class App:
 def app_and_port() -> Iterator[tuple[App, int]]:
     app = App()
     settings = ListenerSettings(header_seconds=5, keep_alive_seconds=1, max_headers=20)
-    shortcut = Shortcut(b"/short/", app.at_once)
+    shortcut = Shortcut(b"/short/", app.prepare)
     served = Served(server_config(app, settings, shortcut=shortcut, date_header=True))
     yield app, served.port
     served.stop()

@@ -20,8 +20,9 @@ from mintgate.contract.instance import DOMAIN_API_PATH
 from mintgate.contract.legacy import LegacyScheme, is_acceptable
 from mintgate.contract.request_target import normal_path, require_plain
 from mintgate.gate.legacy.schemes import LegacyAccess
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.asgi import OnRefusal, request_of
-from mintgate.verify.guard import ApiRequest, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.keys import KeysUnavailable
 from mintgate.verify.legacy import legacy_credential_of
 from mintgate.verify.refusals import refusal_response

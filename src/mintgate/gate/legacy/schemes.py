@@ -22,7 +22,7 @@ from mintgate.identity.directory import Directory
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.store import Change, Database, DatabaseUnavailable, applications
 from mintgate.store.legacy_sessions import LegacyLogin
-from mintgate.verify.guard import ApiRequest
+from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.legacy import LegacyCredential, named_application
 from mintgate.verify.principal import Principal
 from mintgate.verify.state import StateUnavailable

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mintgate.contract.tallies import Spreads, Tally
 from mintgate.gate.access_log import Record
 from mintgate.gate.gateway import HEALTH, READY
+from mintgate.gate.shortcut import PreparedCall
 from mintgate.server.application import HEALTH_PATHS, Application
 from mintgate.server.telemetry.endpoints import FORWARD_AUTH, endpoint_of
 from mintgate.server.telemetry.tracing import Traces
@@ -37,7 +38,7 @@ class Served(Protocol):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
-    def answer_at_once(self, request: ApiRequest) -> AtOnce: ...
+    def prepare(self, request: ApiRequest) -> PreparedCall | None: ...
 
 
 class MeasuredServer:
@@ -45,17 +46,11 @@ class MeasuredServer:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._allowed = REQUESTS.cell(FORWARD_AUTH, "2xx")
-        self._seconds = SECONDS.of(FORWARD_AUTH)
 
-    def answer_at_once(self, request: ApiRequest) -> AtOnce:
-        """As `Application.answer_at_once`."""
-        begun = time.perf_counter()
-        answer = self._application.answer_at_once(request)
-        if isinstance(answer, bytes):
-            self._allowed[0] += 1
-            self._seconds.note(time.perf_counter() - begun)
-        return answer
+    def prepare(self, request: ApiRequest) -> PreparedCall | None:
+        """As `Application.prepare`."""
+        call = self._application.prepare(request)
+        return None if call is None else _MeasuredCall(call)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,6 +73,30 @@ class MeasuredServer:
             SECONDS.of(endpoint).note(time.perf_counter() - begun)
 
 
+class _MeasuredCall:
+    """A call of forward auth that is answered at once, and counted."""
+
+    __slots__ = ("_call", "varying")
+    allowed = REQUESTS.cell(FORWARD_AUTH, "2xx")
+    seconds = SECONDS.of(FORWARD_AUTH)
+
+    def __init__(self, call: PreparedCall) -> None:
+        self._call = call
+        self.varying = call.varying
+
+    def at(self, value: bytes) -> _MeasuredCall | None:
+        call = self._call.at(value)
+        return None if call is None else _MeasuredCall(call)
+
+    def answer(self) -> AtOnce:
+        begun = time.perf_counter()
+        answer = self._call.answer()
+        if isinstance(answer, bytes):
+            self.allowed[0] += 1
+            self.seconds.note(time.perf_counter() - begun)
+        return answer
+
+
 class ObservedServer:
     """`mintgate serve` with its requests logged, traced, or both; they are measured, too.
 
@@ -93,9 +112,9 @@ class ObservedServer:
         self._observed = Observed(self._answer, traces)
         self._names_requests = names_requests
 
-    def answer_at_once(self, request: ApiRequest) -> AtOnce:
+    def prepare(self, request: ApiRequest) -> None:
         """Nothing: a line and a span belong to a request that the application is called with."""
-        return {}
+        return
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._observed(scope, receive, send)

@@ -10,10 +10,11 @@ from urllib.parse import quote
 from mintgate.contract.errors import Refusal, UnreadableAnswer
 from mintgate.contract.gateway_errors import ClientTimedOut
 from mintgate.contract.request_target import Headers
+from mintgate.verify.api_request import Admission
 from mintgate.verify.batch.judging import RefusedPart
 from mintgate.verify.batch.parts import BatchLimits, too_large
 from mintgate.verify.batch.plan import HttpAnswer, Plan, take_apart
-from mintgate.verify.guard import Admission, Guard
+from mintgate.verify.guard import Guard
 
 if TYPE_CHECKING:
     from mintgate.verify.asgi import Application, Message, Receive, Scope, Send

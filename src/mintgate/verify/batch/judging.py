@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from mintgate.contract.errors import FailedDependency, Refusal
+from mintgate.verify.api_request import Admission
 from mintgate.verify.batch.parts import Answered, Format, Part, Reply, Unit, ambiguous
 from mintgate.verify.batch.targets import Places, plain_headers, references_in
-from mintgate.verify.guard import Admission, Guard
+from mintgate.verify.guard import Guard
 from mintgate.verify.refusals import refusal_response
 
 

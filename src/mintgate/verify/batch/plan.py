@@ -8,6 +8,7 @@ import msgspec
 
 from mintgate.contract.errors import UnreadableAnswer
 from mintgate.contract.request_target import Headers
+from mintgate.verify.api_request import Admission
 from mintgate.verify.batch.envelope import (
     NOT_HANDED_ON,
     accepted_by,
@@ -19,7 +20,7 @@ from mintgate.verify.batch.envelope import (
 from mintgate.verify.batch.judging import Judge, RefusedPart
 from mintgate.verify.batch.parts import Answered, BatchLimits, Format, Unit, ambiguous
 from mintgate.verify.batch.targets import Places
-from mintgate.verify.guard import Admission, Guard
+from mintgate.verify.guard import Guard
 
 HttpAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
