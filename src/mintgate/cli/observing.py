@@ -12,7 +12,7 @@ from mintgate.cli.listening import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mintgate.server.telemetry.observing import Wishes
+    from mintgate.server.telemetry.showing import Wishes
 
 T = TypeVar("T")
 MetricsHost = Annotated[
@@ -42,7 +42,7 @@ def wishes(
     host: str, port: int | None, log_format: Literal["auto", "json", "console"], *, access_log: bool
 ) -> Wishes:
     """What is wished for; warns when others can read the metrics."""
-    from mintgate.server.telemetry.observing import Wishes
+    from mintgate.server.telemetry.showing import Wishes
 
     if port is not None:
         typer.echo(f"metrics: http://{host}:{port}/metrics")
@@ -59,7 +59,7 @@ def wishes(
 
 def observed(observe: Callable[[], T]) -> T:
     """What `observe` gives; ends the program with a clear sentence when it cannot be watched."""
-    from mintgate.server.telemetry.observing import MetricsUnavailable
+    from mintgate.server.telemetry.showing import MetricsUnavailable
     from mintgate.server.telemetry.tracing import TracesUnavailable
 
     try:
