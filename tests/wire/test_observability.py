@@ -226,13 +226,14 @@ def test_every_request_has_a_line_with_the_id_that_its_caller_got(seen: Seen) ->
 
 
 def test_the_audit_log_has_the_same_id(seen: Seen) -> None:
-    request_id = seen.refused.headers["x-request-id"]
     database = Database(f"sqlite:///{seen.folder / 'mintgate.db'}")
     instance = database.read_now(instances.all_of)[0]
     events = database.read_now(lambda c: audit.latest(c, instance.id, 100))
     database.close()
-    [event] = [e for e in events if (e.details or {}).get("request_id") == request_id]
-    assert event.event == "api.refused"
+    for answer, name in ((seen.refused, "api.refused"), (seen.failed, "token.refused")):
+        request_id = answer.headers["x-request-id"]
+        found = [e.event for e in events if (e.details or {}).get("request_id") == request_id]
+        assert found == [name]
 
 
 def test_nothing_secret_was_logged(seen: Seen) -> None:

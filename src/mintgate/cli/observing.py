@@ -13,7 +13,7 @@ from mintgate.cli.listening import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mintgate.server.telemetry.observing import Wishes
+    from mintgate.server.telemetry.showing import Wishes
     from mintgate.server.workers.inherited import Inherited
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def wishes(
     Args:
         given: by the parent, who shows the metrics of all its workers.
     """
-    from mintgate.server.telemetry.observing import Wishes
+    from mintgate.server.telemetry.showing import Wishes
 
     if given is not None and given.part.prepares:
         port = None
@@ -76,7 +76,7 @@ def wishes(
 
 def observed(observe: Callable[[], T]) -> T:
     """What `observe` gives; ends the program with a clear sentence when it cannot be watched."""
-    from mintgate.server.telemetry.observing import MetricsUnavailable
+    from mintgate.server.telemetry.showing import MetricsUnavailable
     from mintgate.server.telemetry.tracing import TracesUnavailable
 
     try:

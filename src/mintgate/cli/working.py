@@ -16,7 +16,7 @@ from mintgate.cli.setting_files import NAMES
 from mintgate.server.workers.inherited import Inherited
 
 if TYPE_CHECKING:
-    from mintgate.server.telemetry.observing import Wishes
+    from mintgate.server.telemetry.showing import Wishes
     from mintgate.store.valkey_counters import ValkeyCounters
 
 Workers = Annotated[
@@ -75,7 +75,7 @@ def supervise(listener: Listening, workers: int, seconds: float, wished: Wishes)
         wished: what is to be seen of all of them.
     """
     from mintgate.server.logs import configure_logs
-    from mintgate.server.telemetry.observing import show_metrics_of_workers
+    from mintgate.server.telemetry.showing import show_metrics_of_workers
     from mintgate.server.workers.supervisor import Supervisor
 
     configure_logs(wished.log_format)

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.types import Scope
 
+from mintgate.contract import request_ids
 from mintgate.contract.errors import Refusal
 from mintgate.identity.forms import client_address
 from mintgate.identity.refusal_counts import RefusalCounts, Sum
@@ -43,6 +44,8 @@ def refusal_event(
         at: Unix seconds.
     """
     note_refusal(scope, event.removesuffix(".refused"), refusal)
+    if request_ids.current() is not None:  # then its line in the log tells the same id
+        details = {**(details or {}), "request_id": refusal.id}
     return AuditEvent(
         instance_id=instance_id,
         at=at,

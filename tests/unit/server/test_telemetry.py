@@ -18,7 +18,7 @@ from mintgate.gate.access_log import LOGGER, Record
 from mintgate.server.logs import configure_logs
 from mintgate.server.telemetry import workers
 from mintgate.server.telemetry.endpoints import endpoint_of
-from mintgate.server.telemetry.figures import Family, Histogram, Sample
+from mintgate.server.telemetry.families import Family, Histogram, Sample
 from mintgate.server.telemetry.tracing import are_wanted, from_environment
 
 

@@ -14,7 +14,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from mintgate.server.telemetry.figures import Family, Figures, Histogram
+from mintgate.server.telemetry.families import Family, Figures, Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector

@@ -5,10 +5,6 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
-from typing import Literal
-
-import msgspec
 
 import mintgate
 from mintgate.contract.clock import Clock, system_clock
@@ -21,44 +17,11 @@ from mintgate.identity.auditing import unwritten_refusals
 from mintgate.server.application import Application
 from mintgate.server.telemetry import requests
 from mintgate.server.telemetry.database_facts import DatabaseFacts
+from mintgate.server.telemetry.families import Family, Histogram, Sample, gauge
 from mintgate.store import tallies as store_tallies
 from mintgate.verify import tallies as verify_tallies
 
-Kind = Literal["counter", "gauge", "histogram"]
 KEY_STATES: tuple[KeyState, ...] = ("next", "active", "superseded")
-
-
-class Histogram(msgspec.Struct, frozen=True):
-    """Counts at each bound and one beyond, not yet summed up; `total` is the sum of all amounts."""
-
-    bounds: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """One value; a histogram has its counts in `spread`."""
-
-    labels: tuple[str, ...]
-    value: float = 0.0
-    spread: Histogram | None = None
-
-
-class Family(msgspec.Struct, frozen=True):
-    """A metric with all its samples. The names of counters are without `_total`."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...]
-    samples: list[Sample]
-
-
-Figures = Callable[[], list[Family]]
-
-
-def gauge(name: str, help_text: str, value: float) -> Family:
-    return Family(name, "gauge", help_text, (), [Sample((), value)])
 
 
 def of_this_process(program: str, database: str) -> list[Family]:

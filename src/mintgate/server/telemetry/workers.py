@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.server.telemetry.figures import Family, Figures
+from mintgate.server.telemetry.families import Family, Figures
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 PUBLISH_SECONDS = 2.0
