@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ import pytest
 from sqlalchemy import func, select, text
 
 from mintgate.contract.applications import ClientType, TrustedApplication
-from mintgate.store import Database, applications, audit, keys, portable, schema
+from mintgate.store import Database, applications, keys, portable, schema
 from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.portable import CopyProblem
 from mintgate.store.portable import backup as backups
 from mintgate.store.portable.tables import TABLES
-from mintgate.store.tables import audit_keys, idempotency_keys, signing_keys
+from mintgate.store.tables import audit_events, audit_keys, idempotency_keys, signing_keys
 from tests.newer_release import EXPAND, with_migration
 from tests.rich_rows import HOME, fill
 from tests.unit.store.test_portable import Interrupted, every_row, interrupt_at
@@ -152,9 +153,10 @@ def test_a_restore_ends_what_may_have_ended(
     [home] = done.instances
     [token] = home.reference_tokens  # the two others had been revoked before
     assert (token.expires_at, token.owner) == (2e9, None)
-    events = {e.event: e for e in empty.read_now(lambda c: audit.latest(c, HOME.id, 50))}
-    assert events["database.restored"].actor == "cli:test"
-    assert events["database.restored"].details["backup_at"] == NOW  # type: ignore[index]
+    event = select(audit_events).where(audit_events.c.event == "database.restored")
+    row = empty.read_now(lambda c: c.execute(event).one())
+    assert row.actor == "cli:test"
+    assert json.loads(row.details)["backup_at"] == NOW
     assert schema.require_current(empty).unfinished is None
 
 
