@@ -1,14 +1,12 @@
-"""A release that does not exist yet: this one's migrations and one more.
-
-`python -m tests.newer_release DATABASE_URL [--contract]` migrates as that release would.
-"""
+"""A release that does not exist yet: this one's migrations and one more."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
+
+import pytest
 
 from mintgate.store import Database, schema
 
@@ -35,14 +33,12 @@ def with_migration(folder: Path, text: str) -> Path:
     return folder
 
 
-def main(url: str, *options: str) -> None:
+def migrate(url: str, *options: str) -> None:
+    """Migrate as that release would; with `--contract` so that this one cannot go on."""
     contract = '\noldest_program = "9001"\n' if "--contract" in options else ""
-    with tempfile.TemporaryDirectory() as folder:
-        schema.MIGRATIONS = with_migration(Path(folder) / "migrations", EXPAND + contract)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as newer:
+        migrations = with_migration(Path(folder) / "migrations", EXPAND + contract)
+        newer.setattr(schema, "MIGRATIONS", migrations)
         database = Database(url)
         schema.upgrade(database)
         database.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

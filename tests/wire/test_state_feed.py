@@ -146,6 +146,25 @@ def test_bad_positions(parameters: dict[str, str], feed_world: World) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+def test_a_new_epoch_is_a_gap_to_every_position(feed_world: World) -> None:
+    """Before it, at its edge, and where only the database that is lost has been."""
+    revoke_jtis(feed_world, 3)
+    read = page(feed_world)
+    with feed_world.database.begin() as tx:
+        feed.begin_anew(tx.connection, feed_world.instance.id, tx.now)
+        revocations.add_before_all(tx, feed_world.instance.id)
+    for after in (0, read["position"] - 1, read["position"], read["position"] + 1, 10**6):
+        answer = feed_world.http.get(PATH, params={"after": after}, auth=AUTH)
+        assert (answer.status_code, answer.json()["error"]) == (410, "position_gone")
+    anew = page(feed_world)
+    assert [(e["type"], e["not_before"]) for e in anew["entries"]] == [("restored", int(NOW) + 1)]
+    with feed_world.database.begin() as tx:  # once more, with a clock that was set back
+        feed.begin_anew(tx.connection, feed_world.instance.id, 1.0)
+        revocations.add_before_all(tx, feed_world.instance.id)
+    answer = feed_world.http.get(PATH, params={"after": anew["position"]}, auth=AUTH)
+    assert answer.status_code == 410
+
+
 # A verifier that follows it, paced by the test.
 
 

@@ -359,6 +359,34 @@ def test_follower_tells_each_change_once(database: Database) -> None:
     assert asyncio.run(run()) == ["x1", "x2"]
 
 
+def test_a_follower_notices_another_database_under_the_same_name(database: Database) -> None:
+    """A restored one begins a new epoch; one that an operator put back has smaller numbers."""
+
+    async def run() -> list[str]:
+        told: list[str] = []
+        follower = Follower(
+            database,
+            lambda changes: told.extend(c.subject for c in changes),
+            on_gap=lambda: told.append("gap"),
+        )
+        entry = ChangedUser(sub_id="u", active=True)
+        acts: list[Any] = [
+            lambda tx: tx.changed(HERE, "x1", entry),
+            lambda tx: (feed.begin_anew(tx.connection, HERE, 5.0), tx.changed(HERE, "n1", entry)),
+            lambda tx: tx.changed(HERE, "n2", entry),
+            lambda tx: tx.connection.exec_driver_sql("UPDATE instances SET feed_position = 1"),
+        ]
+        await follower.start()
+        for act in acts:
+            await asyncio.to_thread(write, database, act)
+            await follower.poll()
+        await follower.poll()
+        await follower.stop()
+        return told
+
+    assert asyncio.run(run()) == ["x1", "gap", "n2", "gap"]
+
+
 def test_group_commit_keeps_units_apart(database: Database) -> None:
     """One failing unit undoes only itself; audit and feed rows go with their unit."""
 

@@ -51,10 +51,13 @@ def new_database(
         database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def target(request: pytest.FixtureRequest, new_database: Any) -> Database:
-    database: Database = new_database(request.param)
+    database: Database = new_database(getattr(request, "param", "sqlite"))
     return database
+
+
+into_both = pytest.mark.parametrize("target", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -88,6 +91,7 @@ def interrupt_at(table: str) -> Any:
     return progress
 
 
+@into_both
 def test_there_and_back(
     source: Database, target: Database, new_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +114,7 @@ def test_there_and_back(
     assert not copied.written_meanwhile
 
 
+@into_both
 def test_json_is_copied_to_the_letter(source: Database, target: Database) -> None:
     odd = '{"b": 1,  "a": [1.0, 1e2]}'
     with source.begin() as tx:
@@ -127,6 +132,7 @@ def test_a_target_with_rows_is_left_alone(source: Database, target: Database) ->
         portable.copy(source, source)
 
 
+@into_both
 def test_an_interrupted_copy_is_seen_and_begun_anew(source: Database, target: Database) -> None:
     with pytest.raises(Interrupted):
         portable.copy(source, target, progress=interrupt_at("users"))
@@ -140,6 +146,7 @@ def test_an_interrupted_copy_is_seen_and_begun_anew(source: Database, target: Da
     assert every_row(target) == every_row(source)
 
 
+@into_both
 def test_who_begins_anew_ends_the_run_before(source: Database, target: Database) -> None:
     def take_over(step: str, table: str, done: int, total: int) -> None:
         if (step, table) == ("copy", "users"):

@@ -12,6 +12,7 @@ from mintgate.contract.feed import (
     ChangedUser,
     ClosedSession,
     Entry,
+    RestoredInstance,
     RevokedToken,
 )
 from mintgate.contract.key_life import LONGEST_TOKEN
@@ -31,8 +32,9 @@ def raw(entry: Entry, at: float) -> bytes:
         (RevokedToken(jti="J", exp=int(NOW)), NOW - 3600),
         (ChangedApplication(client_id="A", enabled=False), NOW - LONGEST_TOKEN),
         (ChangedUser(sub_id="U", active=False), NOW - LONGEST_TOKEN),
+        (RestoredInstance(not_before=int(NOW - LONGEST_TOKEN)), NOW - LONGEST_TOKEN),
     ],
-    ids=["jti", "application", "user"],
+    ids=["jti", "application", "user", "restored"],
 )
 def test_nothing_is_forgotten_that_a_token_within_its_leeway_meets(entry: Any, at: float) -> None:
     """[API-9] a verifier may take a token for a minute after its `exp`"""
@@ -50,3 +52,19 @@ def test_no_token_ends_with_an_erp_session(session: str | None) -> None:
     folded = Folded()
     assert folded.add(raw(ClosedSession(session=session), NOW)) == ClosedSession(session=session)
     assert len(folded) == 0
+
+
+def test_after_a_restore_no_jwt_of_before_is_good() -> None:
+    """[TOP-13] Reference tokens are: their `iat` is that of the record."""
+    folded = Folded()
+    folded.add(raw(RestoredInstance(not_before=int(NOW)), NOW))
+    claims = {"client_id": "A", "sub_id": "U", "user_type": "InternalUser", "jti": "J"}
+
+    def is_revoked(issued: float, token: str) -> bool:
+        state = folded.state_of(claims | {"iat": int(issued)}, token, NOW)
+        assert state is not None
+        return state.revoked
+
+    assert is_revoked(NOW - 1, "eyJ.x.y")
+    assert not is_revoked(NOW, "eyJ.x.y")
+    assert not is_revoked(NOW - 1, "enrt_" + "0" * 64)
