@@ -60,6 +60,7 @@ def serving(
         process = subprocess.Popen(
             [*PROGRAM, "serve", "--port", str(port), *arguments],
             cwd=folder,
+            env={**os.environ, "MINTGATE_DRAIN_SECONDS": "0"},
             stdout=file,
             stderr=subprocess.STDOUT,
         )

@@ -51,7 +51,7 @@ class Running:
         self.until(lambda: self.output.count(words) >= times, words)
 
     def until(self, condition: Callable[[], bool], what: str = "it") -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not condition():
             is_late = time.monotonic() > deadline or self.process.poll() is not None
             assert not is_late or condition(), f"{what} did not happen: {self.output}"

@@ -108,10 +108,9 @@ class Crew:
                 pause,
             )
             while True:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                if self._ending.is_set():
+                if await self._is_ending_within(pause):
                     return
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 try:
                     worker = await self._started()
                 except WorkerFailed as failed:
@@ -120,6 +119,12 @@ class Crew:
                     break
             if self._ending.is_set():  # it was started when the others were told already
                 worker.tell("stop")
+
+    async def _is_ending_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+        return self._ending.is_set()
 
     async def _kill(self) -> None:
         for worker in list(self._workers):
