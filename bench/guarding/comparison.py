@@ -20,13 +20,22 @@ from bench.guarding.names import (
     DATABASE,
     DIRECT,
     FORWARD,
+    FORWARD_ELSEWHERE,
+    FORWARD_NEW,
     GATE,
     INSTANCE,
     MINTGATE,
-    PATH,
     PYJWT,
     TOKENS,
     Work,
+)
+from bench.guarding.questions import (
+    VARIANTS,
+    call,
+    elsewhere,
+    forged,
+    new,
+    question,
 )
 from bench.instance import Site
 from bench.load import Job
@@ -38,8 +47,6 @@ from bench.rounds import Contender, interleave
 from bench.samples import Sample
 
 CONNECTIONS = 32
-VARIANTS = 512
-"""Of the request of each caller, where no two are the same: 8,192 in all."""
 LEAD_IN = 0.5
 SLICES = 5
 """Each round of the middleware is cut so often: changing contenders costs nothing there."""
@@ -147,19 +154,22 @@ def forward_auth(folder: Path, cores: Cores, settings: Settings, progress: Progr
         bare = handler(children, cores.server, "nothing")
         plain = handler(children, cores.server, "nothing-plain")
         path = f"/gate/nginx/{INSTANCE}/{API}"
+        same = [question(path, token) for token in tokens]
         contenders: list[Contender] = [
             Served(
                 name=name,
                 child=child,
                 port=port,
-                requests=[question(path, token) for token in tokens],
+                requests=requests,
                 status=204,
                 load=load,
             )
-            for name, child, port in (
-                (BARE, *bare),
-                (BARE_PLAIN, *plain),
-                (FORWARD, server, site.port),
+            for name, child, port, requests in (
+                (BARE, *bare, same),
+                (BARE_PLAIN, *plain, same),
+                (FORWARD, server, site.port, same),
+                (FORWARD_ELSEWHERE, server, site.port, elsewhere(path, tokens)),
+                (FORWARD_NEW, server, site.port, new(path, tokens)),
             )
         ]
         asked.require_refused(site.port, question(path, forged(tokens[0])))
@@ -185,6 +195,8 @@ def forward_auth(folder: Path, cores: Cores, settings: Settings, progress: Progr
         notes={
             "connections": CONNECTIONS,
             "callers": TOKENS,
+            "requests": f"{FORWARD}: one of each caller, again and again; the others: "
+            f"{VARIANTS} of each, of which no two are the same",
             "listener": f"{BARE} has that of mintgate serve; {BARE_PLAIN} checks no request's form",
         },
     )
@@ -271,57 +283,3 @@ def serve_baseline(children: Children, core: int, site: Site, upstream: str) -> 
     child = children.start("baseline", core, command)
     asked.wait_for(child, port)
     return child, port
-
-
-def call(token: str) -> str:
-    """What a client of the API sends."""
-    return (
-        f"GET {PATH}?$top=5 HTTP/1.1\r\nHost: api.example.org\r\n"
-        "User-Agent: python-httpx/0.28.1\r\nAccept: application/json\r\n"
-        "Accept-Encoding: gzip, deflate\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
-    )
-
-
-def question(path: str, token: str, uri: str = f"{PATH}?$top=5", *more: str) -> str:
-    """What nginx makes of it for the endpoint at `path`.
-
-    Args:
-        more: further lines of the head.
-    """
-    lines = "".join(f"{line}\r\n" for line in more)
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: mintgate\r\nX-Mintgate-Gate-Secret: {API_SECRET}\r\n"
-        f"X-Mintgate-Gate-Method: GET\r\nX-Mintgate-Gate-Uri: {uri}\r\n"
-        "X-Mintgate-Gate-Address: 192.0.2.17\r\nUser-Agent: python-httpx/0.28.1\r\n"
-        "Accept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
-        f"Authorization: Bearer {token}\r\n{lines}\r\n"
-    )
-
-
-def questions_elsewhere(path: str, tokens: list[str]) -> list[str]:
-    """The same of every caller, each about another URI."""
-    return [
-        question(path, token, f"{PATH}?$top=5&$skip={number}")
-        for number in range(VARIANTS)
-        for token in tokens
-    ]
-
-
-def questions_traced(path: str, tokens: list[str]) -> list[str]:
-    """The same, each with a trace of its own as well (W3C Trace Context), so that none is known."""
-    return [
-        question(
-            path,
-            token,
-            f"{PATH}?$top=5&$skip={number}",
-            f"traceparent: 00-{number:028x}{caller:04x}-{number:012x}{caller:04x}-01",
-        )
-        for number in range(VARIANTS)
-        for caller, token in enumerate(tokens)
-    ]
-
-
-def forged(token: str) -> str:
-    head, _, signature = token.rpartition(".")
-    return f"{head}.{signature[:10]}{'A' if signature[10] != 'A' else 'B'}{signature[11:]}"

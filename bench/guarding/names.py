@@ -6,6 +6,8 @@ import msgspec
 
 ALONE, MINTGATE, PYJWT = "application alone", "mintgate", "PyJWT decode"
 BARE, FORWARD = "bare handler", "mintgate forward auth"
+FORWARD_ELSEWHERE = "mintgate forward auth, another URI each time"
+FORWARD_NEW = "mintgate forward auth, URI and trace each time"
 BARE_PLAIN = "bare handler, uvicorn alone"
 DIRECT, GATE, BASELINE = "upstream alone", "mintgate gate", "Starlette + PyJWT + httpx"
 

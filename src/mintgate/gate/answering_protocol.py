@@ -60,6 +60,7 @@ class AnsweringProtocol(StrictProtocol):
         call, self._answered_call = self._answered_call, None
         if call is not None and is_between and self._is_between and self._begun == 1:
             self.heads.add(data, call)
+            self.heads.age_in(self.loop)
 
     def _known(self, data: bytes) -> PreparedCall | None:
         try:

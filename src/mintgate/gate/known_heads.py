@@ -10,6 +10,7 @@ Heads hold tokens, as the memory of accepted tokens does: in memory only, and ne
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Generic, TypeVar
 
@@ -21,6 +22,8 @@ MAX_BYTES = 4096
 """Of one head; longer ones are read each time."""
 MAX_SEEN = 4096
 """Of how many that came once it is known that they did."""
+AGE_SECONDS = 600.0
+"""What was not asked for so long, or for twice that at most, goes; with all that its call knows."""
 MAX_MARKS = 8
 _VISIBLE = re.compile(rb"[\x21-\x7e]+")
 Frame = tuple[bytes, bytes]
@@ -39,6 +42,7 @@ class KnownHeads:
 
     def __init__(self, max_heads: int = MAX_HEADS, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
+        self._is_ageing = False
         self._whole: _Calls[bytes] = _Calls(max_heads)
         self._framed: _Calls[Frame] = _Calls(max_heads)
         self._marks: dict[bytes, bytes] = {}
@@ -49,6 +53,19 @@ class KnownHeads:
 
     def __len__(self) -> int:
         return len(self._whole) + len(self._framed)
+
+    def age_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Drop what is not asked for any more, from now on and as long as there is something."""
+        if not self._is_ageing:
+            self._is_ageing = True
+            loop.call_later(AGE_SECONDS, self._age, loop)
+
+    def _age(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._whole.age()
+        self._framed.age()
+        self._is_ageing = False
+        if len(self):
+            self.age_in(loop)
 
     def find(self, data: bytes) -> PreparedCall | None:
         """The call with this head, as `add` was told it or with another value."""
@@ -124,9 +141,11 @@ class _Calls(Generic[K]):
     def __len__(self) -> int:
         return len(self._newer) + len(self._older)
 
+    def age(self) -> None:
+        self._older, self._newer = self._newer, {}
+        self._seen.clear()
+
     def find(self, key: K) -> PreparedCall | None:
-        if not self._newer:
-            return None
         call = self._newer.get(key)
         if call is None and self._older:
             call = self._older.get(key)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from mintgate.gate.known_heads import MAX_MARKS, MAX_SEEN, KnownHeads
+from mintgate.gate.known_heads import AGE_SECONDS, MAX_MARKS, MAX_SEEN, KnownHeads
 
 
 class Call:
@@ -21,6 +21,22 @@ class Call:
 
     def answer(self) -> bytes | dict[str, Any]:
         return b""
+
+
+class Loop:
+    """An event loop whose time the test moves, by `AGE_SECONDS` each."""
+
+    def __init__(self) -> None:
+        self.timers: list[Any] = []
+
+    def call_later(self, seconds: float, work: Any, *args: Any) -> None:
+        assert seconds == AGE_SECONDS
+        self.timers.append((work, args))
+
+    def pass_time(self) -> None:
+        ((work, args),) = self.timers
+        self.timers.clear()
+        work(*args)
 
 
 HEAD = b"GET /gate/x HTTP/1.1\r\nHost: a\r\nX-Uri: %b\r\nAuthorization: Bearer t\r\n\r\n"
@@ -139,6 +155,26 @@ def test_what_is_in_use_stays() -> None:
         assert known.find(A) is not None
         known.add(head, Call())
         known.add(head, Call())
+
+
+@pytest.mark.parametrize("call", [Call(), Call(varying=None)])
+def test_what_was_not_asked_for_a_while_goes(call: Call) -> None:
+    other = A.replace(b"Bearer t", b"Bearer u")
+    known = knowing(A, other, call=call)
+    loop = Loop()
+    for _ in range(2):
+        known.age_in(cast("Any", loop))
+    loop.pass_time()
+    assert known.find(A) is not None
+    loop.pass_time()
+    assert known.find(other) is None
+    assert known.find(A) is not None
+    loop.pass_time()
+    loop.pass_time()
+    assert len(known) == 0
+    assert loop.timers == []
+    known.age_in(cast("Any", loop))
+    assert len(loop.timers) == 1
 
 
 @pytest.mark.parametrize("call", [Call(), Call(varying=None)])
