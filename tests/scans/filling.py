@@ -76,7 +76,9 @@ def fill(database: Database, instance_id: str, rows: int) -> None:
 def _fill(connection: Connection, table: Table, instance_id: str, rows: int) -> None:
     is_sqlite = connection.dialect.name == "sqlite"
     columns = [c for c in table.columns if not c.nullable or _is_looked_for(c)]
-    values = ", ".join(_value(table, column, instance_id, is_sqlite=is_sqlite) for column in columns)
+    values = ", ".join(
+        _value(table, column, instance_id, is_sqlite=is_sqlite) for column in columns
+    )
     names = ", ".join(f'"{column.name}"' for column in columns)
     if not is_sqlite:
         numbers = f"generate_series(1, {rows}) AS numbers(n)"
@@ -95,9 +97,7 @@ def _is_looked_for(column: Column[Any]) -> bool:
     return column.name in {"user_id", "actor_id", "subject_id", "sid", "parent_hash", "jti"}
 
 
-def _value(  # noqa: PLR0911 - a table
-    table: Table, column: Column[Any], instance_id: str, *, is_sqlite: bool
-) -> str:
+def _value(table: Table, column: Column[Any], instance_id: str, *, is_sqlite: bool) -> str:
     kind, name = column.type, column.name
     is_key = column.primary_key
     if name == "instance_id":

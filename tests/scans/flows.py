@@ -8,9 +8,9 @@ from typing import Any
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.store import (
     application_secrets,
+    codes,
     erp_session_ends,
     feed,
-    codes,
     idempotency,
     licence_pools,
     rate_counters,
@@ -19,8 +19,8 @@ from mintgate.store import (
     session_applications,
     sessions,
     sign_in_tries,
-    userinfo_requests,
     token_reminders,
+    userinfo_requests,
 )
 from tests.wire.legacy_world import MORE as LEGACY
 from tests.wire.legacy_world import call, log_in, session_of
@@ -139,9 +139,7 @@ def _background(world: World) -> None:
         await database.write(lambda tx: application_secrets.remind(tx, instance_id))
         await database.write(lambda tx: token_reminders.remind(tx, instance_id))
         lane = licence_pools.lane(instance_id)
-        await database.write(
-            lambda tx: erp_session_ends.sweep(tx, instance_id, process), lane=lane
-        )
+        await database.write(lambda tx: erp_session_ends.sweep(tx, instance_id, process), lane=lane)
         await application._flush(instance)
         await application._keep_sessions(instance)
         await application._keep_limits(instance)
