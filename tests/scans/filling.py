@@ -111,7 +111,9 @@ def _value(table: Table, column: Column[Any], instance_id: str, *, is_sqlite: bo
         return "true" if table.name == "users" else "false"
     if isinstance(kind, Double):
         # One of a hundred has ended; the others have a long time to go.
-        return f"{int(time.time())} + (CASE WHEN n % 100 = 0 THEN -n ELSE 1000000 + n END)"
+        return (
+            f"{int(time.time())} + (CASE WHEN n - n / 100 * 100 = 0 THEN -n ELSE 1000000 + n END)"
+        )
     if isinstance(kind, BigInteger | Integer):
         return f"n + {FEW}" if is_key else "1"  # after what is there already
     if isinstance(kind, Numeric):
@@ -123,7 +125,7 @@ def _value(table: Table, column: Column[Any], instance_id: str, *, is_sqlite: bo
     if name in _WORDS and not is_key:
         return f"'{_WORDS[name]}'"
     length = getattr(kind, "length", None) or 64
-    number = f"n % {FEW}" if name == "application_id" else "n"
+    number = f"n - n / {FEW} * {FEW}" if name == "application_id" else "n"
     # In order, for a row is added to the end of an index much faster than anywhere.
     padded = f"printf('%012d', {number})" if is_sqlite else f"lpad(({number})::text, 12, '0')"
     if length == 36:
