@@ -23,12 +23,10 @@ from sqlalchemy import text
 from mintgate.store import Database
 from tests.clients.conftest import missing
 from tests.own_postgresql import OwnPostgresql, free_port, own_postgresql
-from tests.soak.test_soak import running
+from tests.wire.other_servers import another_server
 from tests.world import BACKOFFICE, SECRET, STOCK, World
 
 AUTH = (BACKOFFICE, SECRET)
-ZEROS = f"{'A' * 43}="
-"""The key of `World`, as the environment gives it."""
 _CONFIGURATION = """
 [databases]
 * = host=127.0.0.1 port={port} user=postgres
@@ -91,18 +89,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pooled = server.url(port=stack.enter_context(pgbouncer(server)))
         world = World(pooled, clock=time.time).start()
         stack.callback(world.stop)
-        port = free_port()
-        command = ["serve", "--port", str(port), "--database", pooled]
-        command += ["--notify-database", server.url()]
-        base = f"http://127.0.0.1:{port}"
-        stack.enter_context(
-            running(folder, command, f"{base}/readyz", MINTGATE_KEY_ENCRYPTION_KEY=ZEROS)
-        )
-        # The instance's name is that of the first server.
-        headers = {"Host": world.base.removeprefix("http://")}
-        other = stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=30))
-        said = folder / f"output serve {port}.txt"
-        yield Site(world, world.leaks.watch(other), pooled, server.url(), said)
+        options = ("--notify-database", server.url())
+        other = stack.enter_context(another_server(world, folder, *options))
+        (said,) = folder.glob("output serve*")
+        yield Site(world, other, pooled, server.url(), said)
 
 
 def test_tokens_are_minted_and_checked(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,8 @@ from mintgate.store.tables import instances, revoked_tokens
 from tests.own_postgresql import OwnPostgresql, own_postgresql
 from tests.unit.store.test_growth import INSTANCE
 from tests.wire.management_world import MORE, robot_token
+from tests.wire.other_servers import ZEROS
+from tests.wire.test_serve import run
 from tests.world import SECRET, STOCK, World
 
 REPORTS = ("/manage/api/v1/audit-events?limit=1", "/manage/api/v1/legacy-uses")
@@ -51,7 +54,7 @@ def pair() -> Iterator[Pair]:
         yield Pair(primary, standby)
 
 
-def test_reports_are_read_at_the_replica_and_nothing_else(pair: Pair) -> None:
+def test_reports_are_read_at_the_replica_and_nothing_else(pair: Pair, tmp_path: Path) -> None:
     """With the replay of the standby held, reports are old and decisions are not."""
     world = World(
         pair.primary.url(), clock=time.time, read_url=pair.standby.url(), more=MORE
@@ -78,6 +81,12 @@ def test_reports_are_read_at_the_replica_and_nothing_else(pair: Pair) -> None:
         pair.standby.execute("SELECT pg_wal_replay_resume()")
     pair.wait()
     assert newest() != before
+    done = run(
+        *("audit", "verify", "--database", pair.standby.url()),
+        cwd=tmp_path,
+        MINTGATE_KEY_ENCRYPTION_KEY=ZEROS,
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
     pair.standby.stop("immediate")
     assert newest() != before  # of the primary
     pair.standby.start()

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -173,7 +173,7 @@ class Database:
             raise translated(error) from error
 
     def commit(
-        self, connection: Connection, events: list[AuditEvent], changes: list[Change]
+        self, connection: Connection, events: list[AuditEvent], changes: Sequence[Change] = ()
     ) -> None:
         """Insert events at the end of this process's audit chain, and commit.
 

@@ -7,6 +7,7 @@ instance and transaction, and none without an entry in the feed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -23,7 +24,7 @@ class Heard(NamedTuple):
     position: int
 
 
-def notify(connection: Connection, changes: list[Change]) -> None:
+def notify(connection: Connection, changes: Sequence[Change]) -> None:
     """Tell of the newest of `changes` when the transaction commits."""
     newest = {change.instance_id: change.position for change in changes}
     payloads = [f"{instance_id} {position}" for instance_id, position in newest.items()]

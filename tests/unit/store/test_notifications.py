@@ -244,3 +244,27 @@ def test_several_hosts_are_handed_on_unbroken() -> None:
     assert options["connect_timeout"] == "2"  # what the URL says wins
     made = make_url("postgresql://h/db")
     assert postgresql.driver_options(database.engine, made)["connect_timeout"] == "5"
+
+
+def test_a_database_that_is_slow_is_asked_and_not_guessed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known counts without asking only when there is no answer at all."""
+    look, seen = database.look, []
+
+    async def slow(work: Any) -> Any:
+        await asyncio.sleep(0.6)
+        return await look(work)
+
+    async def run() -> None:
+        following = Follower(database, lambda _: None)
+        await following.start()
+        monkeypatch.setattr(database, "look", slow)
+        for _ in range(25):
+            seen.append((following.is_fresh, following.goes_on()))
+            await asyncio.sleep(0.1)
+        await following.stop()
+
+    asyncio.run(run())
+    assert (False, False) in seen
+    assert not any(goes_on for _, goes_on in seen)
