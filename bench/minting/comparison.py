@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import openssl_speed
 from bench.comparison import Comparison, Settings, Target
 from bench.cores import Cores
 from bench.minting.cast import BARE, CONNECTIONS, MINTGATE, NODE, Cast
 from bench.minting.subject import new_subject
+from bench.problems import PeerUnavailable
 from bench.processes import Children
 from bench.progress import Progress
 from bench.rounds import interleave
@@ -15,6 +17,10 @@ from bench.rounds import interleave
 
 def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> Comparison:
     """Start every contender, measure, stop them."""
+    try:
+        limit = openssl_speed.signatures_a_second(cores.server)
+    except PeerUnavailable as unavailable:
+        limit = f"not measured: {unavailable}"
     with Children(folder) as children:
         progress.say("minting: starting the contenders")
         cast = Cast(children, new_subject(folder), cores)
@@ -35,5 +41,9 @@ def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> C
         ],
         left_out=cast.left_out,
         versions=cast.versions,
-        notes={"connections": CONNECTIONS, "token_bytes": cast.token_bytes},
+        notes={
+            "connections": CONNECTIONS,
+            "token_bytes": cast.token_bytes,
+            "openssl speed, signatures a second": limit,
+        },
     )
