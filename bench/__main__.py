@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import (
     checking,
     cores,
+    edge,
     growth,
     guarding,
     machine,
@@ -38,6 +39,7 @@ COMPARISONS = {
     "middleware": guarding.middleware,
     "forward-auth": guarding.forward_auth,
     "gate": guarding.gate,
+    "edge": edge.edge,
 }
 """Each a function of folder, cores, settings and progress."""
 FIGURES = {"start": starting.start, "memory": starting.memory}
