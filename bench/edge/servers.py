@@ -74,6 +74,7 @@ ThreadsPerChild 64
 MaxRequestWorkers 64
 ProxyPass / http://127.0.0.1:{api}/
 OAuth2TokenVerify jwks_uri {issuer}/.well-known/openid-configuration/jwks jwks_uri.ssl_verify=false
+OAuth2TargetPass remote_user_claim=client_id
 <Location />
   AuthType oauth2
   Require oauth2_claim iss:{issuer}

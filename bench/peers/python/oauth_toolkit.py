@@ -26,6 +26,7 @@ settings.configure(
         "django.contrib.contenttypes",
         "oauth2_provider",
     ],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # which tells the length
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
