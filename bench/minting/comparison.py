@@ -12,6 +12,7 @@ from bench.minting.subject import new_subject
 from bench.problems import PeerUnavailable
 from bench.processes import Children
 from bench.progress import Progress
+from bench.python_peers import TOOLKIT
 from bench.rounds import interleave
 
 
@@ -45,5 +46,6 @@ def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> C
             "connections": CONNECTIONS,
             "token_bytes": cast.token_bytes,
             "openssl speed, signatures a second": limit,
+            TOOLKIT.name: "signs nothing: its access tokens are random texts, each a row",
         },
     )
