@@ -12,7 +12,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import checking, cores, growth, guarding, machine, minting, report, signing_in, starting
+from bench import (
+    checking,
+    cores,
+    edge,
+    growth,
+    guarding,
+    machine,
+    minting,
+    report,
+    scaling,
+    signing_in,
+    starting,
+)
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.problems import Unmeasurable
@@ -22,10 +34,12 @@ from bench.report import Report
 
 COMPARISONS = {
     "minting": minting.run,
+    "workers": scaling.workers,
     "checking": checking.run,
     "middleware": guarding.middleware,
     "forward-auth": guarding.forward_auth,
     "gate": guarding.gate,
+    "edge": edge.edge,
 }
 """Each a function of folder, cores, settings and progress."""
 FIGURES = {"start": starting.start, "memory": starting.memory}

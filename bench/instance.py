@@ -110,8 +110,8 @@ class Site:
         assert user is not None
         return Ids(instance.id, application.id, user.id)
 
-    def serve(self, children: Children, core: int) -> Child:
-        command = [*_COMMAND, "serve", "--port", str(self.port)]
+    def serve(self, children: Children, core: int | tuple[int, ...], *options: str) -> Child:
+        command = [*_COMMAND, "serve", "--port", str(self.port), *options]
         return children.start("mintgate", core, command, env=self.environment())
 
     def introspection(self, token: str) -> bytes:

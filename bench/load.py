@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import re
@@ -33,7 +34,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         status: of every answer; anything else ends the measurement.
         gives_tokens: each answer must hold an access token, and some are kept.
         lead_in: seconds under load before counting begins.
-        server: the server's process id, to read what CPU it used.
+        server: the server's process id, to read what CPU it and those that it started used.
+        others: further processes that do the work, such as the one that it asks.
     """
 
     port: int
@@ -44,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     lead_in: float
     server: int
+    others: list[int] = []
 
 
 class BadAnswer(Unmeasurable):
@@ -165,11 +168,11 @@ async def measure(job: Job) -> Sample:
     try:
         await _wait(measurement, job.lead_in)
         measurement.counting = True
-        began, used, own = time.perf_counter(), cpu_seconds(job.server), time.process_time()
+        began, used, own = time.perf_counter(), _cpu_of(job), time.process_time()
         await _wait(measurement, job.seconds)
         measurement.counting = False
         ended = time.perf_counter()
-        used, own = cpu_seconds(job.server) - used, time.process_time() - own
+        used, own = _cpu_of(job) - used, time.process_time() - own
     except OSError as error:
         raise BadAnswer(str(error)) from None
     finally:
@@ -195,6 +198,21 @@ async def _wait(measurement: Measurement, seconds: float) -> None:
     done, _ = await asyncio.wait({measurement.finished}, timeout=seconds)
     for future in done:
         future.result()
+
+
+def _cpu_of(job: Job) -> float:
+    every = {pid for first in (job.server, *job.others) for pid in family(first)}
+    return sum(map(cpu_seconds, every))
+
+
+def family(pid: int) -> list[int]:
+    """A process and those that descend from it."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            with contextlib.suppress(OSError):  # the thread has ended
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""`python -m bench.pinned CORE COMMAND…`: runs a command on one core, never longer than its parent.
+"""`python -m bench.pinned CORE[,CORE] COMMAND…`: a command on cores, never longer than its parent.
 
 Done in the process itself before the command starts, because threads that exist already would
 keep their cores.
@@ -15,8 +15,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    core, *command = sys.argv[1:]
-    os.sched_setaffinity(0, {int(core)})
+    cores, *command = sys.argv[1:]
+    os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
     # So that a harness that is killed outright leaves no server behind; exec keeps it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.execvp(command[0], command)  # noqa: S606 - the harness's own commands

@@ -85,22 +85,23 @@ class Children:
     def start(
         self,
         name: str,
-        core: int,
+        core: int | tuple[int, ...],
         command: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         asked: bool = False,
     ) -> Child:
-        """Start a command on a core.
+        """Start a command on a core, or on several.
 
         Args:
             asked: it is a worker that reads questions and prints answers.
         """
+        cores = core if isinstance(core, tuple) else (core,)
         log = self._folder / f"{name}.log"
         pipe = subprocess.PIPE if asked else None
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bench.pinned", str(core), *command],
+                [sys.executable, "-m", "bench.pinned", ",".join(map(str, cores)), *command],
                 cwd=ROOT,
                 env=env,
                 stdin=pipe or subprocess.DEVNULL,

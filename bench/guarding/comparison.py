@@ -82,6 +82,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         status: of every answer; the load ends at any other.
+        others: processes that work for it, besides those that it has started.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     requests: list[str]
     status: int
     load: Child
+    others: list[int] = []
 
     def measure(self, seconds: float) -> Sample:
         job = Job(
@@ -100,6 +102,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
             seconds=seconds,
             lead_in=LEAD_IN,
             server=self.child.pid,
+            others=self.others,
         )
         try:
             return msgspec.convert(self.load.ask(job), Sample)

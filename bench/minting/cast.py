@@ -8,6 +8,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bench import python_peers
 from bench.cores import Cores
 from bench.load import Job
 from bench.minting import mintgate_server, node_provider
@@ -25,7 +26,7 @@ RAW, BARE, MINTGATE, NODE = "raw sign", "bare handler", "mintgate", "node-oidc-p
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A contender behind HTTP."""
+    """A contender behind HTTP. Args: key: None when its tokens are not signed."""
 
     name: str
     child: Child
@@ -33,7 +34,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     form: str
     load: Child
-    key: rsa.RSAPublicKey
+    key: rsa.RSAPublicKey | None
 
     def measure(self, seconds: float) -> Sample:
         job = Job(
@@ -49,7 +50,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
             sample = msgspec.convert(self.load.ask(job), Sample)
         except Unmeasurable as problem:
             raise Unmeasurable(f"{self.name} failed under load: {problem}") from None
-        require_valid(sample.tokens, self.key, self.name)
+        if self.key is not None:
+            require_valid(sample.tokens, self.key, self.name)
         return sample
 
 
@@ -91,6 +93,18 @@ class Cast:
             self._start_node()
         except (PeerUnavailable, Unmeasurable) as reason:
             self.left_out[NODE] = str(reason)
+        self._start_python_peers()
+
+    def _start_python_peers(self) -> None:
+        for peer in python_peers.PEERS:
+            try:
+                python, port = python_peers.environment(), free_port()
+                self.versions.update(python_peers.versions(python))
+                place = (_pem(self._key), self._core, port)
+                child = python_peers.serve(peer, python, self._children, self._subject, *place)
+                self._join(peer.name, child, port, peer.path, signs=peer.signs)
+            except (PeerUnavailable, Unmeasurable) as reason:
+                self.left_out[peer.name] = str(reason)
 
     def _start_bare(self, work: str) -> None:
         port = free_port()
@@ -111,7 +125,7 @@ class Cast:
         command = [sys.executable, "-m", f"bench.minting.{module}", *arguments]
         return self._children.start(name, self._core, command, asked=asked)
 
-    def _join(self, name: str, child: Child, port: int, path: str) -> str:
+    def _join(self, name: str, child: Child, port: int, path: str, *, signs: bool = True) -> str:
         form = self._subject.form
         token = first_token(child, port, path, form)
         self.token_bytes[name] = len(token)
@@ -123,7 +137,7 @@ class Cast:
                 path=path,
                 form=form,
                 load=self._load,
-                key=self._key.public_key(),
+                key=self._key.public_key() if signs else None,
             )
         )
         return token

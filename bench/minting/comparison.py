@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import openssl_speed
 from bench.comparison import Comparison, Settings, Target
 from bench.cores import Cores
 from bench.minting.cast import BARE, CONNECTIONS, MINTGATE, NODE, Cast
 from bench.minting.subject import new_subject
+from bench.problems import PeerUnavailable
 from bench.processes import Children
 from bench.progress import Progress
+from bench.python_peers import TOOLKIT
 from bench.rounds import interleave
 
 
 def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> Comparison:
     """Start every contender, measure, stop them."""
+    try:
+        limit = openssl_speed.signatures_a_second(cores.server)
+    except PeerUnavailable as unavailable:
+        limit = f"not measured: {unavailable}"
     with Children(folder) as children:
         progress.say("minting: starting the contenders")
         cast = Cast(children, new_subject(folder), cores)
@@ -35,5 +42,10 @@ def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> C
         ],
         left_out=cast.left_out,
         versions=cast.versions,
-        notes={"connections": CONNECTIONS, "token_bytes": cast.token_bytes},
+        notes={
+            "connections": CONNECTIONS,
+            "token_bytes": cast.token_bytes,
+            "openssl speed, signatures a second": limit,
+            TOOLKIT.name: "signs nothing: its access tokens are random texts, each a row",
+        },
     )

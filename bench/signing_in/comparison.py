@@ -65,12 +65,12 @@ def latency(folder: Path, cores: Cores, settings: Settings, progress: Progress) 
         people = children.worker("people", cores.load, "bench.signing_in.people")
         wait_until_ready(server, site.port)
         for case in found:
-            _measure(site, server, people, case, seconds=2.0)
+            measure(site, server, people, case, seconds=2.0)
         progress.begin(settings.rounds * len(found))
         for number in range(settings.rounds):
             for case in list(found)[:: 1 if number % 2 == 0 else -1]:
                 progress.step(f"latency, round {number + 1} of {settings.rounds}: {case}")
-                found[case].append(_measure(site, server, people, case, seconds))
+                found[case].append(measure(site, server, people, case, seconds))
         progress.end()
     busy = found[BUSY]
     return Latencies.of(
@@ -97,7 +97,14 @@ def latency(folder: Path, cores: Cores, settings: Settings, progress: Progress) 
     )
 
 
-def _measure(site: Site, server: Child, people: Child, case: str, seconds: float) -> Measured:
+def measure(
+    site: Site,
+    server: Child,
+    people: Child,
+    case: str,
+    seconds: float,
+    number_of_people: int = PEOPLE,
+) -> Measured:
     request = site.token_request()
     stream = Stream(
         name="tokens",
@@ -106,7 +113,7 @@ def _measure(site: Site, server: Child, people: Child, case: str, seconds: float
         connections=CONNECTIONS,
         every=TOKEN_SECONDS,
     )
-    with _crowd(site, people, seconds if case == BUSY else 0.0) as signed_in:
+    with _crowd(site, people, seconds if case == BUSY else 0.0, number_of_people) as signed_in:
         began, used = time.perf_counter(), cpu_seconds(server.pid)
         latencies = drive(site.port, [stream], seconds)["tokens"]
         used, ran = cpu_seconds(server.pid) - used, time.perf_counter() - began
@@ -116,7 +123,9 @@ def _measure(site: Site, server: Child, people: Child, case: str, seconds: float
 
 
 @contextmanager
-def _crowd(site: Site, people: Child, seconds: float) -> Iterator[list[float]]:
+def _crowd(
+    site: Site, people: Child, seconds: float, number_of_people: int
+) -> Iterator[list[float]]:
     """People who have begun before and end after; their number a second when it is over."""
     rate: list[float] = []
     if not seconds:
@@ -125,7 +134,7 @@ def _crowd(site: Site, people: Child, seconds: float) -> Iterator[list[float]]:
     lasts = seconds + 2 * LEAD_IN
     crowd = Crowd(
         base_url=f"http://127.0.0.1:{site.port}",
-        logins=[f"person.{number}" for number in range(PEOPLE)],
+        logins=[f"person.{number}" for number in range(number_of_people)],
         password=PASSWORD,
         at_once=AT_ONCE,
         seconds=lasts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from itertools import count
@@ -41,11 +42,12 @@ async def signed_in(crowd: Crowd) -> int:
 
     async def one_after_the_other() -> None:
         nonlocal done
-        while time.perf_counter() < deadline:
-            login = crowd.logins[next(numbers) % len(crowd.logins)]
-            async with httpx.AsyncClient(base_url=crowd.base_url, timeout=60.0) as browser:
+        async with httpx.AsyncClient(base_url=crowd.base_url, timeout=60.0) as browser:
+            while time.perf_counter() < deadline:
+                login = crowd.logins[next(numbers) % len(crowd.logins)]
+                browser.cookies.clear()  # another person
                 await _sign_in(browser, login, crowd.password)
-            done += 1
+                done += 1
 
     await asyncio.gather(*(one_after_the_other() for _ in range(crowd.at_once)))
     return done
@@ -78,6 +80,8 @@ async def _sign_in(browser: httpx.AsyncClient, login: str, password: str) -> Non
 
 
 def main() -> None:
+    os.nice(10)  # who measures shares the core, and must not be late because of this one
+
     def answer(question: Any) -> dict[str, int]:
         crowd = msgspec.convert(question, Crowd)
         try:

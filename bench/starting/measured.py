@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from bench.growth.traffic import ask_once
-from bench.load import BadAnswer, cpu_seconds, token_in
+from bench.load import BadAnswer, cpu_seconds, family, token_in
 from bench.problems import Unmeasurable
 from bench.processes import Child
 
@@ -47,18 +47,6 @@ def memory(pid: int) -> dict[str, float]:
     RSS counts what a process shares with others in full, PSS its part of that.
     """
     return max((_memory(one) for one in family(pid)), key=lambda found: found[RSS])
-
-
-def family(pid: int) -> list[int]:
-    """A process and those that descend from it."""
-    found = [pid]
-    for parent in found:
-        for task in Path(f"/proc/{parent}/task").iterdir():
-            try:
-                found += [int(child) for child in (task / "children").read_text().split()]
-            except OSError:  # the thread has ended
-                continue
-    return found
 
 
 def _memory(pid: int) -> dict[str, float]:

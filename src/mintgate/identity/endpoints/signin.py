@@ -10,7 +10,12 @@ from starlette.responses import Response
 
 from mintgate.contract import scopes
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.errors import AccessDenied, InvalidRequest, Refusal
+from mintgate.contract.errors import (
+    AccessDenied,
+    InvalidRequest,
+    Refusal,
+    TemporarilyUnavailable,
+)
 from mintgate.contract.users import UserType
 from mintgate.identity.authorization import (
     AuthorizationRequest,
@@ -148,7 +153,10 @@ class SignInEndpoint(InteractionEndpoint):
                 login, form.get("password", ""), address, self._cookies.device_of(request)
             )
         except Refusal as refusal:
-            return self._form(request, waiting, login, refusal.description, refusal.status)
+            answer = self._form(request, waiting, login, refusal.description, refusal.status)
+            if isinstance(refusal, TemporarilyUnavailable):  # too many wait (ADR 12)
+                answer.headers["Retry-After"] = str(refusal.retry_after)
+            return answer
         if proved is None:
             return self._form(request, waiting, login, WRONG_PASSWORD, 400)
         user, remember = proved.user, form.get("remember") == "on"

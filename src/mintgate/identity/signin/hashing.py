@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 2
 """Each needs 64 MiB while it hashes."""
-NICENESS = 10
-"""Added to the process's own. A thread has about a tenth of what the event loop gets when both want
-the same core: enough that sign-ins go on, too little to hold up a token."""
+NICENESS = 5
+"""Added to the process's own. A thread then gets a third of what the event loop gets when both want
+the same core. More would hold sign-ins up for half a minute on a machine that others keep busy."""
 
 
 def hashing_threads(count: int = THREADS) -> ThreadPoolExecutor:
