@@ -12,12 +12,11 @@ from bench.guarding import asked
 from bench.guarding.comparison import (
     CONNECTIONS,
     Served,
-    call,
-    forged,
     handler,
     serve_gate,
 )
 from bench.guarding.names import GATE, TOKENS
+from bench.guarding.questions import call, forged
 from bench.problems import PeerUnavailable, Unmeasurable
 from bench.processes import Child, Children
 from bench.progress import Progress
