@@ -23,6 +23,7 @@ class Accepted(msgspec.Struct, kw_only=True):
         stamp: of the state source when the state was looked at last; None: it is to be looked at.
         looked_at: when that was, Unix seconds.
         present: the principal as the state made it then.
+        covered: scopes that an operation needed and the token had.
     """
 
     token: CompactToken
@@ -33,6 +34,7 @@ class Accepted(msgspec.Struct, kw_only=True):
     stamp: int | None = None
     looked_at: float = 0.0
     present: Principal | None = None
+    covered: frozenset[str] | None = None
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -43,7 +45,7 @@ class AcceptedTokens:
     """A bounded memory of them, by audience; the oldest goes first. In memory only [TOK-14]."""
 
     def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+        self.maximum = maximum
         self._by_audience: dict[str, dict[str, Accepted]] = {}
 
     def find(self, token: str, audience: str, now: float) -> Accepted | None:
@@ -61,6 +63,6 @@ class AcceptedTokens:
     def add(self, token: str, audience: str, accepted: Accepted) -> None:
         known = self._by_audience.setdefault(audience, {})
         known[token] = accepted
-        while len(known) > self._maximum:
+        while len(known) > self.maximum:
             # Another thread may remove the same one.
             known.pop(next(iter(known), ""), None)
