@@ -23,6 +23,7 @@ from bench.report import Report
 COMPARISONS = {
     "minting": minting.run,
     "checking": checking.run,
+    "checking-cached": checking.run_cached,
     "middleware": guarding.middleware,
     "forward-auth": guarding.forward_auth,
     "gate": guarding.gate,

@@ -13,7 +13,7 @@ from bench.load import Job
 from bench.minting import mintgate_server, node_provider
 from bench.minting.signing import SigningWork
 from bench.minting.subject import Subject, first_token, free_port, require_valid, write_private
-from bench.node import find
+from bench.node import find, install, version_of
 from bench.problems import PeerUnavailable, Unmeasurable
 from bench.processes import Child, Children
 from bench.rounds import Contender
@@ -98,7 +98,8 @@ class Cast:
 
     def _start_node(self) -> None:
         node = find()
-        self.versions[NODE] = node_provider.install(node)
+        install(node, node_provider.FOLDER)
+        self.versions[NODE] = version_of(node_provider.FOLDER, node_provider.PACKAGE)
         self.versions["node"] = node.versions["node"]
         self.versions["OpenSSL of node"] = node.versions["openssl"]
         port = free_port()

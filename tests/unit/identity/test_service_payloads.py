@@ -60,13 +60,14 @@ def test_the_same_bytes_as_from_claims() -> None:
 
 
 def test_bad_claims_are_refused() -> None:
-    """[TOK-25, SCP-9]"""
+    """[TOK-10, TOK-25]"""
     payloads = ServicePayloads(service_claims)
     for _ in range(2):
         with pytest.raises(BadClaims):
             payloads.payload(grant(jti="no"), ORION)
+        nameless = msgspec.structs.replace(USER, login="")
         with pytest.raises(BadClaims):
-            payloads.payload(grant(scopes=("everything",)), ORION)
+            payloads.payload(grant(system_user=nameless), ORION)
         payloads.payload(grant(), ORION)
 
 
