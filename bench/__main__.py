@@ -22,6 +22,7 @@ from bench.report import Report
 
 COMPARISONS = {
     "minting": minting.run,
+    "grants": minting.grants,
     "checking": checking.run,
     "checking-cached": checking.run_cached,
     "middleware": guarding.middleware,

@@ -217,8 +217,11 @@ class Verifier:
             state = self._state.find(known.claims, token)
             if state is None:
                 return None
-            principal = self._present(known, state, now)
-            known.stamp, known.looked_at, known.present = stamp, now, principal
+            if state is not known.state or principal is None:
+                # A state never changes, it is replaced: the very same one was good before.
+                principal = known.present = self._present(known, state, now)
+                known.state = state
+            known.stamp, known.looked_at = stamp, now
         if scopes is not known.covered and scopes:
             # The token's scopes are part of it: those that covered these will do so again.
             checks.check_scopes(self._again(known, None, now), self._expect(audience, scopes))
