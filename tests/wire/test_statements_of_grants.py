@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
@@ -40,21 +41,26 @@ class Statements:
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
         """Note those of connections that are opened inside."""
+        # Drivers themselves tell what they are asked: some statements go past SQLAlchemy.
         listeners: list[tuple[Any, str, Callable[..., None]]] = [
-            (Engine, "before_cursor_execute", lambda _c, _cursor, text, *_: self._seen.append(text))
-        ]
-        listeners += [
             (Engine, name, lambda *_, name=name: self._seen.append(name.upper()))
-            for name in ("begin", "commit", "savepoint")
+            for name in ("begin", "commit")
         ]
+        execute = psycopg.Cursor.execute
+
+        def noting(cursor: Any, query: Any, *given: Any, **options: Any) -> Any:
+            self._seen.append(str(query))
+            return execute(cursor, query, *given, **options)
+
         if self.is_sqlite:
-            # The driver itself tells: some statements go past SQLAlchemy.
             listeners = [
                 (Pool, "connect", lambda made, _: made.set_trace_callback(self._seen.append))
             ]
         for listener in listeners:
             event.listen(*listener)
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(psycopg.Cursor, "execute", noting)
+            yield
         for listener in listeners:
             event.remove(*listener)
 
@@ -82,6 +88,10 @@ def counting(database_url: str) -> Iterator[tuple[World, Statements]]:
         assert world.application is not None
         for task in world.application._tasks:
             task.get_loop().call_soon_threadsafe(task.cancel)
+        # However busy the machine is: what was read is taken to be followed up to now.
+        follower = world.application.follower
+        now = follower._polled_at
+        follower._clock = lambda: now
         world.service_token()  # by then what housekeeping had begun is written
         yield world, statements
         world.stop()

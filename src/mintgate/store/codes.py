@@ -120,7 +120,7 @@ def redeem(
     Returns:
         None when one of these is not so; then nothing was changed.
     """
-    row = _REDEEM.run(
+    row = _REDEEM.first(
         tx.connection,
         {
             "instance": instance_id,
@@ -133,7 +133,7 @@ def redeem(
             "until": token_expires_at,
             "family": family_id,
         },
-    ).first()
+    )
     if row is None:
         return None
     return from_columns(StoredCode, _LISTS, row)

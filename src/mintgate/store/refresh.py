@@ -149,13 +149,13 @@ def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: 
         name: json_text(value) if name in _LISTS else value
         for name, value in msgspec.structs.asdict(family).items()
     }
-    _ADD_FAMILY.run(tx.connection, values | {"instance_id": instance_id})
+    _ADD_FAMILY.changed(tx.connection, values | {"instance_id": instance_id})
     _add_token(tx, instance_id, family.id, token_hash, parent_hash=None)
 
 
 def find(connection: Connection, instance_id: str, token_hash: str) -> StoredToken | None:
     """The token with this digest and its family, in one statement."""
-    row = _FIND.run(connection, {"instance": instance_id, "token": token_hash}).first()
+    row = _FIND.first(connection, {"instance": instance_id, "token": token_hash})
     return _stored(token_hash, row) if row is not None else None
 
 
@@ -166,7 +166,7 @@ def hold(tx: Transaction, instance_id: str, token_hash: str) -> StoredToken | No
     come one after the other; SQLite has one writer anyway.
     """
     values = {"instance": instance_id, "token": token_hash, "now": tx.now}
-    row = _HOLD.run(tx.connection, values).first()
+    row = _HOLD.first(tx.connection, values)
     return _stored(token_hash, row) if row is not None else None
 
 
@@ -186,7 +186,7 @@ def consume(tx: Transaction, instance_id: str, token_hash: str) -> bool:
     One conditional UPDATE decides races.
     """
     values = {"instance": instance_id, "token": token_hash, "now": tx.now}
-    return _CONSUME.run(tx.connection, values).rowcount == 1
+    return _CONSUME.changed(tx.connection, values) == 1
 
 
 def add_successor(
@@ -266,7 +266,7 @@ def _revoke(tx: Transaction, instance_id: str, condition: ColumnElement[bool], b
 def _add_token(
     tx: Transaction, instance_id: str, family_id: str, token_hash: str, parent_hash: str | None
 ) -> None:
-    _ADD_TOKEN.run(
+    _ADD_TOKEN.changed(
         tx.connection,
         {
             "instance_id": instance_id,

@@ -47,10 +47,12 @@ class AuthorizationCode:
         presented = request.parameters.get("code")
         if presented is None:
             raise InvalidRequest("The parameter code is missing.")
-        digest = token_digest(presented)
+        digest, stamp = token_digest(presented), self._directory.stamp()
         redeemed = await self._redeem(digest, request, application)
         if redeemed is None:
             await self._refuse(digest, request, application)
+        if self._directory.known_user(redeemed.user.id) is None:
+            self._directory.keep_user(redeemed.user, stamp)
         return Decided(redeemed)
 
     async def _redeem(

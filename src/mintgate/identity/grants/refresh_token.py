@@ -39,6 +39,7 @@ class RefreshToken:
             raise InvalidRequest("The parameter refresh_token is missing.")
         directory, digest = self._directory, token_digest(presented)
         requested, address = request.parameters.get("scope"), request.address
+        stamp = directory.stamp()
 
         def work(tx: Transaction) -> UserGrant | Family | Refusal:
             """Decide on what is stored now, and rotate.
@@ -79,6 +80,8 @@ class RefreshToken:
             raise decided
         if isinstance(decided, Family):
             await self._end_family(decided, application, address)
+        if directory.known_user(decided.user.id) is None:
+            directory.keep_user(decided.user, stamp)
         return Decided(decided)
 
     def _grant(
