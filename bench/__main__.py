@@ -35,7 +35,9 @@ from bench.report import Report
 COMPARISONS = {
     "minting": minting.run,
     "workers": scaling.workers,
+    "grants": minting.grants,
     "checking": checking.run,
+    "checking-cached": checking.run_cached,
     "middleware": guarding.middleware,
     "forward-auth": guarding.forward_auth,
     "gate": guarding.gate,

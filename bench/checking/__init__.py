@@ -1,5 +1,5 @@
-"""Checking: how many tokens one core verifies, in process, with nothing cached but the key."""
+"""Checking: how many tokens one core verifies, in process: new ones, and ones seen before."""
 
-from bench.checking.comparison import run
+from bench.checking.comparison import run, run_cached
 
-__all__ = ["run"]
+__all__ = ["run", "run_cached"]

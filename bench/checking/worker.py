@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from bench.checking import libraries, names
 from bench.checking.libraries import Check
-from bench.checking.tokens import make_tokens
 from bench.samples import Sample
 from bench.workers import answer_questions
-from mintgate.contract.identifiers import new_hex128
-from mintgate.jose import SigningKey
+from mintgate.jose import PublicKey
 
 
 class Checker:
     """Prepared tokens, and a way to make each library's check anew."""
 
-    def __init__(self) -> None:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        signing = SigningKey(new_hex128(), private)
-        public = private.public_key()
-        self._tokens = tokens = make_tokens(signing, names.DISTINCT_TOKENS)
-        raw = libraries.raw(public, tokens)
-        self._makers: dict[str, Callable[[], Check]] = {
+    def __init__(self, work: names.Work) -> None:
+        key = load_pem_public_key(work.pem.encode())
+        assert isinstance(key, rsa.RSAPublicKey)
+        public = PublicKey(work.kid, key)
+        self._tokens = tokens = work.tokens
+        raw = libraries.raw(key, tokens)
+        self._cold: dict[str, Callable[[], Check]] = {
             names.RAW: lambda: raw,
-            names.MINTGATE: lambda: libraries.mintgate(signing.public),
-            names.PYJWT: lambda: libraries.pyjwt(public),
-            names.JOSERFC: lambda: libraries.joserfc(public),
-            names.AUTHLIB: lambda: libraries.authlib(public),
+            names.MINTGATE: lambda: libraries.mintgate(public),
+            names.WITH_STATE: lambda: libraries.mintgate_with_state(public),
+            names.PYJWT: lambda: libraries.pyjwt(key),
+            names.JOSERFC: lambda: libraries.joserfc(key),
+            names.AUTHLIB: lambda: libraries.authlib(key),
         }
-        for name, make in self._makers.items():
+        if (folder := work.python_jose) is not None:
+            self._cold[names.PYTHON_JOSE] = lambda: libraries.python_jose(key, folder)
+        self._cached: dict[str, Check] = {
+            names.PYJWT: libraries.pyjwt(key),
+            names.MINTGATE: libraries.mintgate_cached(public, tokens),
+            names.WITH_STATE: libraries.mintgate_cached(public, tokens, with_state=True),
+        }
+        for name, make in self._cold.items():
             _require_strict(name, make(), tokens[0])
+        for name, check in self._cached.items():
+            _require_strict(name, check, tokens[0])
 
-    def measure(self, name: str, seconds: float) -> Sample:
-        """Whole passes over the list until the time is up, each by a check that is new to it."""
+    def measure(self, name: str, seconds: float, *, cached: bool) -> Sample:
+        """Whole passes over the list until the time is up.
+
+        Cold, each pass is made by a check that is new to it. Cached, each token is given as new
+        text, as a server has it: its hash is not known yet.
+        """
         count, spent = 0, 0.0
         while spent < seconds:
-            check = self._makers[name]()
+            check = self._cached[name] if cached else self._cold[name]()
+            # Copies that were not hashed; made before the clock runs.
+            tokens = [t.encode().decode() for t in self._tokens] if cached else self._tokens
             gc.collect()
             began = time.perf_counter()
-            for token in self._tokens:
+            for token in tokens:
                 check(token)
             spent += time.perf_counter() - began
-            count += len(self._tokens)
+            count += len(tokens)
         return Sample(count=count, seconds=spent)
 
 
@@ -66,10 +84,10 @@ def _require_strict(name: str, check: Check, token: str) -> None:
 
 
 def main() -> None:
-    checker = Checker()
+    checker = Checker(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=names.Work))
 
     def answer(question: Any) -> Sample:
-        return checker.measure(question["name"], question["seconds"])
+        return checker.measure(question["name"], question["seconds"], cached=question["cached"])
 
     answer_questions(answer)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.growth.engines import NewDatabase
+from bench.engines import NewDatabase
 from bench.growth.filling import fill
 from bench.growth.rows import DAY, reference_rows, revoked_rows
 from bench.growth.sizes import Sizes

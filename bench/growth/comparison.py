@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from bench import engines
 from bench.comparison import Settings
 from bench.cores import Cores
-from bench.growth import engines, lookup, purging, starting
+from bench.growth import lookup, purging, starting
 from bench.growth.cases import Cases, build
 from bench.growth.sizes import Sizes
 from bench.latencies import Latencies, Round

@@ -1,4 +1,4 @@
-"""The floor: an ASGI handler that reads the body, signs once and answers, on mintgate's stack."""
+"""The floor: an ASGI handler that reads the body, signs and answers, on mintgate's stack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from bench.minting.signing import SigningWork, read_work
 from mintgate.jose.encoding import base64url_encode
 
 
-def bare_handler(work: SigningWork) -> ASGIApp:
+def bare_handler(work: SigningWork, signatures: int = 1) -> ASGIApp:
+    """
+    Args:
+        signatures: in an answer; a second one is that of an ID token.
+    """
     key, data, scheme, digest = (
         work.private_key(),
         work.signing_input.encode(),
@@ -29,6 +33,9 @@ def bare_handler(work: SigningWork) -> ASGIApp:
         while message.get("more_body"):
             message = await receive()
         text = before + base64url_encode(key.sign(data, scheme, digest)) + after
+        for _ in range(signatures - 1):
+            text = text[:-1] + b',"id_token":"' + data + b"."
+            text += base64url_encode(key.sign(data, scheme, digest)) + b'"}'
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(text)).encode()),
@@ -42,7 +49,7 @@ def bare_handler(work: SigningWork) -> ASGIApp:
 def main() -> None:
     port, path = int(sys.argv[1]), sys.argv[2]
     config = uvicorn.Config(
-        bare_handler(read_work(path)),
+        bare_handler(read_work(path), int(sys.argv[3]) if len(sys.argv) > 3 else 1),
         host="127.0.0.1",
         port=port,
         # From here on as `mintgate serve` has it; a change there is a change here.

@@ -14,7 +14,7 @@ from bench.load import Job
 from bench.minting import mintgate_server, node_provider
 from bench.minting.signing import SigningWork
 from bench.minting.subject import Subject, first_token, free_port, require_valid, write_private
-from bench.node import find
+from bench.node import find, install, version_of
 from bench.problems import PeerUnavailable, Unmeasurable
 from bench.processes import Child, Children
 from bench.rounds import Contender
@@ -78,14 +78,14 @@ class Cast:
         self.versions: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
         port = free_port()
-        self._key = _private_key(mintgate_server.declare(subject, port).to_pkcs8())
+        self._key = private_key(mintgate_server.declare(subject, port).to_pkcs8())
         self._start_all(port)
 
     def _start_all(self, mintgate_port: int) -> None:
         mintgate = mintgate_server.serve(self._children, self._subject, self._core, mintgate_port)
         token = self._join(MINTGATE, mintgate, mintgate_port, mintgate_server.TOKEN_PATH)
         # The floor signs what mintgate signed, so that both hash and send the same size.
-        work = SigningWork(_pem(self._key).decode(), token.rpartition(".")[0])
+        work = SigningWork(pem_of(self._key).decode(), token.rpartition(".")[0])
         path = str(write_private(self._subject.folder / "work.json", work))
         self._start_bare(path)
         self.contenders.append(RawSign(self._python("raw", "signing", path, asked=True)))
@@ -100,7 +100,7 @@ class Cast:
             try:
                 python, port = python_peers.environment(), free_port()
                 self.versions.update(python_peers.versions(python))
-                place = (_pem(self._key), self._core, port)
+                place = (pem_of(self._key), self._core, port)
                 child = python_peers.serve(peer, python, self._children, self._subject, *place)
                 self._join(peer.name, child, port, peer.path, signs=peer.signs)
             except (PeerUnavailable, Unmeasurable) as reason:
@@ -112,12 +112,13 @@ class Cast:
 
     def _start_node(self) -> None:
         node = find()
-        self.versions[NODE] = node_provider.install(node)
+        install(node, node_provider.FOLDER)
+        self.versions[NODE] = version_of(node_provider.FOLDER, node_provider.PACKAGE)
         self.versions["node"] = node.versions["node"]
         self.versions["OpenSSL of node"] = node.versions["openssl"]
         port = free_port()
         child = node_provider.serve(
-            self._children, node, self._subject, _pem(self._key), self._core, port
+            self._children, node, self._subject, pem_of(self._key), self._core, port
         )
         self._join(NODE, child, port, node_provider.TOKEN_PATH)
 
@@ -151,13 +152,13 @@ def post_request(port: int, path: str, form: str) -> str:
     )
 
 
-def _private_key(pkcs8: bytes) -> rsa.RSAPrivateKey:
+def private_key(pkcs8: bytes) -> rsa.RSAPrivateKey:
     key = serialization.load_der_private_key(pkcs8, password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
 
 
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
+def pem_of(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -37,7 +37,10 @@ def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> C
         floor=BARE,
         targets=[
             Target(
-                text="added time at most node-oidc-provider's", ours=MINTGATE, peer=NODE, limit=1.0
+                text="added time at most 40 % of node-oidc-provider's",
+                ours=MINTGATE,
+                peer=NODE,
+                limit=0.4,
             )
         ],
         left_out=cast.left_out,

@@ -55,7 +55,7 @@ def declare(subject: Subject, port: int) -> SigningKey:
     )
     if done.returncode:
         raise Unmeasurable(f"mintgate apply failed: {done.stderr or done.stdout}")
-    return _signing_key(subject.folder)
+    return signing_key(_url(subject.folder), subject.folder)
 
 
 def serve(children: Children, subject: Subject, core: int, port: int) -> Child:
@@ -67,8 +67,13 @@ def serve(children: Children, subject: Subject, core: int, port: int) -> Child:
     )
 
 
-def _signing_key(folder: Path) -> SigningKey:
-    database = Database(_url(folder))
+def signing_key(url: str, folder: Path) -> SigningKey:
+    """The key of the one instance in a database.
+
+    Args:
+        folder: where the key-encryption key lies.
+    """
+    database = Database(url)
     try:
         kek = KeyEncryptionKey.from_file(folder / "mintgate.key", create=False)
         (instance,) = database.read_now(instances.all_of)

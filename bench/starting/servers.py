@@ -15,7 +15,7 @@ from bench.minting import node_provider
 from bench.minting.cast import post_request
 from bench.minting.signing import SigningWork
 from bench.minting.subject import free_port, new_subject, write_private
-from bench.node import find
+from bench.node import find, install, version_of
 from bench.populated import populated
 from bench.problems import PeerUnavailable
 from bench.processes import Child, Children
@@ -81,7 +81,8 @@ def _bare(folder: Path, pem: bytes, core: int) -> Server:
 
 def _node(folder: Path, pem: bytes, core: int, versions: dict[str, str]) -> Server:
     node, port, subject = find(), free_port(), new_subject(folder)
-    versions[NODE] = node_provider.install(node)
+    install(node, node_provider.FOLDER)
+    versions[NODE] = version_of(node_provider.FOLDER, node_provider.PACKAGE)
     versions["node"] = node.versions["node"]
     return Server(
         NODE,

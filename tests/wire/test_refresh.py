@@ -234,11 +234,11 @@ def test_a_family_that_ends_while_it_is_rotated(world: World) -> None:
     user = world.change_user("mira.k")
     write = world.server_database.write
 
-    async def write_after_a_sign_out(work: Any) -> Any:
+    async def write_after_a_sign_out(work: Any, **options: Any) -> Any:
         world.server_database.write = write  # type: ignore[method-assign]
         with world.database.begin() as tx:
             refresh.revoke_of_user(tx, world.instance.id, user.id, "signed_out")
-        return await write(work)
+        return await write(work, **options)
 
     world.server_database.write = write_after_a_sign_out  # type: ignore[method-assign]
     assert world.refresh(token).json()["error"] == "invalid_grant"

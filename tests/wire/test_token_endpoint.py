@@ -288,3 +288,25 @@ def test_an_anonymous_nul_fails_nobody_else(world: World) -> None:
         bad = [threads.submit(lambda: world.request_token(None, **poison)) for _ in range(40)]
     assert all(result.result() for result in good)
     assert {result.result().status_code for result in bad} == {400}
+
+
+def test_answers_are_the_same_for_who_is_no_browser(shared_world: World) -> None:
+    """[EP-6, EP-8] with an Origin a request goes another way inside"""
+    form = {"grant_type": "client_credentials", "client_id": STOCK, "client_secret": SECRET}
+    for data in (form, form | {"client_secret": "wrong"}, {}):
+        plain, cross = (
+            shared_world.http.post("/id/connect/token", data=data, headers=headers)
+            for headers in ({}, {"Origin": "https://nobody.example"})
+        )
+        assert plain.status_code == cross.status_code
+        for name in ("cache-control", "pragma", "content-type"):
+            assert plain.headers[name] == cross.headers[name]
+        for answer in (plain, cross):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+        assert set(cross.headers) - set(plain.headers) == {"vary"}
+    elsewhere = shared_world.http.post(
+        "/id/connect/token", data=form, headers={"Host": "elsewhere.example"}
+    )
+    assert (elsewhere.status_code, elsewhere.headers["referrer-policy"]) == (421, "no-referrer")
+    assert shared_world.http.get("/id/connect/token").status_code == 405

@@ -13,7 +13,7 @@ from mintgate.contract.users import UserType
 from mintgate.identity.authorization import AuthorizationRequest
 from mintgate.identity.interactions import OpenInteraction
 from mintgate.identity.sessions import SignedIn
-from mintgate.store import Database, applications
+from mintgate.store import Database, applications, authorizations
 from mintgate.store.sessions import IdentitySession
 
 FRESH_SIGN_IN = 300.0
@@ -87,7 +87,7 @@ class Admission:
                 raise AccessDenied(cause="a community user without openid")  # [AUT-35]
         instance_id, now = self._instance_id, self._clock()
         if await self._database.read(
-            lambda connection: applications.blocks_user(
+            lambda connection: authorizations.blocks_user(
                 connection, instance_id, application.id, user.id, now
             )
         ):

@@ -119,9 +119,23 @@ class RecordCopies:
             lambda connection: applications.by_id(connection, source.instance.id, application_id)
         )
 
+    def known_user(self, user_id: str) -> User | None:
+        """The user, where a copy may be trusted; for any thread."""
+        return self.users.get(user_id) if self._source.is_fresh() else None
+
+    def keep_user(self, user: User, stamp: int | None) -> None:
+        """Remember a user that was read elsewhere.
+
+        Args:
+            stamp: of the directory before it was read.
+        """
+        source = self._source
+        if stamp == source.generation and source.is_fresh():
+            self.users.put(user.id, user)
+
     async def user(self, user_id: str) -> User | None:
         source = self._source
-        known = self.users.get(user_id) if source.is_fresh() else None
+        known = self.known_user(user_id)
         if known is not None:
             return known
         generation = source.generation

@@ -64,6 +64,8 @@ class Directory:
         self.application = self._records.application
         self.application_by_id = self._records.application_by_id
         self.user = self._records.user
+        self.known_user = self._records.known_user
+        self.keep_user = self._records.keep_user
         self.issue_time = self._revoked.issue_time
         self.signing_key = self._keys.signing_key
         self.key_set = self._keys.key_set

@@ -16,7 +16,7 @@ from mintgate.contract.identifiers import token_digest
 from mintgate.contract.instance import Instance
 from mintgate.contract.legacy import LegacyScheme
 from mintgate.contract.users import User
-from mintgate.store import apis, applications, legacy_sessions, users
+from mintgate.store import apis, applications, authorizations, legacy_sessions, users
 from mintgate.verify import ApiRequest, CheckOutcome
 from mintgate.verify.legacy import LegacyCredential, named_application
 
@@ -113,7 +113,7 @@ class LegacyChecks:
         everyone = self._instance.allow_basic_auth_for_all_users
         problem = rules.problem_of_user(user, application, self._now, everyone=everyone)
         if problem is None and user is not None:
-            blocked = applications.blocks_user(
+            blocked = authorizations.blocks_user(
                 self._connection, self._instance.id, application.id, user.id, self._now
             )
             problem = "user: the authorization for the application is over" if blocked else None

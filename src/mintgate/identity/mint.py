@@ -24,6 +24,7 @@ from mintgate.contract.identifiers import new_hex128
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OPENID, token_order
 from mintgate.identity.grants import FrontChannelGrant, ServiceGrant, UserGrant
+from mintgate.identity.service_payloads import ServicePayloads
 from mintgate.identity.tallies import MINTED
 from mintgate.jose import SigningKey
 from mintgate.jose.encoding import base64url_encode
@@ -74,6 +75,9 @@ def service_claims(grant: ServiceGrant, instance: Instance) -> ServiceClaims:
         iat=grant.issued_at,
         scope=token_order(grant.scopes),
     )
+
+
+_service_payloads = ServicePayloads(service_claims)
 
 
 def user_claims(grant: UserGrant, instance: Instance) -> UserClaims:
@@ -165,7 +169,7 @@ def mint(grant: ServiceGrant | UserGrant, instance: Instance, key: SigningKey) -
         key: the instance's active signing key.
     """
     if isinstance(grant, ServiceGrant):
-        access_token = key.sign(encode(service_claims(grant, instance)), ACCESS_TOKEN_TYPE)
+        access_token = key.sign(_service_payloads.payload(grant, instance), ACCESS_TOKEN_TYPE)
         id_token = refresh_token = None
     else:
         access_token = key.sign(encode(user_claims(grant, instance)), ACCESS_TOKEN_TYPE)

@@ -9,15 +9,19 @@ from typing import Any
 import msgspec
 
 _decode_json = msgspec.json.Decoder(dict[str, Any]).decode
+# Strict about alphabet and padding, and more than twice as fast as `binascii`.
+_decode_base64 = msgspec.json.Decoder(bytes).decode
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-# What only the standard alphabet has becomes a character that the strict decoder refuses.
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
-# By length modulo 4: the padding to add, and the characters that leave no stray bits at the end.
+# What only the standard alphabet has becomes a character that the decoder refuses; so does what
+# means something inside a JSON string, as which the decoder is given it.
+_TO_STANDARD = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
+# By length modulo 4: the padding to add with the end of the string, and the characters that leave
+# no stray bits at the end.
 _ENDINGS = {
-    0: (b"", None),
-    2: (b"==", frozenset(b"AQgw")),
-    3: (b"=", frozenset(b"AEIMQUYcgkosw048")),
+    0: (b'"', None),
+    2: (b'=="', frozenset(b"AQgw")),
+    3: (b'="', frozenset(b"AEIMQUYcgkosw048")),
 }
 
 
@@ -38,7 +42,7 @@ def base64url_decode(text: bytes) -> bytes:
     ending = _ENDINGS.get(len(text) & 3)
     if ending is None or (ending[1] is not None and text[-1] not in ending[1]):
         raise ValueError("not base64url, or with stray bits at the end")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + ending[0], strict_mode=True)
+    return _decode_base64(b'"' + text.translate(_TO_STANDARD) + ending[0])
 
 
 def decode_object(text: bytes) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def require_unique(text: bytes, decoded: dict[str, Any]) -> None:
     """
     if (
         text.count(b'":') == len(decoded)
-        and b" :" not in text
+        and (b" " not in text or b" :" not in text)
         # Inside a string these are always escaped (RFC 8259 §7), so one byte is enough to see.
         and b"\n" not in text
         and b"\t" not in text

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.gate.draining import Draining
@@ -20,8 +20,9 @@ from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.gate.shortcut import PreparedCall
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
-from mintgate.server.failures import Failures
+from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.hosts import Hosts
+from mintgate.server.identity_routes import TOKEN_PATH
 from mintgate.server.instance_application import InstanceApplication
 from mintgate.server.prepared_call import OfInstance
 from mintgate.server.readiness import ReadinessCheck
@@ -48,10 +49,6 @@ SESSION_SECONDS = 14.0
 """Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-_BASE_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 class Application:
@@ -146,9 +143,16 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
-            await self._answer_health(scope["path"], send)
-            return
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path == TOKEN_PATH and not self._instances_changed:
+                token = self._token_endpoint(scope)
+                if token is not None:
+                    await token(scope, receive, send)
+                    return
+            elif path in HEALTH_PATHS:
+                await self._answer_health(path, send)
+                return
         asked = self._asked(scope) if not self._instances_changed else None
         if asked is not None:
             await asked.forward_auth(scope, receive, send)
@@ -156,7 +160,7 @@ class Application:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_BASE_HEADERS]
+                message["headers"] = [*message["headers"], *BASE_HEADERS]
             await send(message)
 
         await self._answer(scope, receive, send_with_headers)
@@ -186,6 +190,20 @@ class Application:
         """The instance that answers a request, for a log; None when none does."""
         found = self._instance_of(scope)
         return found.instance.name if found is not None else None
+
+    def _token_endpoint(self, scope: Scope) -> ASGIApp | None:
+        """The way of most requests for tokens, past what it does not need.
+
+        None where anything is unusual: a browser asks, or the host is not known.
+        """
+        host: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value if host is None else b""
+            elif name == b"origin":
+                return None
+        instance = self._hosts.find(host.decode("latin-1")) if host else None
+        return instance.token if instance is not None else None
 
     def _instance_of(self, scope: Scope) -> InstanceApplication | None:
         host = b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +12,11 @@ from mintgate.contract.errors import Refusal, ServerError, TemporarilyUnavailabl
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.store import DatabaseUnavailable
 
+BASE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Of every answer of the server."""
 _log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
 Render = Callable[[Refusal], tuple[int, Headers, bytes]]
@@ -35,18 +40,26 @@ class Failures:
 
     Args:
         render: the shape of the protocol that the application speaks.
+        headers: added to every answer.
     """
 
-    def __init__(self, app: ASGIApp, render: Render = oauth_json) -> None:
+    def __init__(
+        self, app: ASGIApp, render: Render = oauth_json, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         self._app = app
         self._render = render
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        more = self._headers
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                if more:
+                    message["headers"] = [*message["headers"], *more]
             await send(message)
 
         try:
@@ -64,5 +77,6 @@ class Failures:
         if started or scope["type"] != "http":
             raise ConnectionAbortedError("the answer had begun")
         status, headers, body = self._render(refusal)
+        headers = [*headers, *more]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

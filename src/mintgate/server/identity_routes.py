@@ -52,8 +52,7 @@ def token_endpoint(
     """`POST /connect/token` with its grants."""
     parts = (directory, database, clock)
     grants = (ClientCredentials(*parts), AuthorizationCode(*parts), RefreshToken(*parts))
-    endpoint = TokenEndpoint(directory, database, grants, clock, tries)
-    return CrossOrigin(Failures(endpoint), directory.browser_origins)
+    return TokenEndpoint(directory, database, grants, clock, tries)
 
 
 def identity_routes(

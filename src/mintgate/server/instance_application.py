@@ -44,7 +44,7 @@ from mintgate.jose import ALGORITHMS
 from mintgate.server import built_in_apis
 from mintgate.server.api_limits import ApiLimits
 from mintgate.server.cors import CrossOrigin
-from mintgate.server.failures import Failures
+from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
@@ -134,7 +134,10 @@ class InstanceApplication:
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
-        self._token = token_endpoint(self.directory, database, clock, self.client_tries)
+        token = token_endpoint(self.directory, database, clock, self.client_tries)
+        self._token = CrossOrigin(Failures(token), self.directory.browser_origins)
+        self.token = Failures(token, headers=BASE_HEADERS)
+        """The same for who is no browser, with every header that an answer needs."""
         self.forward_auth = ForwardAuth(
             self.directory,
             database,

@@ -1,4 +1,4 @@
-"""Trusted applications, their per-user authorizations [TAP-30] and remembered consents [EXT-2]."""
+"""Trusted applications, and the consents to them that are remembered [EXT-2]."""
 
 from __future__ import annotations
 
@@ -127,25 +127,6 @@ def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by
     _tell(tx, instance_id, application_id)
     legacy_sessions.end_of_application(tx, instance_id, application.application_uri)
     return True
-
-
-def blocks_user(
-    connection: Connection, instance_id: str, application_id: str, user_id: str, now: float
-) -> bool:
-    """Whether an authorization record keeps this user out; absence lets in [TAP-30, AUT-36]."""
-    record = application_authorizations.c
-    row = connection.execute(
-        select(record.is_revoked, record.valid_from_utc, record.valid_until_utc).where(
-            record.instance_id == instance_id,
-            record.application_id == application_id,
-            record.context_user == user_id,
-        )
-    ).first()
-    if row is None:
-        return False
-    started = row.valid_from_utc is None or row.valid_from_utc <= now
-    ended = row.valid_until_utc is not None and row.valid_until_utc <= now
-    return bool(row.is_revoked or not started or ended)
 
 
 def consented_scopes(

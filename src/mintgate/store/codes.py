@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from mintgate.store import session_applications
+from mintgate.store.authorizations import keeps_out
+from mintgate.store.prepared import Prepared, from_columns
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import authorization_codes
@@ -64,29 +75,91 @@ def find(connection: Connection, instance_id: str, code_hash: str) -> StoredCode
     return from_row(StoredCode, row) if row else None
 
 
-def consume(
+_FIELDS = StoredCode.__struct_fields__
+_LISTS = frozenset({"scopes", "amr", "id_token_claims", "userinfo_claims"})
+_REDEEM = Prepared(
+    update(authorization_codes)
+    .where(
+        authorization_codes.c.instance_id == bindparam("instance"),
+        authorization_codes.c.code_hash == bindparam("code"),
+        authorization_codes.c.consumed_at.is_(None),
+        authorization_codes.c.application_id == bindparam("application"),
+        authorization_codes.c.expires_at > bindparam("now"),
+        authorization_codes.c.redirect_uri == bindparam("redirect"),
+        authorization_codes.c.code_challenge.is_not_distinct_from(bindparam("challenge")),
+        ~keeps_out(
+            bindparam("instance"),
+            authorization_codes.c.application_id,
+            authorization_codes.c.user_id,
+            bindparam("now"),
+        ),
+    )
+    .values(
+        consumed_at=bindparam("now"),
+        jti=bindparam("jti"),
+        token_expires_at=bindparam("until"),
+        family_id=bindparam("family"),
+    )
+    .returning(*(authorization_codes.c[name] for name in _FIELDS))
+)
+
+
+def redeem(
     tx: Transaction,
     instance_id: str,
     code_hash: str,
     *,
+    application_id: str,
+    redirect_uri: str,
+    code_challenge: str | None,
     jti: str,
     token_expires_at: float,
-    family_id: str | None,
-) -> bool:
-    """Redeem the code and note what it gave; False when it was redeemed before [TKN-47].
+    family_id: str,
+) -> StoredCode | None:
+    """Redeem the code, note what it gives, and tell what it is bound to [TKN-47].
 
-    One conditional UPDATE decides races between requests, processes and machines.
+    One conditional UPDATE decides races between requests, processes and machines, and that the
+    code is this application's, lives, has this `redirect_uri` and challenge, and that no
+    authorization record keeps its user out [TAP-30].
+
+    Args:
+        jti, token_expires_at, family_id: of the access token, its end in Unix seconds, and of the
+            refresh tokens, should there be any.
+
+    Returns:
+        None when one of these is not so; then nothing was changed.
     """
-    result = tx.connection.execute(
+    row = _REDEEM.first(
+        tx.connection,
+        {
+            "instance": instance_id,
+            "code": code_hash,
+            "application": application_id,
+            "redirect": redirect_uri,
+            "challenge": code_challenge,
+            "now": tx.now,
+            "jti": jti,
+            "until": token_expires_at,
+            "family": family_id,
+        },
+    )
+    if row is None:
+        return None
+    return from_columns(StoredCode, _LISTS, row)
+
+
+def note_token_end(
+    tx: Transaction, instance_id: str, code_hash: str, token_expires_at: float
+) -> None:
+    """The access token ends at another time than `redeem` was told; Unix seconds."""
+    tx.connection.execute(
         update(authorization_codes)
         .where(
             authorization_codes.c.instance_id == instance_id,
             authorization_codes.c.code_hash == code_hash,
-            authorization_codes.c.consumed_at.is_(None),
         )
-        .values(consumed_at=tx.now, jti=jti, token_expires_at=token_expires_at, family_id=family_id)
+        .values(token_expires_at=token_expires_at)
     )
-    return result.rowcount == 1
 
 
 def end_of_session(tx: Transaction, instance_id: str, sid: str) -> None:

@@ -143,16 +143,20 @@ class Database:
                 _log.warning("the replica cannot be read, the primary is: %s", error.orig)
         return self.read_now(work)
 
-    async def write(self, work: Callable[[Transaction], T], *, lane: str | None = None) -> T:
+    async def write(
+        self, work: Callable[[Transaction], T], *, lane: str | None = None, savepoint: bool = True
+    ) -> T:
         """Run `work` in the writer's thread; returns after the commit.
 
         Args:
             lane: its transaction is shared with work of the same lane only.
+            savepoint: False for work that hardly ever raises: two statements less, but when it
+                raises in a group, all of the group is undone and done again one by one.
 
         `work` may run a second time, when another unit of its group made the whole group fail:
         it must have no effect but through its transaction.
         """
-        return await self._writer.submit(work, lane)
+        return await self._writer.submit(work, lane, savepoint=savepoint)
 
     def record(self, event: AuditEvent) -> asyncio.Future[None]:
         """Append one audit event; await the future before the answer leaves."""

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, true, update
+from collections.abc import Sequence
+from typing import Any
 
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Exists,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    true,
+    update,
+)
+
+from mintgate.store.authorizations import keeps_out
+from mintgate.store.prepared import Prepared, from_columns, json_text
 from mintgate.store.purging import BATCH, delete_some
-from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import refresh_families, refresh_tokens
 from mintgate.store.transaction import Transaction
 
@@ -35,7 +52,9 @@ class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
     """One refresh token of a family.
 
     `successor_used` means that it is not the last-but-one any more; `sibling_used` that another
-    successor of the same token, made within its grace, was used before it [EXT-4].
+    successor of the same token, made within its grace, was used before it [EXT-4];
+    `user_is_kept_out`, which only `hold` looks at, that an authorization record closes the
+    application to the user [TAP-30].
     """
 
     token_hash: str
@@ -43,79 +62,132 @@ class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
     consumed_at: float | None
     successor_used: bool
     sibling_used: bool
+    user_is_kept_out: bool = False
 
 
-def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: str) -> None:
-    tx.connection.execute(
-        insert(refresh_families).values(**to_row(family), instance_id=instance_id)
+_FIELDS = Family.__struct_fields__
+_FACTS = ("successor_used", "sibling_used", "user_is_kept_out")
+_LISTS = frozenset({"scopes", "amr", "id_token_claims", "userinfo_claims"})
+_ADD_FAMILY = Prepared(
+    insert(refresh_families).values(
+        {name: bindparam(name) for name in ("instance_id", *_FIELDS)},
     )
-    _add_token(tx, instance_id, family.id, token_hash, parent_hash=None)
-
-
-def find(
-    connection: Connection, instance_id: str, token_hash: str, *, lock: bool = False
-) -> StoredToken | None:
-    """The token with this digest and its family, in one statement.
-
-    With `lock` the family's row is held on PostgreSQL until the commit, so that a revocation
-    and a rotation come one after the other; SQLite has one writer anyway.
-    """
-    successor = refresh_tokens.alias("successor")
-    successor_used = exists().where(
-        successor.c.instance_id == instance_id,
-        successor.c.parent_hash == token_hash,
-        successor.c.consumed_at.is_not(None),
+)
+_ADD_TOKEN = Prepared(
+    insert(refresh_tokens).values(
+        {
+            name: bindparam(name)
+            for name in ("instance_id", "token_hash", "family_id", "parent_hash", "issued_at")
+        }
     )
+)
+_INSTANCE: BindParameter[str] = bindparam("instance")
+_TOKEN: BindParameter[str] = bindparam("token")
+
+
+def _sibling_used() -> Exists:
     sibling = refresh_tokens.alias("sibling")
-    sibling_used = exists().where(
-        sibling.c.instance_id == instance_id,
+    return exists().where(
+        sibling.c.instance_id == _INSTANCE,
         sibling.c.parent_hash == refresh_tokens.c.parent_hash,
-        sibling.c.token_hash != token_hash,
+        sibling.c.token_hash != _TOKEN,
         sibling.c.consumed_at.is_not(None),
     )
-    statement = (
+
+
+def _finding(*further: ColumnElement[bool]) -> Select[Any]:
+    successor = refresh_tokens.alias("successor")
+    successor_used = exists().where(
+        successor.c.instance_id == _INSTANCE,
+        successor.c.parent_hash == _TOKEN,
+        successor.c.consumed_at.is_not(None),
+    )
+    family = refresh_families.c
+    return (
         select(
-            refresh_families,
+            *(family[name] for name in _FIELDS),
             refresh_tokens.c.consumed_at,
             successor_used.label("successor_used"),
-            sibling_used.label("sibling_used"),
+            _sibling_used().label("sibling_used"),
+            *further,
         )
         .join(
             refresh_families,
-            (refresh_families.c.instance_id == refresh_tokens.c.instance_id)
-            & (refresh_families.c.id == refresh_tokens.c.family_id),
+            (family.instance_id == refresh_tokens.c.instance_id)
+            & (family.id == refresh_tokens.c.family_id),
         )
-        .where(
-            refresh_tokens.c.instance_id == instance_id,
-            refresh_tokens.c.token_hash == token_hash,
-        )
+        .where(refresh_tokens.c.instance_id == _INSTANCE, refresh_tokens.c.token_hash == _TOKEN)
     )
-    if lock and connection.dialect.name == "postgresql":
-        statement = statement.with_for_update(of=refresh_families)
-    row = connection.execute(statement).mappings().first()
-    if row is None:
-        return None
+
+
+_FIND = Prepared(_finding())
+_HOLD = Prepared(
+    # FOR UPDATE is PostgreSQL's; SQLite is given nothing of it.
+    _finding(
+        keeps_out(
+            _INSTANCE,
+            refresh_families.c.application_id,
+            refresh_families.c.user_id,
+            bindparam("now"),
+        ).label("user_is_kept_out")
+    ).with_for_update(of=refresh_families)
+)
+_CONSUME = Prepared(
+    update(refresh_tokens)
+    .where(
+        refresh_tokens.c.instance_id == _INSTANCE,
+        refresh_tokens.c.token_hash == _TOKEN,
+        refresh_tokens.c.consumed_at.is_(None),
+        # Looked at again: PostgreSQL's `hold` may have waited, and tells what was before.
+        ~_sibling_used(),
+    )
+    .values(consumed_at=bindparam("now"))
+)
+
+
+def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: str) -> None:
+    values = {
+        name: json_text(value) if name in _LISTS else value
+        for name, value in msgspec.structs.asdict(family).items()
+    }
+    _ADD_FAMILY.changed(tx.connection, values | {"instance_id": instance_id})
+    _add_token(tx, instance_id, family.id, token_hash, parent_hash=None)
+
+
+def find(connection: Connection, instance_id: str, token_hash: str) -> StoredToken | None:
+    """The token with this digest and its family, in one statement."""
+    row = _FIND.first(connection, {"instance": instance_id, "token": token_hash})
+    return _stored(token_hash, row) if row is not None else None
+
+
+def hold(tx: Transaction, instance_id: str, token_hash: str) -> StoredToken | None:
+    """The same, to be rotated in this transaction.
+
+    The family's row is held on PostgreSQL until the commit, so that a revocation and a rotation
+    come one after the other; SQLite has one writer anyway.
+    """
+    values = {"instance": instance_id, "token": token_hash, "now": tx.now}
+    row = _HOLD.first(tx.connection, values)
+    return _stored(token_hash, row) if row is not None else None
+
+
+def _stored(token_hash: str, row: Sequence[Any]) -> StoredToken:
+    consumed_at, *facts = row[len(_FIELDS) :]
     return StoredToken(
         token_hash=token_hash,
-        family=from_row(Family, row),
-        consumed_at=row["consumed_at"],
-        successor_used=bool(row["successor_used"]),
-        sibling_used=bool(row["sibling_used"]),
+        family=from_columns(Family, _LISTS, row),
+        consumed_at=consumed_at,
+        **{name: bool(fact) for name, fact in zip(_FACTS, facts, strict=False)},
     )
 
 
 def consume(tx: Transaction, instance_id: str, token_hash: str) -> bool:
-    """Mark the token used; False when it was used before. One conditional UPDATE decides races."""
-    result = tx.connection.execute(
-        update(refresh_tokens)
-        .where(
-            refresh_tokens.c.instance_id == instance_id,
-            refresh_tokens.c.token_hash == token_hash,
-            refresh_tokens.c.consumed_at.is_(None),
-        )
-        .values(consumed_at=tx.now)
-    )
-    return result.rowcount == 1
+    """Mark the token used; False when it, or a sibling, was used before.
+
+    One conditional UPDATE decides races.
+    """
+    values = {"instance": instance_id, "token": token_hash, "now": tx.now}
+    return _CONSUME.changed(tx.connection, values) == 1
 
 
 def add_successor(
@@ -200,12 +272,13 @@ def _revoke(tx: Transaction, instance_id: str, condition: ColumnElement[bool], b
 def _add_token(
     tx: Transaction, instance_id: str, family_id: str, token_hash: str, parent_hash: str | None
 ) -> None:
-    tx.connection.execute(
-        insert(refresh_tokens).values(
-            instance_id=instance_id,
-            token_hash=token_hash,
-            family_id=family_id,
-            parent_hash=parent_hash,
-            issued_at=tx.now,
-        )
+    _ADD_TOKEN.changed(
+        tx.connection,
+        {
+            "instance_id": instance_id,
+            "token_hash": token_hash,
+            "family_id": family_id,
+            "parent_hash": parent_hash,
+            "issued_at": tx.now,
+        },
     )

@@ -1,8 +1,8 @@
 """The thread through which every write of a process goes, many in one transaction.
 
 Work gathers while the event loop turns and while the last group is being committed; then one
-transaction takes it all. Each unit has a savepoint of its own, so that a failing one undoes only
-itself, and nobody is answered before the commit.
+transaction takes it all. A unit has a savepoint of its own, so that a failing one undoes only
+itself, and nobody is answered before the commit. Alone in its group it needs none: all is undone.
 
 Work with a *lane* shares its transaction with work of the same lane only: what takes locks in an
 order of its own must not hold those of others meanwhile.
@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -35,8 +35,17 @@ if TYPE_CHECKING:
     from mintgate.store.database import Database
 
 T = TypeVar("T")
-Item = tuple[Any, asyncio.AbstractEventLoop, asyncio.Future[Any], str | None]
 Outcome = tuple[bool, Any]
+
+
+class Item(NamedTuple):
+    """What somebody waits for."""
+
+    work: Any
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    lane: str | None
+    savepoint: bool
 
 
 class GroupUndone(Exception):
@@ -80,7 +89,11 @@ class Writer:
         return count, max(0.0, now - oldest) if count else 0.0
 
     def submit(
-        self, work: Callable[[Transaction], T] | AuditEvent, lane: str | None = None
+        self,
+        work: Callable[[Transaction], T] | AuditEvent,
+        lane: str | None = None,
+        *,
+        savepoint: bool = True,
     ) -> asyncio.Future[T]:
         """Have `work` done in the next group; the future is resolved after its commit.
 
@@ -94,7 +107,7 @@ class Writer:
                 raise DatabaseUnavailable("the server is shutting down")
             if not self._gathered:
                 self._gathering_since = time.monotonic()
-            self._gathered.append((work, loop, future, lane))
+            self._gathered.append(Item(work, loop, future, lane, savepoint))
             must_wake = not (self._is_busy or self._is_waking)
             self._is_waking = self._is_waking or must_wake
         if must_wake:
@@ -153,8 +166,8 @@ class Writer:
         if len(lanes) > 1:
             group = [item for items in lanes for item in items]
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
-        for (_, loop, future, _), outcome in zip(group, results, strict=True):
-            by_loop.setdefault(loop, []).append((future, outcome))
+        for item, outcome in zip(group, results, strict=True):
+            by_loop.setdefault(item.loop, []).append((item.future, outcome))
         told = False
         for loop, answers in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
@@ -214,17 +227,27 @@ class Writer:
         events: list[AuditEvent] = []
         connection = self._connected()
         try:
-            alone = [work for work, *_ in group if isinstance(work, AuditEvent)]
+            alone = [item.work for item in group if isinstance(item.work, AuditEvent)]
             if len(alone) == len(group) and self._database.append_alone(connection, alone):
                 return [(True, None)] * len(group), []
             connection.begin()
-            for work, *_ in group:
-                if isinstance(work, AuditEvent):
-                    events.append(work)
+            for item in group:
+                if isinstance(item.work, AuditEvent):
+                    events.append(item.work)
                     outcomes.append((True, None))
+                elif len(group) > 1 and item.savepoint:
+                    outcomes.append(self._unit(connection, item.work, events, changes))
                 else:
-                    outcomes.append(self._unit(connection, work, events, changes))
+                    outcome = self._unguarded(connection, item.work, events, changes)
+                    if not outcome[0]:
+                        # All of the transaction is gone; what shared it is done again.
+                        if len(group) > 1:
+                            raise GroupUndone(outcome[1])
+                        return [outcome], []
+                    outcomes.append(outcome)
             self._database.commit(connection, events, changes)
+        except GroupUndone:
+            raise
         except CommitFailed as failed:
             self._disconnect()
             raise failed.cause from failed
@@ -273,12 +296,32 @@ class Writer:
         changes += transaction.changes
         return True, result
 
+    def _unguarded(
+        self,
+        connection: Connection,
+        work: Callable[[Transaction], Any],
+        events: list[AuditEvent],
+        changes: list[Change],
+    ) -> Outcome:
+        """A unit without a savepoint: when it raises, the transaction is rolled back with it."""
+        transaction = Transaction(connection, self._database.clock)
+        try:
+            result = work(transaction)
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            connection.rollback()
+            return False, error
+        events += transaction.events
+        changes += transaction.changes
+        return True, result
+
 
 def _lanes(group: list[Item]) -> list[list[Item]]:
     """The group parted by lanes; in each, the order in which it was submitted."""
-    if all(item[3] is None for item in group):
+    if all(item.lane is None for item in group):
         return [group]
     lanes: dict[str | None, list[Item]] = {}
     for item in group:
-        lanes.setdefault(item[3], []).append(item)
+        lanes.setdefault(item.lane, []).append(item)
     return list(lanes.values())

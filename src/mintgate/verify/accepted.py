@@ -8,6 +8,7 @@ import msgspec
 
 from mintgate.jose import CompactToken, PublicKey
 from mintgate.verify.principal import Principal
+from mintgate.verify.state import TokenState
 
 MAX_ACCEPTED = 4096
 """Tokens an audience; about 3 kB each, of which the token itself is one."""
@@ -22,7 +23,9 @@ class Accepted(msgspec.Struct, kw_only=True):
         valid_from, valid_until: Unix seconds, leeways included [API-9].
         stamp: of the state source when the state was looked at last; None: it is to be looked at.
         looked_at: when that was, Unix seconds.
-        present: the principal as the state made it then.
+        state: what was looked at then, and was good.
+        present: the principal as this state makes it.
+        covered: scopes that an operation needed and the token had.
     """
 
     token: CompactToken
@@ -32,7 +35,9 @@ class Accepted(msgspec.Struct, kw_only=True):
     valid_until: float
     stamp: int | None = None
     looked_at: float = 0.0
+    state: TokenState | None = None
     present: Principal | None = None
+    covered: frozenset[str] | None = None
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -43,7 +48,7 @@ class AcceptedTokens:
     """A bounded memory of them, by audience; the oldest goes first. In memory only [TOK-14]."""
 
     def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+        self.maximum = maximum
         self._by_audience: dict[str, dict[str, Accepted]] = {}
 
     def find(self, token: str, audience: str, now: float) -> Accepted | None:
@@ -61,6 +66,6 @@ class AcceptedTokens:
     def add(self, token: str, audience: str, accepted: Accepted) -> None:
         known = self._by_audience.setdefault(audience, {})
         known[token] = accepted
-        while len(known) > self._maximum:
+        while len(known) > self.maximum:
             # Another thread may remove the same one.
             known.pop(next(iter(known), ""), None)

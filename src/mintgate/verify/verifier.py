@@ -17,7 +17,7 @@ from mintgate.verify.explanation import explain
 from mintgate.verify.keys import KeySource, RemoteKeys, fetch, require_safe
 from mintgate.verify.principal import Principal, principal_of
 from mintgate.verify.references import ReferenceSource
-from mintgate.verify.state import StateSource
+from mintgate.verify.state import StateSource, TokenState
 
 MAX_LEEWAY = 60.0
 MAX_KNOWN_HEADERS = 16
@@ -95,6 +95,7 @@ class Verifier:
         self._state = state
         self._stamp: Callable[[], int | None] = getattr(state, "stamp", _no_stamp)
         self._keys = keys if keys is not None else RemoteKeys(issuer)
+        self._key_of = self._keys.get
         self._references = references
         self._user_types = user_types
         self._leeways = (expiry_leeway, start_leeway)
@@ -201,33 +202,45 @@ class Verifier:
         """
         now = self._clock()
         known = self._accepted.find(token, audience, now)
-        if known is None or self._keys.get(known.key.kid) is not known.key:
+        if known is None or self._key_of(known.key.kid) is not known.key:
             return None
-        stamp = self._stamp()
+        stamp, principal = self._stamp(), known.present
         if (
             stamp is not None
             and stamp == known.stamp
             and 0 <= now - known.looked_at < STAMPED_SECONDS
-            and not scopes
         ):
-            return known.present
-        state = None
-        if self._state is not None:
+            pass  # as it was looked at a moment ago
+        elif self._state is None:
+            principal = known.principal
+        else:
             state = self._state.find(known.claims, token)
             if state is None:
                 return None
-        expected = self._expect(audience, scopes)
-        examined = Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
-        if state is not None:
-            for check in checks.STATE_CHECKS:
-                check.run(examined, expected)
-        checks.check_scopes(examined, expected)
-        principal = known.principal
-        is_admin = state.user.is_admin if state is not None and state.user is not None else None
-        if is_admin is not None and is_admin is not principal.is_admin:
-            principal = principal_of(known.claims, state)
-        known.stamp, known.looked_at, known.present = stamp, now, principal
+            if state is not known.state or principal is None:
+                # A state never changes, it is replaced: the very same one was good before.
+                principal = known.present = self._present(known, state, now)
+                known.state = state
+            known.stamp, known.looked_at = stamp, now
+        if scopes is not known.covered and scopes:
+            # The token's scopes are part of it: those that covered these will do so again.
+            checks.check_scopes(self._again(known, None, now), self._expect(audience, scopes))
+            if isinstance(scopes, frozenset):
+                known.covered = scopes
         return principal
+
+    def _again(self, known: Accepted, state: TokenState | None, now: float) -> Examined:
+        return Examined(token=known.token, problem=None, key=known.key, now=now, state=state)
+
+    def _present(self, known: Accepted, state: TokenState, now: float) -> Principal:
+        """The principal as the state makes it now. Raises what a check of the state raises."""
+        examined, expected = self._again(known, state, now), self._expect("", frozenset())
+        for check in checks.STATE_CHECKS:
+            check.run(examined, expected)
+        is_admin = state.user.is_admin if state.user is not None else None
+        if is_admin is None or is_admin is known.principal.is_admin:
+            return known.principal
+        return principal_of(known.claims, state)
 
     def explain(
         self, token: str, audience: str, scopes: Collection[str] = frozenset()
@@ -265,7 +278,7 @@ class Verifier:
         except MalformedToken as error:
             return Examined(token=None, problem=str(error), key=None, now=now)
         kid = parsed.header.get("kid")
-        key = self._keys.get(kid) if isinstance(kid, str) else None
+        key = self._key_of(kid) if isinstance(kid, str) else None
         return Examined(token=parsed, problem=None, key=key, now=now)
 
     def _unknown_kid(self, examined: Examined) -> str | None:
@@ -299,7 +312,8 @@ class Verifier:
         return expected
 
     def _check_token(self, examined: Examined, expected: Expected) -> None:
-        for check in checks.TOKEN_CHECKS:
+        # The first one is about reference tokens only.
+        for check in checks.TOKEN_CHECKS if examined.is_reference else checks.JWT_CHECKS:
             try:
                 check.run(examined, expected)
             except NotChecked:
@@ -323,7 +337,7 @@ class Verifier:
         self, credential: str, examined: Examined, audience: str, principal: Principal
     ) -> None:
         token, key = examined.token, examined.key
-        if token is None or key is None:
+        if token is None or key is None or not self._accepted.maximum:
             return  # a reference token is resolved at every use [REF-34]
         expiry, start = self._leeways
         claims = token.claims

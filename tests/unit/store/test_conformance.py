@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Table, event, select
+from sqlalchemy import Connection, Table, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mintgate.contract.applications import ClientType, TrustedApplication
@@ -44,6 +44,7 @@ from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.purging import BATCH, delete_some
 from mintgate.store.sessions import IdentitySession, Interaction
 from mintgate.store.tables import (
+    application_authorizations,
     audit_events,
     authorization_codes,
     metadata,
@@ -99,8 +100,8 @@ CODE = StoredCode(
     amr=("pwd",),
     idp="local",
     tid=None,
-    created_at=1.0,
-    expires_at=301.0,
+    created_at=1001.0,
+    expires_at=1301.0,
 )
 
 
@@ -196,21 +197,73 @@ def test_a_login_wins_over_the_same_text_as_an_email(database: Database) -> None
     assert found[0].id == "u2"
 
 
+def presented_for(code: StoredCode) -> dict[str, Any]:
+    """What has to be presented with a code, and what it gives."""
+    return {
+        "application_id": code.application_id,
+        "redirect_uri": code.redirect_uri,
+        "code_challenge": code.code_challenge,
+        "jti": "J",
+        "token_expires_at": 2.0,
+        "family_id": "f1",
+    }
+
+
+@pytest.mark.parametrize("challenge", [None, "C1"])
+def test_code_is_redeemed_by_whom_it_is_for(challenge: str | None, database: Database) -> None:
+    """[TKN-44..46, LIF-3, TAP-30] what does not fit changes nothing"""
+    code = msgspec.structs.replace(CODE, code_challenge=challenge, expires_at=1000.5)
+    ended = msgspec.structs.replace(code, code_hash="E" * 64, expires_at=1000.0)
+    write(database, lambda tx: [codes.add(tx, HERE, each) for each in (code, ended)])
+    good = presented_for(code)
+    wrong: list[dict[str, Any]] = [
+        {"application_id": "app2"},
+        {"redirect_uri": "https://a/"},
+        {"code_challenge": "C2"},
+        {"code_challenge": None if challenge else "C1"},
+    ]
+    for other in wrong:
+        assert write(database, lambda tx, o=other: redeemed(tx, code, good | o)) is None
+    assert write(database, lambda tx: redeemed(tx, ended, good)) is None
+    record = {"id": "1", "application_id": "app1", "context_user": "u1", "grant_time_utc": 1}
+    record |= {"instance_id": HERE, "is_revoked": True}
+    write(database, lambda tx: tx.connection.execute(insert(application_authorizations), record))
+    assert write(database, lambda tx: redeemed(tx, code, good)) is None
+    for values, admitted in (
+        ({"is_revoked": False, "valid_from_utc": 1001}, False),
+        ({"valid_from_utc": 1000, "valid_until_utc": 1000}, False),
+        ({"valid_until_utc": 1001}, True),
+    ):
+        change = update(application_authorizations).values(**values)
+        write(database, lambda tx, c=change: tx.connection.execute(c))
+        found = write(database, lambda tx: redeemed(tx, code, good))
+        assert (found is not None) is admitted, values
+    assert found == msgspec.structs.replace(
+        code, consumed_at=1000.0, jti="J", token_expires_at=2.0, family_id="f1"
+    )
+
+
+def redeemed(tx: Transaction, code: StoredCode, presented: dict[str, Any]) -> StoredCode | None:
+    return codes.redeem(tx, HERE, code.code_hash, **presented)
+
+
 def test_code_is_consumed_once(database: Database) -> None:
     """[AUT-45]"""
     write(database, lambda tx: codes.add(tx, HERE, CODE))
     assert database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash)) == CODE
 
     def consume(tx: Transaction) -> bool:
-        return codes.consume(
-            tx, HERE, CODE.code_hash, jti="J", token_expires_at=2.0, family_id=None
-        )
+        return codes.redeem(tx, HERE, CODE.code_hash, **presented_for(CODE)) is not None
 
     assert race(database, consume, 20) == 1
     used = database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash))
     assert used is not None
     assert (used.consumed_at, used.jti) == (1000.0, "J")
-    assert write(database, lambda tx: codes.purge(tx, HERE, 302.0)) == 1
+    write(database, lambda tx: codes.note_token_end(tx, HERE, CODE.code_hash, 3.0))
+    used = database.read_now(lambda c: codes.find(c, HERE, CODE.code_hash))
+    assert used is not None
+    assert used.token_expires_at == 3.0
+    assert write(database, lambda tx: codes.purge(tx, HERE, 1302.0)) == 1
 
 
 def race(database: Database, work: Any, threads: int) -> int:
@@ -245,6 +298,11 @@ def test_refresh_rotation(database: Database) -> None:
     assert found is not None
     assert found.successor_used
     assert database.read_now(lambda c: refresh.find(c, LYRA.id, "T1")) is None
+    # [EXT-4] of several successors of one token only the one that is used first lives
+    write(database, lambda tx: refresh.add_successor(tx, HERE, "f1", "T3", "T1"))
+    assert not write(database, lambda tx: refresh.consume(tx, HERE, "T3"))
+    held = write(database, lambda tx: refresh.hold(tx, HERE, "T3"))
+    assert (held.consumed_at, held.sibling_used, held.user_is_kept_out) == (None, True, False)
 
 
 @pytest.mark.parametrize(
@@ -429,6 +487,48 @@ def test_group_commit_keeps_units_apart(database: Database) -> None:
     assert {e.event for e in found} == {"good.0", "good.1", "good.2", "alone"}
 
 
+def test_work_without_savepoints(database: Database) -> None:
+    """When one raises, nothing of it stays and the others of its group are done all the same."""
+
+    def unit(jti: str, *, fails: bool = False) -> Any:
+        def work(tx: Transaction) -> str:
+            tx.record(AuditEvent(instance_id=HERE, at=1.0, event=jti))
+            revocations.add(tx, HERE, jti, 5.0)
+            if fails:
+                raise LookupError(jti)
+            return jti
+
+        return work
+
+    async def run() -> list[Any]:
+        alone = [
+            await asyncio.gather(
+                database.write(unit("A1", fails=True), savepoint=savepoint), return_exceptions=True
+            )
+            for savepoint in (True, False)
+        ]
+        assert [type(r) for (r,) in alone] == [LookupError, LookupError]
+        units = [unit("J1"), unit("J2", fails=True), unit("J3")]
+        return await asyncio.gather(
+            database.write(unit("J0")),
+            *(database.write(work, savepoint=False) for work in units),
+            database.record(AuditEvent(instance_id=HERE, at=1.0, event="alone")),
+            return_exceptions=True,
+        )
+
+    results = asyncio.run(run())
+    assert [r if isinstance(r, str) else type(r) for r in results] == [
+        "J0",
+        "J1",
+        LookupError,
+        "J3",
+        type(None),
+    ]
+    assert set(database.read_now(lambda c: revocations.live(c, HERE, 1.0))) == {"J0", "J1", "J3"}
+    found = database.read_now(lambda c: audit.latest(c, HERE))
+    assert sorted(e.event for e in found) == ["J0", "J1", "J3", "alone"]
+
+
 def test_audit_sequence_has_no_gap(database: Database) -> None:
     """One chain a writer: a missing number is a missing event."""
 
@@ -526,7 +626,8 @@ def test_a_full_disk_in_a_group_keeps_nothing_half_done(tmp_path: Path) -> None:
 
 def test_sweep_removes_only_what_has_ended(database: Database) -> None:
     day = 24 * 3600.0
-    write(database, lambda tx: codes.add(tx, HERE, CODE))
+    code = msgspec.structs.replace(CODE, expires_at=301.0)
+    write(database, lambda tx: codes.add(tx, HERE, code))
     ending = msgspec.structs.replace(FAMILY, expires_at=301.0)
     write(database, lambda tx: refresh.start_family(tx, HERE, ending, "T1"))
     lasting = msgspec.structs.replace(FAMILY, id="f2")

@@ -23,7 +23,15 @@ from mintgate.store import (
     sessions,
     users,
 )
-from tests.unit.store.test_conformance import APPLICATION, CODE, FAMILY, ORION, USER, write
+from tests.unit.store.test_conformance import (
+    APPLICATION,
+    CODE,
+    FAMILY,
+    ORION,
+    USER,
+    presented_for,
+    write,
+)
 from tests.unit.store.test_logout_notices import SESSION
 from tests.world import MovableClock
 
@@ -96,8 +104,7 @@ def test_no_family_of_a_code_that_is_just_redeemed_lives_on(database: Database) 
         write(database, lambda tx, here=here: codes.add(tx, here, CODE))
 
         def redeem(tx: Transaction, here: str = here) -> None:
-            given: dict[str, Any] = {"jti": "J", "token_expires_at": 1.0, "family_id": FAMILY.id}
-            assert codes.consume(tx, here, CODE.code_hash, **given)
+            assert codes.redeem(tx, here, CODE.code_hash, **presented_for(CODE))
             refresh.start_family(tx, here, FAMILY, "T1")
 
         while_it_is_written(database, redeem, lambda tx, e=ending, here=here: e(tx, here))
@@ -170,7 +177,7 @@ def test_a_token_issued_while_everything_waits_is_revoked(
     write(database, lambda tx: refresh.start_family(tx, here, FAMILY, "T1"))
 
     def rotate(tx: Transaction) -> None:
-        assert refresh.find(tx.connection, here, "T1", lock=True)
+        assert refresh.hold(tx, here, "T1")
         assert refresh.consume(tx, here, "T1")
 
     def issue() -> None:

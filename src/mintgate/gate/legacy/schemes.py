@@ -20,7 +20,7 @@ from mintgate.gate.legacy.uses import LegacyUses
 from mintgate.gate.sessions import SESSION_OVER, ErpSessions
 from mintgate.identity.directory import Directory
 from mintgate.identity.signin.password import PasswordSignIn
-from mintgate.store import Change, Database, DatabaseUnavailable, applications
+from mintgate.store import Change, Database, DatabaseUnavailable, authorizations
 from mintgate.store.legacy_sessions import LegacyLogin
 from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.legacy import LegacyCredential, named_application
@@ -184,7 +184,7 @@ class LegacyAccess:
             return True
         instance_id = self._directory.instance.id
         if await self._database.read(
-            lambda c: applications.blocks_user(c, instance_id, application.id, user.id, now)
+            lambda c: authorizations.blocks_user(c, instance_id, application.id, user.id, now)
         ):
             self._admitted.pop(pair, None)
             return False

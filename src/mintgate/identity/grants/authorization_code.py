@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from mintgate.contract import lifetimes
 from mintgate.contract.applications import TrustedApplication
@@ -21,11 +21,11 @@ from mintgate.store import (
     AuditEvent,
     Database,
     Transaction,
-    applications,
     codes,
     refresh,
     revocations,
     userinfo_requests,
+    users,
 )
 from mintgate.store.codes import StoredCode
 
@@ -47,27 +47,78 @@ class AuthorizationCode:
         presented = request.parameters.get("code")
         if presented is None:
             raise InvalidRequest("The parameter code is missing.")
-        instance_id = self._directory.instance.id
-        now = self._clock()
-        digest = token_digest(presented)
-        code = await self._database.read(
-            lambda connection: codes.find(connection, instance_id, digest)
-        )
-        if code is None or code.application_id != application.id:
-            raise InvalidGrant(cause="the code is unknown or of another client")  # [TKN-44]
-        if code.consumed_at is not None:
-            await self._take_back(code, application, request.address)
-        _require_unexpired(code, now)
-        _require_redirect_uri(code, request.parameters.get("redirect_uri"))
-        _require_verifier(code, request.parameters.get("code_verifier"))
-        user = await self._directory.user(code.user_id)
+        digest, stamp = token_digest(presented), self._directory.stamp()
+        redeemed = await self._redeem(digest, request, application)
+        if redeemed is None:
+            await self._refuse(digest, request, application)
+        if self._directory.known_user(redeemed.user.id) is None:
+            self._directory.keep_user(redeemed.user, stamp)
+        return Decided(redeemed)
+
+    async def _redeem(
+        self, digest: str, request: TokenRequest, application: TrustedApplication
+    ) -> UserGrant | None:
+        """The grant of this code, which is now used up; None when it is not to be redeemed so."""
+        redirect_uri = request.parameters.get("redirect_uri")
+        verifier = request.parameters.get("code_verifier")
+        if redirect_uri is None:
+            return None
+        challenge = s256(verifier) if verifier is not None else None
+        directory = self._directory
+        lifetime = directory.instance.access_token_lifetime
+
+        def work(tx: Transaction) -> UserGrant | None:
+            """Raises InvalidGrant or UnauthorizedClient, and then nothing is redeemed."""
+            jti, family_id = new_hex128(), new_guid()
+            usual_end = float(int(tx.now) + lifetime)
+            code = codes.redeem(
+                tx,
+                directory.instance.id,
+                digest,
+                application_id=application.id,
+                redirect_uri=redirect_uri,
+                code_challenge=challenge,
+                jti=jti,
+                token_expires_at=usual_end,
+                family_id=family_id,
+            )
+            if code is None:
+                return None
+            _require_verifier(code, verifier)
+            user = directory.known_user(code.user_id) or users.by_id(
+                tx.connection, directory.instance.id, code.user_id
+            )
+            grant = self._grant(code, user, application, jti, tx.now)
+            end = float(grant.issued_at + lifetime)
+            if end != usual_end:
+                codes.note_token_end(tx, directory.instance.id, digest, end)
+            if grant.refresh_token is not None:
+                family = _family(family_id, code, grant)
+                refresh.start_family(
+                    tx, directory.instance.id, family, token_digest(grant.refresh_token)
+                )
+            if code.userinfo_claims and PROFILE not in grant.scopes:
+                userinfo_requests.add(tx, directory.instance.id, jti, code.userinfo_claims, end)
+            tx.record(self._event(grant, request.address, tx.now))
+            return grant
+
+        return await self._database.write(work, savepoint=False)
+
+    def _grant(
+        self,
+        code: StoredCode,
+        user: User | None,
+        application: TrustedApplication,
+        jti: str,
+        now: float,
+    ) -> UserGrant:
         _require_user(user, code, application, now)
         assert user is not None  # noqa: S101 - told to the type checker
-        grant = UserGrant(
+        return UserGrant(
             application=application,
             user=user,
             scopes=code.scopes,
-            jti=new_hex128(),
+            jti=jti,
             # Another machine's clock may have been ahead when the user signed in.
             issued_at=max(self._directory.issue_time(application, user), code.auth_time),
             sid=code.sid,
@@ -81,54 +132,30 @@ class AuthorizationCode:
             acr=code.acr,
             id_token_claims=code.id_token_claims,
         )
-        await self._redeem(code, grant, request.address)
-        return Decided(grant)
 
-    async def _redeem(self, code: StoredCode, grant: UserGrant, address: str | None) -> None:
-        family = self._family(code, grant) if grant.refresh_token is not None else None
-        instance = self._directory.instance
-        token_expires_at = float(grant.issued_at + instance.access_token_lifetime)
-
-        def work(tx: Transaction) -> StoredCode | None:
-            """None when this call redeemed the code, else the code as another call left it.
-
-            Raises InvalidGrant when the code has ended since it was looked at.
-            """
-            if applications.blocks_user(
-                tx.connection, instance.id, code.application_id, code.user_id, tx.now
-            ):
-                raise InvalidGrant(  # [TAP-30]
-                    cause="the user's authorization is revoked or outside its window"
-                )
-            redeemed = codes.consume(
-                tx,
-                instance.id,
-                code.code_hash,
-                jti=grant.jti,
-                token_expires_at=token_expires_at,
-                family_id=family.id if family else None,
-            )
-            if not redeemed:
-                left = codes.find(tx.connection, instance.id, code.code_hash)
-                if left is None:
-                    raise InvalidGrant(cause="the code ended with its sign-in")
-                return left
-            if family is not None and grant.refresh_token is not None:
-                refresh.start_family(tx, instance.id, family, token_digest(grant.refresh_token))
-            if code.userinfo_claims and PROFILE not in grant.scopes:
-                userinfo_requests.add(
-                    tx, instance.id, grant.jti, code.userinfo_claims, token_expires_at
-                )
-            tx.record(self._event("token.issued", grant, address))
-            return None
-
-        winner = await self._database.write(work)
-        if winner is not None:
-            await self._take_back(winner, grant.application, address)
+    async def _refuse(
+        self, digest: str, request: TokenRequest, application: TrustedApplication
+    ) -> NoReturn:
+        """Say why a code was not redeemed. Always raises."""
+        instance_id, now = self._directory.instance.id, self._clock()
+        code = await self._database.read(
+            lambda connection: codes.find(connection, instance_id, digest)
+        )
+        if code is None or code.application_id != application.id:
+            raise InvalidGrant(cause="the code is unknown or of another client")  # [TKN-44]
+        if code.consumed_at is not None:
+            await self._take_back(code, application, request.address)
+        _require_unexpired(code, now)
+        _require_redirect_uri(code, request.parameters.get("redirect_uri"))
+        _require_verifier(code, request.parameters.get("code_verifier"))
+        _require_user(await self._directory.user(code.user_id), code, application, now)
+        raise InvalidGrant(  # [TAP-30]
+            cause="the user's authorization is revoked or outside its window"
+        )
 
     async def _take_back(
         self, code: StoredCode, application: TrustedApplication, address: str | None
-    ) -> None:
+    ) -> NoReturn:
         """[TKN-47] A second redemption: what the first one gave ends. Always raises."""
         instance_id = self._directory.instance.id
 
@@ -153,34 +180,11 @@ class AuthorizationCode:
         await self._database.write(work)
         raise InvalidGrant(cause="the code was redeemed before; its tokens are revoked")
 
-    def _family(self, code: StoredCode, grant: UserGrant) -> refresh.Family:
-        lifetime = (
-            lifetimes.REFRESH_TOKEN_PUBLIC  # [LIF-5]
-            if grant.application.is_public
-            else lifetimes.REFRESH_TOKEN_CONFIDENTIAL  # [LIF-4]
-        )
-        return refresh.Family(
-            id=new_guid(),
-            application_id=code.application_id,
-            user_id=code.user_id,
-            sid=code.sid,
-            scopes=code.scopes,
-            auth_time=code.auth_time,
-            amr=code.amr,
-            idp=code.idp,
-            tid=code.tid,
-            acr=code.acr,
-            id_token_claims=code.id_token_claims,
-            userinfo_claims=code.userinfo_claims,
-            created_at=float(grant.issued_at),
-            expires_at=code.created_at + lifetime,
-        )
-
-    def _event(self, event: str, grant: UserGrant, address: str | None) -> AuditEvent:
+    def _event(self, grant: UserGrant, address: str | None, at: float) -> AuditEvent:
         return AuditEvent(
             instance_id=self._directory.instance.id,
-            at=self._clock(),
-            event=event,
+            at=at,
+            event="token.issued",
             actor=grant.user.login,
             actor_id=grant.user.id,
             application=grant.application.application_uri,
@@ -189,6 +193,30 @@ class AuthorizationCode:
             address=address,
             details={"grant_type": self.grant_type, "scope": grant.scopes},
         )
+
+
+def _family(family_id: str, code: StoredCode, grant: UserGrant) -> refresh.Family:
+    lifetime = (
+        lifetimes.REFRESH_TOKEN_PUBLIC  # [LIF-5]
+        if grant.application.is_public
+        else lifetimes.REFRESH_TOKEN_CONFIDENTIAL  # [LIF-4]
+    )
+    return refresh.Family(
+        id=family_id,
+        application_id=code.application_id,
+        user_id=code.user_id,
+        sid=code.sid,
+        scopes=code.scopes,
+        auth_time=code.auth_time,
+        amr=code.amr,
+        idp=code.idp,
+        tid=code.tid,
+        acr=code.acr,
+        id_token_claims=code.id_token_claims,
+        userinfo_claims=code.userinfo_claims,
+        created_at=float(grant.issued_at),
+        expires_at=code.created_at + lifetime,
+    )
 
 
 def s256(verifier: str) -> str:

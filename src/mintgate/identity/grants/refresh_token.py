@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from mintgate.contract import scopes
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
-from mintgate.contract.errors import InvalidGrant, InvalidRequest
+from mintgate.contract.errors import InvalidGrant, InvalidRequest, Refusal
 from mintgate.contract.identifiers import new_hex128, new_token, token_digest
 from mintgate.contract.users import User, UserType
 from mintgate.identity.directory import Directory
@@ -16,9 +16,9 @@ from mintgate.store import (
     AuditEvent,
     Database,
     Transaction,
-    applications,
     refresh,
     userinfo_requests,
+    users,
 )
 from mintgate.store.refresh import Family, StoredToken
 
@@ -37,21 +37,61 @@ class RefreshToken:
         presented = request.parameters.get("refresh_token")
         if presented is None:
             raise InvalidRequest("The parameter refresh_token is missing.")
-        instance_id = self._directory.instance.id
-        digest = token_digest(presented)
-        now = self._clock()
-        token = await self._database.read(
-            lambda connection: refresh.find(connection, instance_id, digest)
-        )
-        family = _require_family(token, application, now)
-        assert token is not None  # noqa: S101 - told to the type checker
-        if _is_replay(token, now, self._directory.instance.refresh_grace_seconds):
-            await self._end_family(token.family, application, request.address)
-        user = await self._directory.user(family.user_id)
-        _require_grantable(user, application, family, now)  # [LIF-12]
-        assert user is not None  # noqa: S101 - told to the type checker
-        granted = scopes.for_refresh(request.parameters.get("scope"), family.scopes)
-        grant = UserGrant(
+        directory, digest = self._directory, token_digest(presented)
+        requested, address = request.parameters.get("scope"), request.address
+        stamp = directory.stamp()
+
+        def work(tx: Transaction) -> UserGrant | Family | Refusal:
+            """Decide on what is stored now, and rotate.
+
+            Returns the family when this is a replay [LIF-14], and a refusal instead of raising
+            it: nothing was changed, so there is nothing to undo.
+            """
+            token = refresh.hold(tx, directory.instance.id, digest)
+            grace = directory.instance.refresh_grace_seconds
+            try:
+                family = _require_family(token, application, tx.now)
+                assert token is not None  # noqa: S101 - told to the type checker
+                if _is_replay(token, tx.now, grace):
+                    return family
+                user = directory.known_user(family.user_id) or users.by_id(
+                    tx.connection, directory.instance.id, family.user_id
+                )
+                _require_grantable(user, application, family, tx.now)  # [LIF-12]
+                assert user is not None  # noqa: S101 - told to the type checker
+                _require_not_kept_out(token)
+                granted = scopes.for_refresh(requested, family.scopes)
+            except Refusal as refusal:
+                return refusal
+            first_use = refresh.consume(tx, directory.instance.id, digest)
+            if not first_use:
+                # Another request was faster, or it is used again within its grace [EXT-4].
+                token = refresh.find(tx.connection, directory.instance.id, digest)
+                if token is None or token.consumed_at is None or _is_replay(token, tx.now, grace):
+                    return family
+            grant = self._grant(application, user, family, granted)
+            self._rotate(tx, digest, grant, family)
+            event = "token.refreshed" if first_use else "token.refreshed_within_grace"
+            tx.record(self._event(event, grant, address, tx.now))
+            return grant
+
+        decided = await self._database.write(work, savepoint=False)
+        if isinstance(decided, Refusal):
+            raise decided
+        if isinstance(decided, Family):
+            await self._end_family(decided, application, address)
+        if directory.known_user(decided.user.id) is None:
+            directory.keep_user(decided.user, stamp)
+        return Decided(decided)
+
+    def _grant(
+        self,
+        application: TrustedApplication,
+        user: User,
+        family: Family,
+        granted: tuple[str, ...],
+    ) -> UserGrant:
+        return UserGrant(
             application=application,
             user=user,
             scopes=granted,
@@ -67,47 +107,18 @@ class RefreshToken:
             acr=family.acr,
             id_token_claims=family.id_token_claims,
         )
-        if not await self._rotate(digest, grant, request.address):
-            await self._end_family(family, application, request.address)
-        return Decided(grant)
 
-    async def _rotate(self, digest: str, grant: UserGrant, address: str | None) -> bool:
+    def _rotate(self, tx: Transaction, digest: str, grant: UserGrant, family: Family) -> None:
         instance = self._directory.instance
-
-        def work(tx: Transaction) -> bool:
-            """Decide on what is stored now, and rotate; False for a replay [LIF-14].
-
-            Raises InvalidGrant when the family has ended since it was looked at.
-            """
-            token = refresh.find(tx.connection, instance.id, digest, lock=True)
-            family = _require_family(token, grant.application, tx.now)
-            if applications.blocks_user(
-                tx.connection, instance.id, family.application_id, family.user_id, tx.now
-            ):
-                raise InvalidGrant(  # [TAP-30]
-                    cause="the user's authorization is revoked or outside its window"
-                )
-            if token is None or _is_replay(token, tx.now, instance.refresh_grace_seconds):
-                return False
-            first_use = refresh.consume(tx, instance.id, digest)
-            if not first_use and token.consumed_at is None:
-                return False  # another request was faster
-            successor = token_digest(grant.refresh_token or "")
-            refresh.add_successor(tx, instance.id, family.id, successor, digest)
-            if family.userinfo_claims and scopes.PROFILE not in grant.scopes:
-                expires_at = float(grant.issued_at + instance.access_token_lifetime)
-                userinfo_requests.add(
-                    tx, instance.id, grant.jti, family.userinfo_claims, expires_at
-                )
-            event = "token.refreshed" if first_use else "token.refreshed_within_grace"
-            tx.record(self._event(event, grant, address, tx.now))
-            return True
-
-        return await self._database.write(work)
+        successor = token_digest(grant.refresh_token or "")
+        refresh.add_successor(tx, instance.id, family.id, successor, digest)
+        if family.userinfo_claims and scopes.PROFILE not in grant.scopes:
+            expires_at = float(grant.issued_at + instance.access_token_lifetime)
+            userinfo_requests.add(tx, instance.id, grant.jti, family.userinfo_claims, expires_at)
 
     async def _end_family(
         self, family: Family, application: TrustedApplication, address: str | None
-    ) -> None:
+    ) -> NoReturn:
         """[LIF-14] A replay: the whole family ends. Always raises."""
         instance_id = self._directory.instance.id
 
@@ -166,6 +177,13 @@ def _require_family(
     if now >= token.family.expires_at:
         raise InvalidGrant(cause="the refresh token has expired")
     return token.family
+
+
+def _require_not_kept_out(token: StoredToken) -> None:
+    if token.user_is_kept_out:
+        raise InvalidGrant(  # [TAP-30]
+            cause="the user's authorization is revoked or outside its window"
+        )
 
 
 def _require_grantable(

@@ -1,4 +1,4 @@
-"""Where the databases of the cases come from."""
+"""Where databases come from that are not SQLite's file in the folder of a server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def postgresql(folder: Path) -> Iterator[NewDatabase]:
     numbers = itertools.count()
 
     def new_database() -> str:
-        name = f"growth_{next(numbers)}"
+        name = f"bench_{next(numbers)}"
         server.psql(f"CREATE DATABASE {name}")
         return str(server.get_uri(name))
 
