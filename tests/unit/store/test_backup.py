@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ ENDED_TABLES = {"identity_sessions", "interactions", "session_applications", "er
 
 def filled(url: str) -> Database:
     database = Database(url, lambda: NOW)
-    fill(database)
+    if not database.is_sqlite:
+        fill(database)
     with database.begin() as tx:
         for table in (signing_keys, audit_keys, idempotency_keys):  # with values that no key seals
             tx.connection.execute(table.delete())
@@ -46,17 +47,21 @@ def filled(url: str) -> Database:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = filled(sqlite_url(tmp_path))
+def database(rich_file: Callable[[Path], str], tmp_path: Path) -> Iterator[Database]:
+    database = filled(rich_file(tmp_path))
     yield database
     database.close()
 
 
-@pytest.fixture
-def either(database_url: str) -> Iterator[Database]:
-    database = filled(database_url)
-    yield database
-    database.close()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Database:
+    """The same on both engines in turn."""
+    if request.param == "postgresql":
+        made = filled(str(request.getfixturevalue("postgresql")()))
+        request.addfinalizer(made.close)  # noqa: PT021 - only for one of the two
+        return made
+    there: Database = request.getfixturevalue("database")
+    return there
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from mintgate.store.portable import CopyProblem, comparing, snapshot
 from mintgate.store.portable.tables import TABLES, key_of
 from mintgate.store.portable.target import Target, _set_sequences
 from mintgate.store.tables import state_feed, users
-from tests.rich_rows import HOME, add_rows, fill
+from tests.rich_rows import HOME, add_rows
 from tests.world import sqlite_url
 
 
@@ -61,10 +61,11 @@ into_both = pytest.mark.parametrize("target", ["sqlite", "postgresql"], indirect
 
 
 @pytest.fixture
-def source(new_database: Any) -> Database:
-    database: Database = new_database("sqlite")
-    fill(database)
-    return database
+def source(rich_file: Callable[[Path], str], tmp_path: Path) -> Iterator[Database]:
+    (folder := tmp_path / "source").mkdir()
+    database = Database(rich_file(folder), lambda: 1000.0)
+    yield database
+    database.close()
 
 
 def every_row(database: Database) -> dict[str, list[tuple[Any, ...]]]:
