@@ -30,6 +30,9 @@ WHOLE = {
         "has a row for each session that is open now, and who opens one counts those: under the "
         "lock of the licences, as many as there are people at work"
     ),
+    r"SELECT revoked_(tokens\.jti, revoked_tokens\.expires_at|before\..*not_before) FROM": (
+        "when a process starts or a key changes: what is revoked is kept in memory, all that lives"
+    ),
     r"DELETE FROM revoked_before": (
         "every ten minutes; a row for each user or application of which everything was revoked in "
         "the last days. An index on (instance_id, not_before) would spare it"
