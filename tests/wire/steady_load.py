@@ -37,7 +37,7 @@ class SteadyLoad:
     requests: list[bytes]
     kept: int = 6
     fresh: int = 3
-    pause: float = 0.005
+    pause: float = 0.02
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
     statuses: Counter[int] = field(default_factory=Counter)
@@ -98,6 +98,6 @@ class SteadyLoad:
                 if b"connection: close" in head:
                     self.farewells += is_kept
                     return
+                await asyncio.sleep(self.pause)
                 if not is_kept:
                     return
-                await asyncio.sleep(self.pause)

@@ -17,6 +17,7 @@ from mintgate.apis.change import Change
 from mintgate.contract import applications as application_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.converting import convert
 from mintgate.contract.first_party import is_built_in
 from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import MAY_SIGN_IN, User
@@ -136,7 +137,7 @@ def _built(struct: type[S], change: Change, fields: dict[str, Any]) -> S:
             fields[attribute.column] = change.values[attribute.name]
     encoded = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
     names = dict(encoded)
-    return msgspec.convert({names[name]: value for name, value in fields.items()}, struct)
+    return convert({names[name]: value for name, value in fields.items()}, struct)
 
 
 def _check_application(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from mintgate.contract.converting import convert
 from mintgate.contract.declared_apis import ApiSettings, Limits, settings_of
 from mintgate.contract.feed import ChangedInstance
 from mintgate.contract.policy import Policy
@@ -90,8 +91,8 @@ def _from_row(row: RowMapping) -> StoredApi:
     return StoredApi(
         settings=settings_of(
             row["name"],
-            msgspec.convert(policy, Policy) if policy is not None else None,
-            msgspec.convert(limits, Limits) if limits is not None else None,
+            convert(policy, Policy) if policy is not None else None,
+            convert(limits, Limits) if limits is not None else None,
             row["basic_client"],
         ),
         secret_hash=row["secret_hash"],

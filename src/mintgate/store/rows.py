@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import RowMapping
 
+from mintgate.contract.converting import convert
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 def from_row(struct: type[S], row: RowMapping) -> S:
     """Build a struct from the columns that it has fields for; enums and tuples are converted."""
     values = {name: row[name] for name in struct.__struct_fields__}
-    return msgspec.convert(_encoded(struct, values), struct)
+    return convert(_encoded(struct, values), struct)
 
 
 def to_row(record: msgspec.Struct) -> dict[str, Any]:

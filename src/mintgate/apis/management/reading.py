@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from mintgate.contract.automation.problems import InvalidInput, UnsupportedContent
+from mintgate.contract.converting import convert
 from mintgate.identity.forms import BODY_SECONDS, MAX_BODY_BYTES, header, query_of
 from mintgate.jose.encoding import DuplicateMember, decode_object, require_unique
 
@@ -108,7 +109,7 @@ def idempotency_key_of(request: Request) -> str | None:
 def _converted(values: Mapping[str, Any], kind: Any, *, strict: bool = True) -> Any:
     _require_known(values, kind.__struct_encode_fields__)
     try:
-        return msgspec.convert(values, kind, strict=strict)
+        return convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise InvalidInput(_sentence(str(error))) from None
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.converting import convert
 from mintgate.contract.errors import Refusal
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
@@ -59,7 +60,7 @@ class EndSessionEndpoint:
             return self._refused(request, refusal)
         stored = await self._interactions.find(parameters.get("interaction"))
         if stored is not None:
-            logout = msgspec.convert(stored.row.parameters, _Logout)
+            logout = convert(stored.row.parameters, _Logout)
         else:
             logout = await self._judge(parameters)
         signed_in = await self._sessions.current(request)
@@ -78,7 +79,7 @@ class EndSessionEndpoint:
             # hint says is kept, never the hint: a token belongs in no URL and in no table.
             return await self._go_on_with(await self._judge(form))
         stored = await self._interactions.find(form.get("interaction"))
-        logout = msgspec.convert(stored.row.parameters, _Logout) if stored else _Logout()
+        logout = convert(stored.row.parameters, _Logout) if stored else _Logout()
         # [END-8] Without a hint of this session the way back is offered, not taken.
         signed_in = await self._sessions.current(request)
         frames: list[str] = []

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from mintgate.server.workers.worker import Worker, WorkerFailed, told
 
 _log = logging.getLogger("mintgate.workers")
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
 LONG_LIFE_SECONDS = 60.0
