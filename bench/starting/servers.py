@@ -13,16 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.instance import Site
 from bench.minting import node_provider
 from bench.minting.cast import post_request
-from bench.minting.signing import SigningWork
-from bench.minting.subject import free_port, new_subject, write_private
+from bench.minting.subject import free_port, new_subject
 from bench.node import find, install, version_of
 from bench.populated import populated
 from bench.problems import PeerUnavailable
-from bench.processes import Child, Children
+from bench.processes import ROOT, Child, Children
 
 MINTGATE, BARE, NODE = "mintgate", "bare handler", "node-oidc-provider"
-TOKEN_BYTES = 800
-"""Before the signature, about as mintgate has them."""
+BARE_PROGRAM = ROOT / "bench" / "peers" / "bare_asgi.py"
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -72,9 +70,10 @@ def prepare(folder: Path, core: int) -> Servers:
 
 
 def _bare(folder: Path, pem: bytes, core: int) -> Server:
-    work = SigningWork(pem.decode(), "x" * TOKEN_BYTES)
-    path, port = str(write_private(folder / "bare.json", work)), free_port()
-    command = [sys.executable, "-m", "bench.minting.bare", str(port), path]
+    port, key = free_port(), folder / "bare.pem"
+    key.touch(mode=0o600)
+    key.write_bytes(pem)
+    command = [sys.executable, str(BARE_PROGRAM), str(port), str(key)]
     request = post_request(port, "/", "").encode()
     return Server(BARE, lambda children: children.start("bare", core, command), port, request)
 
