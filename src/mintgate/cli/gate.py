@@ -12,7 +12,9 @@ import msgspec
 import typer
 
 from mintgate.cli import common
-from mintgate.cli.listening import is_loopback, listen
+from mintgate.cli.listening import is_loopback
+from mintgate.cli.working import Workers, listening, supervise
+from mintgate.server.workers.inherited import inherited
 
 if TYPE_CHECKING:
     from mintgate.gate.settings import GateSettings
@@ -37,6 +39,7 @@ def gate(
         int | None,
         typer.Option(min=1, max=65535, help="The port, instead of the file's.", show_default=False),
     ] = None,
+    workers: Workers = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), to serve https."),
@@ -63,42 +66,72 @@ def gate(
         common.misuse("--tls-cert and --tls-key go together")
     from mintgate.server.gate_file import described
 
+    given = inherited()
     settings = _settings(file, host, port)
     listener = settings.listener
+    if given is not None and settings.name is None:
+        # By its name a gate knows what it has forwarded itself, in whichever process.
+        settings = msgspec.structs.replace(settings, name=f"mintgate-{given.group}")
+    if workers is not None:
+        _require_one_key(settings)
     if check:
         typer.echo(f"{file} is good.")
-    else:
-        listening = listen(listener.host, listener.port)
-        scheme = "http" if tls_certificate is None else "https"
-        typer.echo(f"mintgate gate listens on {scheme}://{listener.host}:{listener.port}")
+        for line in described(settings):
+            typer.echo(f"  {line}")
+        return
+    bound = listening(listener.host, listener.port, given)
+    if workers is not None and given is None:
+        supervise(bound, workers, listener.drain_seconds + listener.shutdown_seconds)
+    if given is None or given.part.prepares:
+        _tell(settings, bound.socket.getsockname()[1], is_https=tls_certificate is not None)
+
+    from mintgate.gate.access_log import LOGGER
+    from mintgate.gate.assembly import Gate
+    from mintgate.gate.draining import Draining
+    from mintgate.gate.listener import server_config
+    from mintgate.server.logs import configure_logs
+    from mintgate.server.workers.serving import serve_here
+
+    configure_logs()
+    if listener.access_log:
+        logging.getLogger(LOGGER).setLevel(logging.INFO)
+    draining = Draining()
+    config = server_config(
+        Gate(settings, draining=draining).app,
+        listener,
+        draining=draining,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
+    )
+    if given is not None and given.part.prepares:
+        config.load()  # a certificate that cannot be read shows now
+        return
+    serve_here(config, bound.socket, draining, listener, given, listener_stays=bound.stays)
+
+
+def _require_one_key(settings: GateSettings) -> None:
+    """Upstreams get the keys of the process that they happen to ask: all must have the same."""
+    if settings.signing_key is None and any(r.identity == "token" for r in settings.routes):
+        common.fail(
+            'several workers need one signing_key for identity = "token"; give it in [gate], from '
+            "a file or the environment"
+        )
+
+
+def _tell(settings: GateSettings, port: int, *, is_https: bool) -> None:
+    from mintgate.server.gate_file import described
+
+    listener = settings.listener
+    scheme = "https" if is_https else "http"
+    typer.echo(f"mintgate gate listens on {scheme}://{listener.host}:{port}")
     for line in described(settings):
         typer.echo(f"  {line}")
-    if check:
-        return
-    if tls_certificate is None and not is_loopback(listener.host) and not listener.trusted_proxies:
+    if not is_https and not is_loopback(listener.host) and not listener.trusted_proxies:
         typer.echo(
             f"mintgate: {listener.host} can be reached by others, and tokens travel in clear: give "
             "--tls-cert and --tls-key, or name the proxy that ends TLS in trusted_proxies",
             err=True,
         )
-
-    import uvicorn
-
-    from mintgate.gate.access_log import LOGGER
-    from mintgate.gate.assembly import Gate
-    from mintgate.gate.listener import server_config
-    from mintgate.server.logs import configure_logs
-
-    configure_logs()
-    if listener.access_log:
-        logging.getLogger(LOGGER).setLevel(logging.INFO)
-    config = server_config(
-        Gate(settings).app,
-        listener,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=tls_key,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _settings(file: Path, host: str | None, port: int | None) -> GateSettings:

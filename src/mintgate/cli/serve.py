@@ -10,7 +10,9 @@ import typer
 
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
-from mintgate.cli.listening import is_loopback, listen
+from mintgate.cli.listening import is_loopback
+from mintgate.cli.working import Workers, listening, supervise
+from mintgate.server.workers.inherited import Part, inherited
 
 if TYPE_CHECKING:
     from mintgate.server.declaration.demo import DemoSecrets
@@ -23,8 +25,12 @@ def serve(
         str, typer.Option(envvar="MINTGATE_HOST", help="The address to listen on.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="MINTGATE_PORT", min=1, max=65535, help="The port to listen on.")
+        int,
+        typer.Option(
+            envvar="MINTGATE_PORT", min=0, max=65535, help="The port to listen on; 0 takes any."
+        ),
     ] = 8080,
+    workers: Workers = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill in a demo instance and print how to try it.")
     ] = False,
@@ -50,12 +56,35 @@ def serve(
             help="A proxy in front that ends TLS; its X-Forwarded-For is believed. Repeatable.",
         ),
     ] = None,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="MINTGATE_DRAIN_SECONDS",
+            min=0,
+            max=3600,
+            help="After SIGTERM, say so at /readyz and go on for this long, so that a balancer "
+            "sends nothing more.",
+        ),
+    ] = 1.0,
+    shutdown_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar="MINTGATE_SHUTDOWN_SECONDS",
+            min=0,
+            max=3600,
+            help="Then accept nothing, and give running requests this long.",
+        ),
+    ] = 10,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
     key_file: KeyFile = None,
 ) -> None:
     """Run every instance of a database.
 
     With an empty database nothing answers until an instance is declared; --demo makes one.
+
+    Several workers, and several servers, may share a database. SQLite does for the workers of one
+    machine that mostly check tokens; where they write much (sign-ins, refresh tokens, sessions)
+    they wait for each other, and for several machines PostgreSQL is needed.
     """
     if demo and not is_loopback(host) and not demo_for_everyone:
         common.fail(
@@ -64,32 +93,46 @@ def serve(
         )
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
-    listener = listen(host, port)
+    given = inherited()
+    listener = listening(host, port, given)
+    port = listener.socket.getsockname()[1]
+    if workers is not None and given is None:
+        supervise(listener, workers, drain_seconds + shutdown_seconds)
     database = common.open_database(database_url)
     with common.refusals():
-        if demo:
-            secrets = _fill_demo(database, database_url, key_file, port, random=demo_for_everyone)
-            _print_demo(port, secrets)
-        else:
-            is_protected = tls_certificate is not None or bool(trusted_proxy)
-            _print_instances(database, host, port, is_protected=is_protected)
+        if given is None or given.part.prepares:
+            if demo and (given is None or given.part is Part.PREPARE):
+                secrets = _fill_demo(
+                    database, database_url, key_file, port, random=demo_for_everyone
+                )
+                _print_demo(port, secrets)
+            elif not demo:
+                is_protected = tls_certificate is not None or bool(trusted_proxy)
+                _print_instances(database, host, port, is_protected=is_protected)
         kek = common.key_encryption_key(database_url, key_file, create=not _has_instance(database))
         _check_keys(database, kek)
 
-    import uvicorn
-
+    from mintgate.gate.draining import Draining
     from mintgate.server.application import Application
-    from mintgate.server.listening import serve_config
+    from mintgate.server.listening import serve_config, serve_settings
     from mintgate.server.logs import configure_logs
+    from mintgate.server.workers.serving import serve_here
 
     configure_logs()
+    draining = Draining()
+    settings = serve_settings(trusted_proxy or (), drain_seconds, shutdown_seconds)
     config = serve_config(
-        Application(database, kek),
-        trusted_proxy or (),
+        Application(database, kek, draining=draining),
+        settings,
+        draining=draining,
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    if given is not None and given.part.prepares:
+        config.load()  # a certificate that cannot be read shows now
+        database.close()
+        return
+    serve_here(config, listener.socket, draining, settings, given, listener_stays=listener.stays)
 
 
 def _has_instance(database: Database) -> bool:

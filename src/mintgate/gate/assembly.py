@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from mintgate.contract.clock import system_clock
 from mintgate.contract.declared_apis import Limits
 from mintgate.gate.access_log import note
+from mintgate.gate.draining import Draining
 from mintgate.gate.gateway import Gateway, ServedRoute
 from mintgate.gate.identity import TOKEN_HEADER, InternalTokens, identity_headers
 from mintgate.gate.proxy import Forwarder, UpstreamClient
@@ -70,6 +71,7 @@ class Gate:
         limits_of: counts a route's requests; None counts them in this process.
         guarded: puts a guard in front of an application.
         connect: makes a tenant for one API: its verifier and its sessions.
+        draining: tells whether the gate ends.
 
     Raises:
         ValueError: settings that do not fit together.
@@ -83,8 +85,10 @@ class Gate:
         limits_of: LimitsOf | None = None,
         guarded: Guarded = with_middleware,
         connect: Connect = connected,
+        draining: Draining | None = None,
     ) -> None:
         self.settings = settings
+        self._draining = draining or Draining()
         self._client = UpstreamClient()
         self._name = settings.name or f"mintgate-{secrets.token_hex(6)}"
         self.signing_key = _signing_key(settings)
@@ -110,8 +114,8 @@ class Gate:
         return [tenant for tenants in self._tenants.values() for tenant in tenants]
 
     def is_ready(self) -> bool:
-        """Whether every identity server has been heard of a moment ago."""
-        return all(tenant.is_known for tenant in self.tenants)
+        """Whether the gate goes on, and every identity server has been heard of a moment ago."""
+        return not self._draining.is_announced and all(tenant.is_known for tenant in self.tenants)
 
     def _served(self, route: RouteSettings, limits_of: LimitsOf, guarded: Guarded) -> Application:
         verifier = TenantVerifier(self._tenants[route.api], upstreams_of(route).served)

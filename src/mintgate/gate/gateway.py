@@ -107,7 +107,10 @@ class Gateway:
             raise NoRoute
         status, body = 200, b'{"status":"ok"}'
         if path == READY and not self._is_ready():
-            status, body = 503, b'{"status":"an identity server has not been heard of"}'
+            status, body = (
+                503,
+                b'{"status":"not ready: it ends, or has not heard of an identity server"}',
+            )
         elif path == KEYS and self._key_set is not None:
             body = self._key_set
         elif path not in {HEALTH, READY}:

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from mintgate.gate.draining import Draining
 from mintgate.gate.outbox import Outbox
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
@@ -35,6 +36,7 @@ def server_config(
     app: Application,
     settings: ListenerSettings,
     *,
+    draining: Draining | None = None,
     shortcut: Shortcut | None = None,
     date_header: bool = False,
     **options: Any,
@@ -42,12 +44,18 @@ def server_config(
     """How uvicorn serves an application.
 
     Args:
+        draining: tells connections that the server ends; see `gate.draining.DrainingServer`.
         shortcut: by which the application answers some requests without being called.
         date_header: whether every answer gets a date here, rather than from the application.
         options: further ones of `uvicorn.Config`, such as those for TLS.
     """
     logging.getLogger("uvicorn.error").addFilter(_TOLD_ELSEWHERE)
-    configured = {"settings": settings, "shortcut": shortcut, "outbox": Outbox()}
+    configured = {
+        "settings": settings,
+        "shortcut": shortcut,
+        "outbox": Outbox(),
+        "draining": draining or Draining(),
+    }
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (StrictProtocol,), configured),

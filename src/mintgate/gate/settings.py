@@ -128,7 +128,8 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_header_bytes: of the request line and all header fields.
         header_seconds: from the first byte of a request, or of a connection, to its last header.
         keep_alive_seconds: an idle connection is kept.
-        shutdown_seconds: running requests may go on when the gate is told to end.
+        drain_seconds: after SIGTERM it says that it is not ready, and goes on as before.
+        shutdown_seconds: running requests may go on then, while nothing new is accepted.
         trusted_proxies: whose `X-Forwarded-For` and `-Proto` are believed.
     """
 
@@ -138,6 +139,7 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_headers: int = 100
     header_seconds: float = 10.0
     keep_alive_seconds: int = 60
+    drain_seconds: float = 1.0
     shutdown_seconds: int = 10
     trusted_proxies: tuple[str, ...] = ()
     access_log: bool = True

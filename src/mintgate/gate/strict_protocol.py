@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mintgate.contract.gateway_errors import MalformedRequest
 from mintgate.gate.access_log import LOGGER
+from mintgate.gate.draining import Draining
 from mintgate.gate.outbox import Outbox
 from mintgate.gate.request_head import (
     Telling,
@@ -46,6 +47,7 @@ class StrictProtocol(HttpToolsProtocol):
     settings = ListenerSettings()
     shortcut: Shortcut | None = None
     outbox = Outbox()
+    draining = Draining()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -169,6 +171,8 @@ class StrictProtocol(HttpToolsProtocol):
             value.lower() == b"100-continue" for value in head.get(b"expect", ())
         )
         super().on_headers_complete()
+        if self.draining.has_begun and self._is_answering():
+            self.cycle.keep_alive = False  # RFC 9112 §9.6: the client hears it with the answer
 
     def on_body(self, body: bytes) -> None:
         self._silent_bytes = 0
@@ -205,6 +209,7 @@ class StrictProtocol(HttpToolsProtocol):
             or not _WITH_MORE.isdisjoint(head)
             or head.get(b"content-length", _EMPTY) != _EMPTY
             or self._is_answering()
+            or self.draining.has_begun
             or self.flow.write_paused
             or self.transport.is_closing()
         ):
@@ -234,6 +239,18 @@ class StrictProtocol(HttpToolsProtocol):
         if self._unsent and not self.transport.is_closing():
             self.transport.write(b"".join(self._unsent))
         self._unsent.clear()
+
+    # Ending.
+
+    def is_idle(self) -> bool:
+        """Whether nothing is asked and nothing is being answered here; asked by who ends.
+
+        An answer that has not begun then ends the connection.
+        """
+        if self._is_answering():
+            self.cycle.keep_alive = self.cycle.keep_alive and self.cycle.response_started
+            return False
+        return not (self._has_begun or self._unsent)
 
     def shutdown(self) -> None:
         self._send_unsent()

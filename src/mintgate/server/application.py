@@ -13,6 +13,7 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock, system_clock
+from mintgate.gate.draining import Draining
 from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.forward_targets import target_of
 from mintgate.gate.shared_counters import EXCHANGE_SECONDS
@@ -21,6 +22,7 @@ from mintgate.identity.key_rotation import keep_keys
 from mintgate.server.failures import Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.instance_application import InstanceApplication
+from mintgate.server.readiness import ReadinessCheck
 from mintgate.store import (
     Change,
     Database,
@@ -54,6 +56,7 @@ class Application:
 
     Args:
         clock: Unix seconds; `monotonic` paces the state feed.
+        draining: tells whether the server ends.
     """
 
     def __init__(
@@ -62,12 +65,21 @@ class Application:
         key_encryption_key: KeyEncryptionKey,
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
+        draining: Draining | None = None,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
+        self._draining = draining or Draining()
         self.follower = Follower(database, self._apply, monotonic)
         self._instances: dict[str, InstanceApplication] = {}
+        self._readiness = ReadinessCheck(
+            database,
+            self.follower.has_followed,
+            lambda: [one.directory.signing_key for one in self._instances.values()],
+            self._draining,
+            monotonic,
+        )
         self._hosts: Hosts[InstanceApplication] = Hosts({})
         self._by_name: dict[str, InstanceApplication] = {}
         self._instances_changed = False
@@ -252,8 +264,11 @@ class Application:
             self._instances_changed = True
 
     async def _answer_health(self, path: str, send: Send) -> None:
-        ready = path == "/healthz" or (self.follower.is_fresh and bool(self._instances))
-        await _send_json(send, 200 if ready else 503, {"status": "ok" if ready else "not ready"})
+        if path == "/healthz":  # this process lives; whoever asks may end it, if it does not
+            await _send_json(send, 200, {"status": "ok"})
+            return
+        found = await self._readiness.look()
+        await _send_json(send, 200 if found.is_ready else 503, found)
 
     async def _misdirected(self, send: Send) -> None:
         # RFC 9110 §15.5.20 [DSC-2]: an answer under a wrong name would carry a wrong issuer.
@@ -265,7 +280,7 @@ class Application:
         await _send_json(send, 421, body)
 
 
-async def _send_json(send: Send, status: int, body: dict[str, str]) -> None:
+async def _send_json(send: Send, status: int, body: object) -> None:
     text = msgspec.json.encode(body)
     headers = [
         (b"content-type", b"application/json"),

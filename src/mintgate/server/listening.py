@@ -18,19 +18,34 @@ MAX_HEADERS = 256
 """Servers in front hand over all headers of a client and add their own: theirs are the limits."""
 
 
+def serve_settings(
+    trusted_proxies: Sequence[str] = (), drain_seconds: float = 1.0, shutdown_seconds: int = 10
+) -> ListenerSettings:
+    """How `mintgate serve` listens and ends.
+
+    Args:
+        trusted_proxies: whose `X-Forwarded-For` and `-Proto` are believed.
+        drain_seconds, shutdown_seconds: as in `ListenerSettings`.
+    """
+    return ListenerSettings(
+        max_header_bytes=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        trusted_proxies=tuple(trusted_proxies),
+        drain_seconds=drain_seconds,
+        shutdown_seconds=shutdown_seconds,
+    )
+
+
 def serve_config(
-    application: Application, trusted_proxies: Sequence[str] = (), **options: Any
+    application: Application, settings: ListenerSettings | None = None, **options: Any
 ) -> uvicorn.Config:
     """How uvicorn serves every instance of a database.
 
     Args:
-        trusted_proxies: whose `X-Forwarded-For` and `-Proto` are believed.
+        settings: by default those of `serve_settings`.
         options: as for `gate.listener.server_config`.
     """
-    settings = ListenerSettings(
-        max_header_bytes=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
-        trusted_proxies=tuple(trusted_proxies),
-    )
     shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.answer_at_once)
-    return server_config(application, settings, shortcut=shortcut, date_header=True, **options)
+    return server_config(
+        application, settings or serve_settings(), shortcut=shortcut, date_header=True, **options
+    )

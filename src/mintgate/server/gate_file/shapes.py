@@ -30,6 +30,7 @@ def gate(environment: Mapping[str, str], folder: Path) -> TableShape:
             "max_headers": number_between(10, 1000),
             "header_seconds": seconds(least=0.1),
             "keep_alive_seconds": number_between(1, 3600),
+            "drain_seconds": seconds(),
             "shutdown_seconds": number_between(0, 3600),
             "trusted_proxies": _networks,
             "access_log": kinds.flag,
