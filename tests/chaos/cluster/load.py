@@ -78,7 +78,7 @@ class Load:
             service = Service(self._run, chance, front, doors, self._pause, self._new_pat)
             service.live(chance.randrange(1, 10))
 
-    def _new_pat(self) -> tuple[str, str]:
+    def _new_pat(self) -> tuple[str, str, str]:
         """As the command line makes one: straight in the database."""
         cluster = self._run.cluster
         while True:
@@ -103,7 +103,8 @@ class Load:
             except DatabaseUnavailable:
                 self._stopping.wait(0.5)
             else:
-                return value, token.jti
+                assert token.sid is not None
+                return value, token.sid, token.jti
 
     def _callers(self, stack: ExitStack) -> tuple[Caller, list[Caller], list[Caller]]:
         cluster, run = self._run.cluster, self._run

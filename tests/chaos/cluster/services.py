@@ -22,7 +22,7 @@ class Service:
     """One life of one service: takes a token, works with it, and revokes it or not.
 
     Args:
-        pat: makes a personal token instead, as the person who is asked for it does.
+        pat: makes a personal token instead; gives it, the key of its ERP session, and its `jti`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Service:
         front: Caller,
         doors: Sequence[Caller],
         pause: Callable[[], None],
-        pat: Callable[[], tuple[str, str]] | None = None,
+        pat: Callable[[], tuple[str, str, str]] | None = None,
     ) -> None:
         self._journal, self._report = run.journal, run.report
         self._chance, self._front, self._doors = chance, front, doors
@@ -42,12 +42,12 @@ class Service:
     def live(self, steps: int) -> None:
         key = ""
         try:
-            token, key = self._pat() if self._pat is not None else self._service_token()
+            token, key, jti = self._pat() if self._pat is not None else self._service_token()
             for _ in range(steps):
                 self._call(token, key)
                 self._pause()
             if self._chance.random() < 0.5:
-                self._revoke(token, key)
+                self._revoke(token, jti)
             else:
                 with self._journal.lock:
                     self._journal.alive.append(token)
@@ -57,7 +57,7 @@ class Service:
             if key:
                 self._journal.leave(key)
 
-    def _service_token(self) -> tuple[str, str]:
+    def _service_token(self) -> tuple[str, str, str]:
         answer = self._front.ask(
             "service token",
             "POST",
@@ -72,7 +72,7 @@ class Service:
         if abs(claims["iat"] - time.time()) > 30:
             self._journal.count("tokens by a wrong clock")
             raise Refused
-        return token, claims["jti"]
+        return token, claims["jti"], claims["jti"]
 
     def _call(self, token: str, key: str) -> None:
         door = self._chance.choice(self._doors)

@@ -73,7 +73,7 @@ class Node:
 
     def start(self) -> None:
         command = ["serve", "--port", str(self.port), "--database", self._database]
-        command += ["--key-file", str(self._folder / "mintgate.key")]
+        command += ["--key-file", str(self._folder / "mintgate.key"), "--drain-seconds", "0.2"]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.cluster.node", str(self._clock_file), *command],
