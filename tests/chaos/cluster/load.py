@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import Any, NamedTuple, Protocol
 
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.identity import references
@@ -20,6 +20,28 @@ PAUSE = 0.03
 DAY = 86_400.0
 
 
+class Doors(NamedTuple):
+    """The connections of one thread.
+
+    Args:
+        front: nginx.
+        nodes: every server itself.
+        apis: where the API can be called.
+    """
+
+    front: Caller
+    nodes: list[Caller]
+    apis: list[Caller]
+
+
+class Life(Protocol):
+    """What a thread does again and again."""
+
+    __name__: str
+
+    def __call__(self, chance: random.Random, doors: Doors) -> None: ...
+
+
 class Load:
     """Everybody; `stop` returns once their last requests are answered.
 
@@ -30,7 +52,7 @@ class Load:
     def __init__(self, run: Run, seed: int, people: int = 3, services: int = 2) -> None:
         self._run = run
         self._stopping = threading.Event()
-        lives: list[Callable[[random.Random], None]] = [self._person] * people
+        lives: list[Any] = [self._person] * people
         lives += [self._service] * services + [self._personal_token]
         self._threads = [
             threading.Thread(target=self._work, args=(life, random.Random(f"{seed}/{number}")))
@@ -47,36 +69,32 @@ class Load:
             thread.join(120)
             assert not thread.is_alive(), "a request is not answered"
 
-    def _work(self, life: Callable[[random.Random], None], chance: random.Random) -> None:
-        while not self._stopping.is_set():
-            try:
-                life(chance)
-            except Exception as problem:  # noqa: BLE001 - it ends the run
-                self._run.journal.problem(f"{life.__name__}: {problem!r}"[-2000:])
-                return
-            self._pause()
+    def _work(self, life: Life, chance: random.Random) -> None:
+        with ExitStack() as stack:
+            doors = self._doors(stack)
+            while not self._stopping.is_set():
+                try:
+                    life(chance, doors)
+                except Exception as problem:  # noqa: BLE001 - it ends the run
+                    self._run.journal.problem(f"{life.__name__}: {problem!r}"[-2000:])
+                    return
+                self._pause()
 
     def _pause(self) -> None:
         self._stopping.wait(PAUSE)
 
-    def _person(self, chance: random.Random) -> None:
-        with ExitStack() as stack:
-            front, doors, nodes = self._callers(stack)
-            person = Person(self._run, chance, front, doors, nodes, self._pause)
-            for node in nodes:
-                node.http.cookies = front.http.cookies
-            person.live(chance.randrange(3, 14))
+    def _person(self, chance: random.Random, doors: Doors) -> None:
+        doors.front.http.cookies.clear()  # as a browser that was just opened
+        person = Person(self._run, chance, doors.front, doors.apis, doors.nodes, self._pause)
+        person.live(chance.randrange(3, 14))
 
-    def _service(self, chance: random.Random) -> None:
-        with ExitStack() as stack:
-            front, doors, _ = self._callers(stack)
-            Service(self._run, chance, front, doors, self._pause).live(chance.randrange(1, 15))
+    def _service(self, chance: random.Random, doors: Doors) -> None:
+        service = Service(self._run, chance, doors.front, doors.apis, self._pause)
+        service.live(chance.randrange(1, 15))
 
-    def _personal_token(self, chance: random.Random) -> None:
-        with ExitStack() as stack:
-            front, doors, _ = self._callers(stack)
-            service = Service(self._run, chance, front, doors, self._pause, self._new_pat)
-            service.live(chance.randrange(1, 10))
+    def _personal_token(self, chance: random.Random, doors: Doors) -> None:
+        service = Service(self._run, chance, doors.front, doors.apis, self._pause, self._new_pat)
+        service.live(chance.randrange(1, 10))
 
     def _new_pat(self) -> tuple[str, str, str]:
         """As the command line makes one: straight in the database."""
@@ -106,13 +124,15 @@ class Load:
                 assert token.sid is not None
                 return value, token.sid, token.jti
 
-    def _callers(self, stack: ExitStack) -> tuple[Caller, list[Caller], list[Caller]]:
+    def _doors(self, stack: ExitStack) -> Doors:
         cluster, run = self._run.cluster, self._run
 
         def caller(name: str, port: int | None = None) -> Caller:
             return stack.enter_context(closing(Caller(run, name, port)))
 
         front = caller("nginx")
-        nodes = [caller("a server", node.port) for node in cluster.nodes]
-        apis = [caller(adapter.name, adapter.port) for adapter in cluster.adapters]
-        return front, [front, front, *apis], nodes
+        return Doors(
+            front,
+            nodes=[caller("a server", node.port) for node in cluster.nodes],
+            apis=[front, front, *(caller(api.name, api.port) for api in cluster.adapters)],
+        )
