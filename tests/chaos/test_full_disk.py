@@ -91,7 +91,7 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
 def require_exact_books(
     http: httpx.Client, disk: Disk, *, fill: Callable[[], None], free: Callable[[], None]
 ) -> None:
-    """Work until the disk is full, while it is, and after; then look for every acknowledged write."""
+    """Work until the disk is full, while it is, and after; then look for every write."""
     tokens: list[str] = []
     revoked: list[str] = []
     seen: Counter[int] = Counter()
