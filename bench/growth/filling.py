@@ -47,12 +47,13 @@ def _fill_sqlite(file: str, table: Table, rows: Iterable[Row]) -> None:
 def _fill_postgresql(database: Database, table: Table, rows: Iterable[Row]) -> None:
     columns = ", ".join(column.name for column in table.columns)
     with database.engine.begin() as connection:
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        database.take_time(connection)
         raw: Any = connection.connection.dbapi_connection
         with raw.cursor().copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
     # What its autovacuum does by itself a minute later.
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.connection.dbapi_connection.answer_seconds = float("inf")  # type: ignore[union-attr]
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text(f"VACUUM ANALYZE {table.name}"))

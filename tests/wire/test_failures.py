@@ -87,16 +87,16 @@ def test_following_goes_on_after_a_failed_read(failure: Any, world: World) -> No
     """[TOP-13, TAP-4] one failed poll must not lose the change that it would have read."""
     token = world.service_token()
     assert world.api("Crm_Sales_Customers", token).status_code == 200
-    read, failures = world.server_database.read, []
+    read, failures = world.server_database.look, []
 
     async def fail_once_after_the_version(work: Any) -> Any:
         if getattr(work, "__name__", "") == "positions":
             failures.append(work)
-            world.server_database.read = read
+            world.server_database.look = read
             return await failure()
         return await read(work)
 
-    world.server_database.read = fail_once_after_the_version
+    world.server_database.look = fail_once_after_the_version
     world.change_application(STOCK, is_enabled=False)
     assert failures
     assert world.api("Crm_Sales_Customers", token).status_code == 401

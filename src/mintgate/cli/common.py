@@ -91,11 +91,12 @@ def is_url(instance_name: str | None) -> bool:
     return instance_name is not None and instance_name.startswith(("http://", "https://"))
 
 
-def open_database(url: str, *, must_exist: bool = False) -> Database:
+def open_database(url: str, *, must_exist: bool = False, notify_url: str | None = None) -> Database:
     """Open the database and bring its schema up to date, or end with exit code 1.
 
     Args:
         must_exist: do not create an SQLite file, for commands that need something in it.
+        notify_url: where PostgreSQL itself is heard.
     """
     from mintgate.store import Database, DatabaseUnavailable, schema
 
@@ -105,7 +106,7 @@ def open_database(url: str, *, must_exist: bool = False) -> Database:
                 f"there is no database at {_sqlite_file(url)}; make one with: mintgate apply FILE, "
                 "or name another with --database or MINTGATE_DATABASE"
             )
-        database = Database(url)
+        database = Database(url, notify_url=notify_url)
         schema.upgrade(database)
     except DatabaseUnavailable as error:
         fail(f"{error}; check --database or MINTGATE_DATABASE, and that it can be written")
@@ -201,11 +202,12 @@ def located(file: str, problem: Problem) -> str:
 
 
 def _sqlite_file(database_url: str) -> Path | None:
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    from mintgate.store import addresses
+
     try:
-        url = make_url(database_url)
+        url = addresses.database_url(database_url)
     except ArgumentError:
         return None
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:

@@ -76,6 +76,27 @@ def serve(
         ),
     ] = 10,
     database_url: DatabaseUrl = DEFAULT_DATABASE,
+    notify_database: Annotated[
+        str | None,
+        typer.Option(
+            "--notify-database",
+            envvar="MINTGATE_NOTIFY_DATABASE",
+            metavar="URL",
+            help="PostgreSQL itself, when --database is a pooler of transactions (PgBouncer): "
+            "changes of other processes are heard of there at once.",
+        ),
+    ] = None,
+    stale_state_seconds: Annotated[
+        float,
+        typer.Option(
+            "--stale-state-seconds",
+            envvar="MINTGATE_STALE_STATE_SECONDS",
+            min=0,
+            max=3600,
+            help="For how long tokens are judged by what is known while the database is away; "
+            "0 refuses at once.",
+        ),
+    ] = 60.0,
     key_file: KeyFile = None,
 ) -> None:
     """Run every instance of a database.
@@ -98,7 +119,7 @@ def serve(
     port = listener.socket.getsockname()[1]
     if workers is not None and given is None:
         supervise(listener, workers, drain_seconds + shutdown_seconds)
-    database = common.open_database(database_url)
+    database = common.open_database(database_url, notify_url=notify_database)
     with common.refusals():
         if given is None or given.part.prepares:
             if demo and (given is None or given.part is Part.PREPARE):
@@ -122,7 +143,7 @@ def serve(
     draining = Draining()
     settings = serve_settings(trusted_proxy or (), drain_seconds, shutdown_seconds)
     config = serve_config(
-        Application(database, kek, draining=draining),
+        Application(database, kek, draining=draining, stale_state_seconds=stale_state_seconds),
         settings,
         draining=draining,
         ssl_certfile=tls_certificate,

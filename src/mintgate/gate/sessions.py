@@ -54,10 +54,16 @@ class ErpSessions:
     Args:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
+        is_away: whether the database is known not to answer.
     """
 
     def __init__(
-        self, instance_id: str, database: Database, is_fresh: Callable[[], bool], clock: Clock
+        self,
+        instance_id: str,
+        database: Database,
+        is_fresh: Callable[[], bool],
+        clock: Clock,
+        is_away: Callable[[], bool] = lambda: False,
     ) -> None:
         self.process = new_hex128()
         """By which the store tells this process from others [SES-27]."""
@@ -66,6 +72,7 @@ class ErpSessions:
         self._database = database
         self._is_fresh = is_fresh
         self._clock = clock
+        self._is_away = is_away
         self.known = KnownSessions(is_fresh, clock)
         self.touch = self.known.touch
         self._opening: dict[tuple[str, str], asyncio.Task[OpenSession]] = {}
@@ -254,11 +261,13 @@ class ErpSessions:
     async def _certain_async(self, principal: Principal) -> OpenSession | None:
         """A session that is known, but perhaps closed elsewhere, as the feed cannot be read."""
         session = None if self._is_fresh() else self.known.probable(principal)
-        if session is None or not await self._database.read(
-            lambda c: self._is_still_open(session, c)
-        ):
+        if session is None:
             return None
-        return session
+        if self._is_away():
+            return self.known.when_away(principal)
+        if await self._database.read(lambda c: self._is_still_open(session, c)):
+            return session
+        return None
 
     def _certain(self, principal: Principal) -> OpenSession | None:
         session = None if self._is_fresh() else self.known.probable(principal)

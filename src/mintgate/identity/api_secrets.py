@@ -17,7 +17,8 @@ class ApiSecrets:
     """A copy of every secret's hash, so that proving one costs no look at the database.
 
     When it is not certain that the copy still holds the rows are read: a secret that was taken
-    away must not open anything while the feed is behind.
+    away must not open anything while the feed is behind. While the database is away the copy counts
+    for as long as tokens are judged by what is known.
     """
 
     def __init__(self, source: Source) -> None:
@@ -39,7 +40,7 @@ class ApiSecrets:
             proved is not None
             and self._holds
             and compare_digest(secret, proved)
-            and self._source.is_fresh()
+            and self._source.holds()
         )
 
     async def is_secret_of(self, name: str, secret: bytes) -> bool:
@@ -51,7 +52,7 @@ class ApiSecrets:
         Raises:
             DatabaseUnavailable: it cannot be told now.
         """
-        hashes = self._hashes if self._holds and self._source.is_fresh() else await self._read()
+        hashes = self._hashes if self._holds and self._source.holds() else await self._read()
         known = hashes.get(name)
         text = secret.decode("utf-8", "replace")
         is_proved = secret_matches(text, known or _NOBODYS_HASH) and known is not None

@@ -37,7 +37,7 @@ class ApplicationFacts:
     async def browser_origins(self) -> frozenset[str]:
         """Origins of the redirect URIs of enabled applications [EP-8]."""
         source = self._source
-        if self._origins is not None and source.is_fresh():
+        if self._origins is not None and source.holds():
             return self._origins
         generation = source.generation
         everyone = await source.database.read(

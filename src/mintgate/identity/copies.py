@@ -30,6 +30,7 @@ class Source:
         is_fresh: whether the state feed was followed up to a second ago; when not, nothing
             copied is trusted and every look goes to the database.
         clock: Unix seconds.
+        goes_on: whether tokens are judged by copies that are not fresh, as the database is away.
         generation: counts changes: a copy that was read before a change must not be kept after
             it.
     """
@@ -39,7 +40,12 @@ class Source:
     is_fresh: Callable[[], bool]
     clock: Clock
     monotonic: Clock = time.monotonic
+    goes_on: Callable[[], bool] = lambda: False
     generation: int = 0
+
+    def holds(self) -> bool:
+        """Whether a token may be judged by what is known here."""
+        return self.is_fresh() or self.goes_on()
 
 
 class Copies(Generic[V]):

@@ -32,7 +32,7 @@ class DeclaredApis:
 
     def known_apis(self) -> Apis | None:
         """What holds for sure; None when `apis` must be asked."""
-        return self._known if self._holds and self._source.is_fresh() else None
+        return self._known if self._holds and self._source.holds() else None
 
     async def apis(self) -> Apis:
         """By audience; the last known while the database is away.

@@ -32,6 +32,7 @@ class Directory:
         is_fresh: whether the state feed was followed up to a second ago; when not, nothing
             copied is trusted and every look goes to the database.
         clock: Unix seconds.
+        goes_on: whether tokens are judged by copies all the same, as the database is away.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Directory:
         is_fresh: Callable[[], bool],
         clock: Clock,
         monotonic: Clock = time.monotonic,
+        goes_on: Callable[[], bool] = lambda: False,
     ) -> None:
         self.instance = instance
         self._kek = key_encryption_key
-        self._source = Source(instance, database, is_fresh, clock, monotonic)
+        self._source = Source(instance, database, is_fresh, clock, monotonic, goes_on)
         self._records = RecordCopies(self._source)
         self._revoked = Revoked(self._source)
         self._keys = LiveKeys(self._source, key_encryption_key, self._revoked)

@@ -68,7 +68,7 @@ class LiveKeys:
         return await self._look_for(kid)
 
     def get(self, kid: str) -> PublicKey | None:
-        if self.must_reload or not (self._source.is_fresh() or self._keys_are_new()):
+        if self.must_reload or not (self._source.holds() or self._keys_are_new()):
             return None  # a key may have ended: `refresh_async` is asked first [TOP-13]
         return self._as_read(kid)
 
@@ -79,7 +79,10 @@ class LiveKeys:
         try:
             return await self._look_for(kid)
         except DatabaseUnavailable as error:
-            raise StateUnavailable(str(error)) from error
+            found = self.get(kid)
+            if found is None:
+                raise StateUnavailable(str(error)) from error
+            return found
 
     async def _look_for(self, kid: str) -> PublicKey | None:
         if self.must_reload:

@@ -23,7 +23,7 @@ class TokenStates:
         self._revoked = revoked
 
     def find(self, claims: dict[str, Any], token: str) -> TokenState | None:
-        if not self._source.is_fresh():
+        if not self._source.holds():
             return None
         user_id = claims.get("client_system_user_id") or claims.get("sub_id")
         application = self._records.applications.get(claims["client_id"])
@@ -40,7 +40,11 @@ class TokenStates:
         try:
             return await self._load_async(claims)
         except DatabaseUnavailable as error:
-            raise StateUnavailable(str(error)) from error
+            # Others may have noticed meanwhile that it is away.
+            found = self.find(claims, token)
+            if found is None:
+                raise StateUnavailable(str(error)) from error
+            return found
 
     async def _load_async(self, claims: dict[str, Any]) -> TokenState:
         source = self._source

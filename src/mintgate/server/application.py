@@ -33,7 +33,7 @@ from mintgate.store import (
     token_reminders,
 )
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
-from mintgate.store.follower import Follower
+from mintgate.store.follower import STALE_SECONDS, Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
 from mintgate.verify import ApiRequest
@@ -57,6 +57,8 @@ class Application:
     Args:
         clock: Unix seconds; `monotonic` paces the state feed.
         draining: tells whether the server ends.
+        stale_state_seconds: for how long tokens are judged by what is known while the database
+            is away; 0: not at all.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class Application:
         clock: Clock = system_clock,
         monotonic: Clock = time.monotonic,
         draining: Draining | None = None,
+        stale_state_seconds: float = STALE_SECONDS,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
         self._draining = draining or Draining()
-        self.follower = Follower(database, self._apply, monotonic)
+        self.follower = Follower(database, self._apply, monotonic, stale_state_seconds)
         self._instances: dict[str, InstanceApplication] = {}
         self._readiness = ReadinessCheck(
             database,
@@ -204,6 +207,7 @@ class Application:
                     self._kek,
                     self.follower.has_followed,
                     self._clock,
+                    self.follower.goes_on,
                     known,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.

@@ -64,6 +64,7 @@ class InstanceApplication:
     Args:
         is_fresh: whether the state feed is followed up to now.
         clock: Unix seconds.
+        goes_on: whether tokens are judged by what is known all the same, as the database is away.
         before: the instance's application before one of its settings changed; what is counted
             and who is in session goes on.
     """
@@ -75,18 +76,21 @@ class InstanceApplication:
         key_encryption_key: KeyEncryptionKey,
         is_fresh: Callable[[], bool],
         clock: Clock,
+        goes_on: Callable[[], bool] = lambda: False,
         before: InstanceApplication | None = None,
     ) -> None:
         self.instance = instance
         self._database = database
         self._clock = clock
-        self.directory = Directory(instance, database, key_encryption_key, is_fresh, clock)
+        self.directory = Directory(
+            instance, database, key_encryption_key, is_fresh, clock, goes_on=goes_on
+        )
         self.references = References(self.directory, database, is_fresh, clock)
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
         self.erp_sessions: ErpSessions = (
             before.erp_sessions
             if before is not None
-            else ErpSessions(instance.id, database, is_fresh, clock)
+            else ErpSessions(instance.id, database, is_fresh, clock, goes_on)
         )
         self.legacy_uses: LegacyUses = (
             before.legacy_uses if before is not None else LegacyUses(instance.id, database, clock)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from mintgate.contract.clock import Clock, system_clock
-from mintgate.store import audit
+from mintgate.store import audit, notifying
+from mintgate.store.addresses import database_url
 from mintgate.store.audit import AuditEvent
+from mintgate.store.engines import make_engine
 from mintgate.store.feed import Change
 from mintgate.store.transaction import (
     AWAY,
@@ -34,14 +35,8 @@ from mintgate.store.writer import Writer
 
 T = TypeVar("T")
 READERS = 4
-BUSY_TIMEOUT_MS = 5000
 # A database that hangs must become a 503, not a server that hangs with it.
 READ_SECONDS = 10.0
-POSTGRESQL_LIMITS = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 5000,
-    "options": "-c statement_timeout=5000 -c lock_timeout=5000",
-}
 
 
 class Database:
@@ -50,17 +45,23 @@ class Database:
     Args:
         url: where it is.
         clock: stamps audit and feed rows.
+        notify_url: where PostgreSQL itself is heard when `url` leads to a pooler.
 
     Raises:
         DatabaseUnavailable: the URL is not understood.
     """
 
-    def __init__(self, url: str | URL, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        clock: Clock = system_clock,
+        *,
+        notify_url: str | URL | None = None,
+    ) -> None:
         try:
-            self.url = make_url(url)
-            if self.url.drivername == "postgresql":
-                self.url = self.url.set(drivername="postgresql+psycopg")
-            self.engine = _engine(self.url)
+            self.url = database_url(url)
+            self.notify_url = self.url if notify_url is None else database_url(notify_url)
+            self.engine = make_engine(self.url, READERS + 3)
         except (ArgumentError, ImportError) as error:
             raise DatabaseUnavailable(f"not a usable database URL: {error}") from None
         self._reading = self.engine.execution_options(mintgate_writes=False)
@@ -70,6 +71,7 @@ class Database:
         self._chain = audit.Chain()
         self._chain_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "mintgate-read")
+        self._looker = ThreadPoolExecutor(1, "mintgate-look")
         self._writer = Writer(self)
 
     @property
@@ -82,10 +84,17 @@ class Database:
         Raises:
             DatabaseUnavailable: it fails, or gives no answer within ten seconds.
         """
+        return await self._read_in(self._readers, work)
+
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """The same in a thread where no other reading comes first, for who follows the feed."""
+        return await self._read_in(self._looker, work)
+
+    async def _read_in(self, threads: ThreadPoolExecutor, work: Callable[[Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(READ_SECONDS):
-                return await loop.run_in_executor(self._readers, self.read_now, work)
+                return await loop.run_in_executor(threads, self.read_now, work)
         except TimeoutError:
             raise DatabaseUnavailable("the database does not answer") from None
 
@@ -120,20 +129,27 @@ class Database:
                 connection.begin()
                 transaction = Transaction(connection, self.clock)
                 yield transaction
-                self.commit(connection, transaction.events)
+                self.commit(connection, transaction.events, transaction.changes)
         except CommitFailed as failed:
             raise translated(failed.cause) from failed
         except AWAY as error:
             raise translated(error) from error
 
-    def commit(self, connection: Connection, events: list[AuditEvent]) -> None:
+    def commit(
+        self, connection: Connection, events: list[AuditEvent], changes: list[Change]
+    ) -> None:
         """Insert events at the end of this process's audit chain, and commit.
 
         The chain's head moves only once the commit has succeeded, so that it has no gap.
 
+        Args:
+            changes: what was appended to the state feed; other processes hear of it.
+
         Raises:
             CommitFailed: it is unknown whether the commit happened.
         """
+        if changes and not self.is_sqlite:
+            notifying.notify(connection, changes)
         with self._chain_lock:
             heads = audit.append(connection, self._chain, events) if events else {}
             try:
@@ -199,6 +215,13 @@ class Database:
             raise DatabaseUnavailable(f"the database refused: {error}") from error
         return not busy
 
+    def take_time(self, connection: Connection) -> None:
+        """Lift the limits on how long statements take, for the transaction on `connection`."""
+        if not self.is_sqlite:
+            from mintgate.store import postgresql
+
+            postgresql.take_time(connection)
+
     def is_in_transaction(self, connection: Connection) -> bool:
         """Whether the database still has the transaction that was begun on `connection`."""
         if not self.is_sqlite:
@@ -209,6 +232,7 @@ class Database:
         """Finish what was submitted, then let go of every connection."""
         self._writer.stop()
         self._readers.shutdown()
+        self._looker.shutdown()
         self.engine.dispose()
 
 
@@ -216,56 +240,3 @@ def _copy_journal(connection: Connection) -> None:
     # Past SQLAlchemy, which would begin a transaction, in which it is refused.
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
-
-
-def _engine(url: URL) -> Engine:
-    # hide_parameters: rows of others must not stand in an exception that is logged.
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(
-            url,
-            connect_args={"check_same_thread": False},
-            pool_size=READERS + 2,
-            hide_parameters=True,
-        )
-        event.listen(engine, "do_connect", _create_private)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    if url.get_backend_name() == "postgresql":
-        return create_engine(
-            url,
-            connect_args=POSTGRESQL_LIMITS,
-            pool_size=READERS + 2,
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-    raise ArgumentError(f"{url.get_backend_name()} is not supported; use sqlite or postgresql")
-
-
-def _create_private(_dialect: Any, _record: Any, arguments: list[str], _options: Any) -> None:
-    # The file holds hashes of secrets. SQLite would make it readable for everyone; its journal
-    # files take the mode of the file.
-    file = arguments[0]
-    if file and file != ":memory:":
-        with contextlib.suppress(OSError):
-            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # The driver would start transactions by itself, too late for BEGIN IMMEDIATE.
-    connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        # What is erased must be gone from the file, too.
-        "secure_delete=ON",
-        "foreign_keys=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A reader must not take the write lock; the writer must take it before its first read.
-    writes = connection.get_execution_options().get("mintgate_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

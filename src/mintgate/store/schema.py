@@ -36,6 +36,7 @@ def upgrade(database: Database) -> None:
                     f"the database has schema {current}, which this program does not know: "
                     "a newer mintgate has migrated it. Run that version, or restore a backup."
                 )
+            database.take_time(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:

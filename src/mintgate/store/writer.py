@@ -38,11 +38,16 @@ Outcome = tuple[bool, Any]
 
 
 class GroupUndone(Exception):
-    """A group failed before its commit: all of it is undone."""
+    """A group failed before its commit: all of it is undone.
 
-    def __init__(self, cause: Exception) -> None:
+    Args:
+        is_lost: whether it was for the connection, and no unit's fault.
+    """
+
+    def __init__(self, cause: Exception, *, is_lost: bool = False) -> None:
         super().__init__(str(cause))
         self.cause = cause
+        self.is_lost = is_lost or getattr(cause, "connection_invalidated", False)
 
 
 class Writer:
@@ -163,11 +168,11 @@ class Writer:
         try:
             return self._transact(group)
         except GroupUndone as undone:
-            if len(group) == 1:
+            if len(group) == 1 or undone.is_lost:
                 if may_repeat and isinstance(undone.cause, AWAY):
                     # The connection may have died of old age: once more, on a new one.
                     return self._outcomes(group, may_repeat=False)
-                return [(False, translated(undone.cause))], []
+                return [(False, translated(undone.cause))] * len(group), []
         except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
             # The commit failed, and may have happened or not: nobody is told that it did, and
             # nothing is tried again.
@@ -185,8 +190,8 @@ class Writer:
         outcomes: list[Outcome] = []
         changes: list[Change] = []
         events: list[AuditEvent] = []
+        connection = self._connected()
         try:
-            connection = self._connected()
             alone = [work for work, *_ in group if isinstance(work, AuditEvent)]
             if len(alone) == len(group) and self._database.append_alone(connection, alone):
                 return [(True, None)] * len(group), []
@@ -197,7 +202,7 @@ class Writer:
                     outcomes.append((True, None))
                 else:
                     outcomes.append(self._unit(connection, work, events, changes))
-            self._database.commit(connection, events)
+            self._database.commit(connection, events, changes)
         except CommitFailed as failed:
             self._disconnect()
             raise failed.cause from failed
@@ -209,7 +214,10 @@ class Writer:
     def _connected(self) -> Connection:
         """The thread's own connection; a failure ends it, and with it what it had begun."""
         if self._connection is None:
-            self._connection = self._database.engine.connect()
+            try:
+                self._connection = self._database.engine.connect()
+            except Exception as error:
+                raise GroupUndone(error, is_lost=True) from error
         return self._connection
 
     def _disconnect(self) -> None:
