@@ -75,7 +75,7 @@ def _strike_all(run: Run, chance: random.Random) -> None:
         chance.shuffle(faults)
         for fault in faults:
             strike(run, fault, chance, is_long=IS_LONG)
-            time.sleep(chance.uniform(1.0, 4.0) if IS_LONG else 0.5)
+            time.sleep(chance.uniform(1.0, 4.0) if IS_LONG else 0.2)
             if run.journal.problems or (IS_LONG and time.monotonic() > end):
                 return
         if time.monotonic() >= end:

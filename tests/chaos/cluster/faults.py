@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.chaos.cluster.callers import CLOCK, Run
+from tests.chaos.cluster.callers import CLOCK, UPGRADE, Run
 from tests.chaos.cluster.world import Node, wait_for
 
 Sleep = Callable[[float], None]
@@ -40,6 +40,12 @@ def strike(run: Run, fault: Fault, chance: random.Random, *, is_long: bool) -> N
     run.journal.count("faults")
 
 
+def _cut_off(nodes: Sequence[Node]) -> None:
+    """They may go on by what they know, as long as they are told to."""
+    for node in nodes:
+        node.is_cut_off = True
+
+
 def _kill_a_server(run: Run, chance: random.Random, seconds: float) -> None:
     node = chance.choice(run.cluster.nodes)
     node.kill()
@@ -56,19 +62,23 @@ def _kill_every_server(run: Run, chance: random.Random, seconds: float) -> None:
 
 
 def _restart_postgresql(run: Run, chance: random.Random, seconds: float) -> None:
+    _cut_off(run.cluster.nodes)
     run.cluster.postgresql.stop()
     time.sleep(seconds)
     run.cluster.postgresql.start()
 
 
 def _kill_postgresql(run: Run, chance: random.Random, seconds: float) -> None:
+    _cut_off(run.cluster.nodes)
     run.cluster.postgresql.kill()
     time.sleep(seconds)
     run.cluster.postgresql.start()
 
 
 def _cut_one(run: Run, chance: random.Random, seconds: float) -> None:
-    cable = chance.choice(run.cluster.nodes).cable
+    node = chance.choice(run.cluster.nodes)
+    _cut_off([node])
+    cable = node.cable
     cable.unplug()
     time.sleep(seconds)
     cable.plug()
@@ -76,6 +86,7 @@ def _cut_one(run: Run, chance: random.Random, seconds: float) -> None:
 
 def _cut_all(run: Run, chance: random.Random, seconds: float) -> None:
     """Every connection at one moment; new ones are made at once."""
+    _cut_off(run.cluster.nodes)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for node in run.cluster.nodes:
@@ -84,13 +95,16 @@ def _cut_all(run: Run, chance: random.Random, seconds: float) -> None:
 
 
 def _stall_one(run: Run, chance: random.Random, seconds: float) -> None:
-    cable = chance.choice(run.cluster.nodes).cable
+    node = chance.choice(run.cluster.nodes)
+    _cut_off([node])
+    cable = node.cable
     cable.stall()
     time.sleep(seconds)
     cable.flow()
 
 
 def _stall_all(run: Run, chance: random.Random, seconds: float) -> None:
+    _cut_off(run.cluster.nodes)
     for node in run.cluster.nodes:
         node.cable.stall()
     time.sleep(seconds)
@@ -143,7 +157,7 @@ def _rolling_upgrade(run: Run, chance: random.Random, seconds: float) -> None:
         wait_for(lambda node=node: node.is_ready, 60, run.cluster.said)  # type: ignore[misc]
 
 
-ROLLING_UPGRADE = Fault("rolling upgrade of every server", _rolling_upgrade, kinds=("upgrade",))
+ROLLING_UPGRADE = Fault("rolling upgrade of every server", _rolling_upgrade, kinds=(UPGRADE,))
 FAULTS = (
     Fault("kill -9 of a server", _kill_a_server, (0.2, 0.6), (0.1, 5.0)),
     Fault("restart of PostgreSQL", _restart_postgresql, (0.2, 1.5), (0.1, 20.0)),

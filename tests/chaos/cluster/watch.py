@@ -19,7 +19,7 @@ from tests.chaos.cluster.callers import (
     is_no_slot,
 )
 from tests.chaos.cluster.journal import Ended
-from tests.chaos.cluster.world import LICENCES
+from tests.chaos.cluster.world import LICENCES, Adapter, Node
 
 AT_ONCE = 1.0
 """[TOP-13] Seconds from the commit of a revocation until everybody who can know it does."""
@@ -27,21 +27,18 @@ A_BIT = 0.02
 
 
 class Verifier:
-    """One process that checks tokens: a server, or an API that follows the feed.
+    """One process that checks tokens: a server, or an API that follows the feed."""
 
-    Args:
-        stale: for how many seconds more it may accept what was revoked when it is cut off.
-    """
-
-    def __init__(self, run: Run, name: str, port: int, stale: float = 0.0) -> None:
+    def __init__(self, run: Run, process: Node | Adapter) -> None:
         self._run = run
-        self._stale = stale
-        self._caller = Caller(run, name, port)
+        self._process = process
+        self._caller = Caller(run, process.name, process.port)
 
     def check(self, ended: Ended) -> None:
         """Ask with a token that was revoked at least a second ago; note if it is accepted."""
         report = self._run.report
         asked = report.now
+        is_cut_off = isinstance(self._process, Node) and self._process.is_cut_off
         try:
             answer = self._caller.ask(
                 "revoked", "GET", CUSTOMERS, (401,), headers=bearer(ended.token)
@@ -51,8 +48,8 @@ class Verifier:
         if not (answer.is_success or is_no_slot(answer)):
             self._run.journal.count("refusals of revoked tokens")
             return
-        follows = answer.headers.get("x-follows") != "0"
-        late = asked - ended.at - AT_ONCE - (0.0 if follows else self._stale)
+        is_cut_off = is_cut_off or answer.headers.get("x-follows") == "0"
+        late = asked - ended.at - AT_ONCE - (self._process.stale if is_cut_off else 0.0)
         if late > 0:
             self._run.journal.problem(
                 f"{self._caller.name} accepts a token {asked - ended.at:.2f} s after it was "
@@ -70,9 +67,7 @@ class RevocationWatch:
         self._run = run
         self._stopping = threading.Event()
         cluster = run.cluster
-        self._verifiers = [Verifier(run, node.name, node.port) for node in cluster.nodes] + [
-            Verifier(run, adapter.name, adapter.port, adapter.stale) for adapter in cluster.adapters
-        ]
+        self._verifiers = [Verifier(run, one) for one in (*cluster.nodes, *cluster.adapters)]
         self._threads = [
             threading.Thread(target=self._work, args=(verifier, random.Random(f"{seed}/{number}")))
             for number, verifier in enumerate(self._verifiers)

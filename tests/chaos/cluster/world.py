@@ -8,6 +8,7 @@ nginx, or to one process, and call it by the instance's name (`through`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -38,6 +39,8 @@ API_SECRET = "the-secret-of-the-api"
 DATABASE_NAME = "ORION_PROD X-1"
 LICENCES = 6
 NODES = 3
+READY_KEPT_SECONDS = 1.2
+"""What `/readyz` says may be a second old."""
 
 
 class Through(httpx.HTTPTransport):
@@ -53,10 +56,19 @@ class Through(httpx.HTTPTransport):
 
 
 class Node:
-    """One `mintgate serve`, its cable to PostgreSQL and its clock."""
+    """One `mintgate serve`, its cable to PostgreSQL and its clock.
 
-    def __init__(self, number: int, folder: Path, cable: Cable, database: str) -> None:
-        self.name = f"server {number}"
+    Args:
+        stale: its `stale_state_seconds`.
+    """
+
+    def __init__(
+        self, number: int, folder: Path, cable: Cable, database: str, stale: float
+    ) -> None:
+        self.name = f"server {number} with stale_state_seconds={stale:g}"
+        self.stale = stale
+        self.is_cut_off = False
+        """Whether it may not reach PostgreSQL: from before that until it is ready again."""
         self.port = free_port()
         self.cable = cable
         self.output = folder / f"{self.name}.txt"
@@ -74,6 +86,7 @@ class Node:
     def start(self) -> None:
         command = ["serve", "--port", str(self.port), "--database", self._database]
         command += ["--key-file", str(self._folder / "mintgate.key"), "--drain-seconds", "0.2"]
+        command += ["--stale-state-seconds", str(self.stale)]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.cluster.node", str(self._clock_file), *command],
@@ -141,7 +154,7 @@ class Cluster:
     """All of it.
 
     Args:
-        stale: the `stale_state_seconds` of each API.
+        stale: the `stale_state_seconds` of APIs and servers, in turn.
     """
 
     def __init__(self, folder: Path, stale: tuple[float, ...]) -> None:
@@ -167,8 +180,10 @@ class Cluster:
         self._declare()
         cables = [patchbay.cable(self.postgresql.port) for _ in range(NODES)]
         self.nodes = [
-            Node(number, self.folder, cable, self.postgresql.url(cable.port))
-            for number, cable in enumerate(cables, 1)
+            Node(number, self.folder, cable, self.postgresql.url(cable.port), stale)
+            for number, (cable, stale) in enumerate(
+                zip(cables, itertools.cycle(self._stale), strict=False), 1
+            )
         ]
         for node in self.nodes:
             node.start()
@@ -204,8 +219,18 @@ class Cluster:
             fill_demo_data(tx, self.instance_id)
 
     def wait_until_ready(self, seconds: float = 90) -> None:
-        """Until every server says that it is ready."""
-        wait_for(lambda: all(node.is_ready for node in self.nodes), seconds, self.said)
+        """Until every server says that it is ready, and says so again when it has looked anew."""
+        deadline = time.monotonic() + seconds
+        since: float | None = None
+        while since is None or time.monotonic() - since < READY_KEPT_SECONDS:
+            if not all(node.is_ready for node in self.nodes):
+                since = None
+            elif since is None:
+                since = time.monotonic()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+        for node in self.nodes:
+            node.is_cut_off = False
 
     def said(self) -> str:
         return "\n".join(
