@@ -78,7 +78,7 @@ def _check_single_use(run: Run, front: Caller) -> None:
 
 def _check_alive(run: Run, front: Caller) -> None:
     for token in run.journal.alive[-SAMPLE:]:
-        answer = front.ask("API", "GET", CUSTOMERS, headers=bearer(token))
+        answer = front.ask("call", "GET", CUSTOMERS, headers=bearer(token))
         if not (answer.is_success or is_no_slot(answer)):
             run.journal.problem(f"{answer.status_code} for a token that nobody has ended")
 
@@ -105,7 +105,7 @@ def _check_slots(run: Run, front: Caller, slots: SlotWatch) -> None:
         tokens.append(answer.json()["access_token"])
 
     def call(token: str) -> bool:
-        return front.ask("API", "GET", CUSTOMERS, headers=bearer(token)).is_success
+        return front.ask("call", "GET", CUSTOMERS, headers=bearer(token)).is_success
 
     with ThreadPoolExecutor(len(tokens)) as pool:
         opened = sum(pool.map(call, tokens))

@@ -100,8 +100,7 @@ class Person:
         )
         action = re.search(r'<form method="post" action="([^"]*)"', page.text)
         if action is None:
-            self._front.owed(page, self._began)
-        assert action is not None
+            raise self._not_signed_in(page)
         fields = dict(
             re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)
         )
@@ -130,11 +129,19 @@ class Person:
         self._front.owed(answer, self._began, 302, 303)
         found = answer_of(answer)
         if "code" not in found:
-            # No interaction or session any more, by a clock that is wrong.
-            if not self._run.report.was_kind(CLOCK, self._began):
-                self._journal.problem(f"no code: {found}")
-            raise Refused
+            raise self._not_signed_in(answer)
         return found["code"]
+
+    def _not_signed_in(self, answer: httpx.Response) -> Exception:
+        """What to raise for an answer that should have been a page or a code."""
+        found = answer_of(answer) if answer.is_redirect else {"page": answer.text}
+        report = self._run.report
+        if found.get("error") == "temporarily_unavailable" and report.was_wrong(self._began):
+            return Unanswered("told by redirect (RFC 6749 §4.1.2.1)")
+        # No interaction or session any more, by a clock that is wrong.
+        if not report.was_kind(CLOCK, self._began):
+            self._journal.problem(f"no code: {answer.status_code} {found}"[:1000])
+        return Refused("not signed in")
 
     # Tokens.
 
@@ -217,7 +224,7 @@ class Person:
         door = self._chance.choice(self._doors)
         token = self._tokens["access_token"]
         self._journal.opening(self._sid)
-        answer = door.ask("API", "GET", CUSTOMERS, headers=bearer(token))
+        answer = door.ask("call", "GET", CUSTOMERS, headers=bearer(token))
         if is_no_slot(answer):
             return
         door.owed(answer, self._began, 200)

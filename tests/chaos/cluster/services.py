@@ -77,7 +77,7 @@ class Service:
     def _call(self, token: str, key: str) -> None:
         door = self._chance.choice(self._doors)
         self._journal.opening(key)
-        answer = door.ask("API", "GET", CUSTOMERS, headers=bearer(token))
+        answer = door.ask("call", "GET", CUSTOMERS, headers=bearer(token))
         if is_no_slot(answer):
             return
         door.owed(answer, self._began, 200)

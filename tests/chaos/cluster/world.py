@@ -65,7 +65,7 @@ class Node:
     def __init__(
         self, number: int, folder: Path, cable: Cable, database: str, stale: float
     ) -> None:
-        self.name = f"server {number} with stale_state_seconds={stale:g}"
+        self.name = f"server {number} (stale {stale:g} s)"
         self.stale = stale
         self.is_cut_off = False
         """Whether it may not reach PostgreSQL: from before that until it is ready again."""
@@ -125,7 +125,7 @@ class Adapter:
     """
 
     def __init__(self, stale: float, issuer: str, folder: Path) -> None:
-        self.name = f"API with stale_state_seconds={stale:g}"
+        self.name = f"API (stale {stale:g} s)"
         self.stale = stale
         with (
             socket.create_server(("127.0.0.1", 0)) as listening,
