@@ -58,6 +58,7 @@ def test_nothing_is_lost_whatever_goes_wrong(tmp_path: Path) -> None:
         "codes",
         "rotations",
         "races",
+        "sign-outs",
         "revoked access tokens",
         "revoked service tokens",
         "refusals of revoked tokens",

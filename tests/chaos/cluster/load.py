@@ -86,7 +86,7 @@ class Load:
     def _person(self, chance: random.Random, doors: Doors) -> None:
         doors.front.http.cookies.clear()  # as a browser that was just opened
         person = Person(self._run, chance, doors.front, doors.apis, doors.nodes, self._pause)
-        person.live(chance.randrange(3, 14))
+        person.live(chance.randrange(1, 12))
 
     def _service(self, chance: random.Random, doors: Doors) -> None:
         service = Service(self._run, chance, doors.front, doors.apis, self._pause)

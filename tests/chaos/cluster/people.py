@@ -74,11 +74,11 @@ class Person:
             self._sid = payload_of(self._tokens["access_token"])["sid"]
             for _ in range(steps):
                 self._chance.choice(
-                    [self._call] * 5
-                    + [self._refresh] * 3
-                    + [self._another_code]
+                    [self._call] * 8
+                    + [self._refresh] * 4
+                    + [self._another_code] * 2
                     + [self._refresh_twice_at_once, self._redeem_twice_at_once]
-                    + [self._revoke] * 2
+                    + [self._revoke] * 3
                 )()
                 self._pause()
             if self._chance.random() < 0.5:
