@@ -36,7 +36,10 @@ def strike(run: Run, fault: Fault, chance: random.Random, *, is_long: bool) -> N
     seconds = chance.uniform(*(fault.long if is_long else fault.short))
     with run.report.window(f"{fault.name} ({seconds:.1f} s)", *fault.kinds):
         fault.do(run, chance, seconds)
+        run.cluster.unready.clear()
         run.cluster.wait_until_ready()
+        for said, times in run.cluster.unready.items():
+            run.report.notes.append(f"after {fault.name}, {times} times: {said}")
     run.journal.count("faults")
 
 

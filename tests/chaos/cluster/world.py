@@ -7,7 +7,6 @@ nginx, or to one process, and call it by the instance's name (`through`).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
@@ -16,6 +15,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,9 +112,16 @@ class Node:
 
     @property
     def is_ready(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).is_success
-        return False
+        return self.readiness.startswith("200")
+
+    @property
+    def readiness(self) -> str:
+        """What `/readyz` says."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5)
+        except httpx.HTTPError as error:
+            return repr(error)
+        return f"{answer.status_code} {answer.text}"
 
 
 class Adapter:
@@ -161,6 +168,8 @@ class Cluster:
         self.folder = folder
         self._stale = stale
         self._stack = ExitStack()
+        self.unready: Counter[str] = Counter()
+        """What servers said that were waited for."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -218,13 +227,15 @@ class Cluster:
             apis.set_secret(tx, self.instance_id, "DomainAPI", secret_hash(API_SECRET))
             fill_demo_data(tx, self.instance_id)
 
-    def wait_until_ready(self, seconds: float = 90) -> None:
+    def wait_until_ready(self, seconds: float = 180) -> None:
         """Until every server says that it is ready, and says so again when it has looked anew."""
         deadline = time.monotonic() + seconds
         since: float | None = None
         while since is None or time.monotonic() - since < READY_KEPT_SECONDS:
-            if not all(node.is_ready for node in self.nodes):
+            said = [node.readiness for node in self.nodes]
+            if not all(text.startswith("200") for text in said):
                 since = None
+                self.unready.update(text for text in said if not text.startswith("200"))
             elif since is None:
                 since = time.monotonic()
             assert time.monotonic() < deadline, self.said()
@@ -234,7 +245,8 @@ class Cluster:
 
     def said(self) -> str:
         return "\n".join(
-            f"{node.name}: {node.output.read_text(errors='replace')[-1500:]}" for node in self.nodes
+            f"{node.name}: {node.readiness}\n{node.output.read_text(errors='replace')[-3000:]}"
+            for node in self.nodes
         )
 
     def client(self, port: int | None = None, timeout: float = 20.0) -> httpx.Client:
