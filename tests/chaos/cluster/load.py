@@ -16,7 +16,7 @@ from tests.chaos.cluster.people import Person
 from tests.chaos.cluster.services import Service
 from tests.world import BACKOFFICE
 
-PAUSE = 0.03
+PAUSE = 0.05
 DAY = 86_400.0
 
 

@@ -102,7 +102,7 @@ class RevocationWatch:
             else:
                 if ended:
                     verifier.check(chance.choice(ended[-50:]))
-                self._stopping.wait(0.2)
+                self._stopping.wait(0.5)
 
     def _ask_all(self, verifier: Verifier) -> None:
         with closing(verifier):
