@@ -8,12 +8,12 @@ from contextlib import closing
 
 from sqlalchemy import select
 
+from mintgate.store import erp_session_ends
 from mintgate.store.tables import audit_events
 from tests.chaos.cluster.callers import CUSTOMERS, Caller, Run, bearer, is_no_slot
 from tests.chaos.cluster.people import AUTH
 from tests.chaos.cluster.watch import SlotWatch
 from tests.chaos.cluster.world import LICENCES
-from tests.wire.test_serve import run as run_command
 from tests.world import REDIRECT, SECRET, STOCK
 
 SAMPLE = 40
@@ -86,8 +86,6 @@ def _check_alive(run: Run, front: Caller) -> None:
 def _check_slots(run: Run, front: Caller, slots: SlotWatch) -> None:
     """Nobody is in session any more; and then exactly as many as there are licences can be."""
     journal = run.journal
-    from mintgate.store import erp_session_ends
-
     with run.cluster.database.begin() as tx:
         erp_session_ends.close_all(tx, run.cluster.instance_id, "chaos")
     time.sleep(1.0)  # until every server knows [TOP-13]
@@ -123,14 +121,6 @@ def _check_audit(run: Run) -> None:
     )
     if missing := set(journal.events) - stored:
         journal.problem(f"{len(missing)} acknowledged events are not in the audit log: {missing}")
-    done = run_command(
-        "audit",
-        "verify",
-        "--database",
-        cluster.postgresql.url(),
-        "--key-file",
-        str(cluster.key_file),
-        cwd=cluster.folder,
-    )
+    done = cluster.command("audit", "verify", "--key-file", str(cluster.key_file))
     if done.returncode != 0:
         journal.problem(f"the audit log does not hold: {done.stdout} {done.stderr}")

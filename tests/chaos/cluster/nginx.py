@@ -41,7 +41,7 @@ http {{
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_connect_timeout 2s;
-            proxy_read_timeout 30s;
+            proxy_read_timeout 60s;
             proxy_next_upstream error timeout http_502 http_503;
             proxy_next_upstream_timeout 15s;
         }}

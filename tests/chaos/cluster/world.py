@@ -32,13 +32,15 @@ from tests.chaos.cluster.cables import Cable, Patchbay
 from tests.chaos.cluster.nginx import Nginx
 from tests.chaos.cluster.postgres import PostgreSQL
 from tests.soak.traffic import people
-from tests.wire.test_serve import free_port
+from tests.wire.test_serve import PROGRAM, free_port
 from tests.world import PASSWORD_HASH, TOML
 
 API_SECRET = "the-secret-of-the-api"
 DATABASE_NAME = "ORION_PROD X-1"
 LICENCES = 6
 NODES = 3
+PATIENCE_SECONDS = 60.0
+"""Of clients: a busy machine is no failure."""
 READY_KEPT_SECONDS = 1.2
 """What `/readyz` says may be a second old."""
 
@@ -249,10 +251,20 @@ class Cluster:
             for node in self.nodes
         )
 
-    def client(self, port: int | None = None, timeout: float = 20.0) -> httpx.Client:
+    def client(self, port: int | None = None) -> httpx.Client:
         """A client of nginx, or of the process at a port."""
         transport = Through(port or self.front_port)
-        return httpx.Client(base_url=self.base, transport=transport, timeout=timeout)
+        return httpx.Client(base_url=self.base, transport=transport, timeout=PATIENCE_SECONDS)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `mintgate` on the database."""
+        return subprocess.run(
+            [*PROGRAM, *words, "--database", self.postgresql.url()],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, said: Callable[[], str]) -> None:
