@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
 KILLS ?= 200
+CHAOS_SECONDS ?= 1200
 SOAK_SECONDS ?= 1800
 # Passed on to pytest: make test ARGS="-k TKN-46"
 ARGS ?=
@@ -61,8 +62,8 @@ test: lint browser edge ## Lint, then run every test (ARGS="-k TKN-46" for some)
 	$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Kill a loaded server 200 times (KILLS=200) and look for what was lost
-	MINTGATE_CHAOS_KILLS=$(KILLS) $(BIN)/pytest -q -s tests/chaos $(ARGS)
+chaos: $(VENV)/.dev edge ## Have everything go wrong under load (CHAOS_SECONDS=1200, KILLS=200)
+	MINTGATE_CHAOS_SECONDS=$(CHAOS_SECONDS) MINTGATE_CHAOS_KILLS=$(KILLS) $(BIN)/pytest -q -s tests/chaos $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## Mixed traffic for 30 minutes (SOAK_SECONDS=1800): memory flat, slots exact

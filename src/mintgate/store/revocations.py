@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 
 from mintgate.contract.feed import RestoredInstance, RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
-from mintgate.contract.lifetimes import not_before_of
+from mintgate.contract.lifetimes import CLOCK_ERROR, not_before_of
 from mintgate.store.conflicts import insert_into
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import revoked_before, revoked_tokens
@@ -101,10 +101,14 @@ def is_revoked(connection: Connection, instance_id: str, jti: str) -> bool:
 
 
 def live(connection: Connection, instance_id: str, now: float) -> dict[str, float]:
-    """Revoked tokens that have not ended by themselves: `jti` → Unix time of their end."""
+    """Revoked tokens that have not ended by themselves: `jti` → Unix time of their end.
+
+    Nor by a clock that is right where ours is fast: ours may be set right at any moment.
+    """
     rows = connection.execute(
         select(revoked_tokens.c.jti, revoked_tokens.c.expires_at).where(
-            revoked_tokens.c.instance_id == instance_id, revoked_tokens.c.expires_at > now
+            revoked_tokens.c.instance_id == instance_id,
+            revoked_tokens.c.expires_at > now - CLOCK_ERROR,
         )
     )
     return {row.jti: row.expires_at for row in rows}

@@ -8,6 +8,7 @@ from mintgate.contract.automation.credentials import Revoked, TokenToRevoke
 from mintgate.contract.automation.problems import InvalidInput, NoSuchRecord
 from mintgate.contract.identifiers import HEX_128, token_digest
 from mintgate.contract.key_life import LONGEST_TOKEN
+from mintgate.contract.lifetimes import CLOCK_ERROR
 from mintgate.contract.reference_tokens import FORMAT
 from mintgate.identity.administration import grants, reference_tokens
 from mintgate.identity.administration.call import Call
@@ -80,7 +81,9 @@ def _access_token(call: Call, text: str) -> Revoked:
 
 def _revoked(call: Call, jti: str, expires: int, client_id: str | None) -> Revoked:
     instance_id = call.instance.id
-    if expires <= call.now or revocations.is_revoked(call.connection, instance_id, jti):
+    # Also by the clocks of those who would accept it.
+    has_ended = expires <= call.now - CLOCK_ERROR
+    if has_ended or revocations.is_revoked(call.connection, instance_id, jti):
         return Revoked(kind="access_token", was_live=False)
     revocations.add(call.writing, instance_id, jti, float(expires))
     call.record("token.revoked", application=client_id, jti=jti, details={"kind": "access_token"})

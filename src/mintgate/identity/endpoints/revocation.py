@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidClient, InvalidRequest, Refusal
 from mintgate.contract.identifiers import token_digest
+from mintgate.contract.lifetimes import CLOCK_ERROR
 from mintgate.contract.reference_tokens import FORMAT
 from mintgate.identity.api_authentication import authenticate_api
 from mintgate.identity.auditing import record_refusal, refusal_event
@@ -111,8 +112,8 @@ class RevocationEndpoint:
         if claims is None or claims[0] != caller.name:
             return
         _, jti, expires_at = claims
-        if expires_at <= self._clock():
-            return
+        if expires_at <= self._clock() - CLOCK_ERROR:
+            return  # also by the clocks of those who would accept it
         instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> None:

@@ -1,0 +1,1 @@
+"""Three servers over PostgreSQL behind nginx, and everything that is done to them."""
