@@ -1,7 +1,6 @@
 """Requests per minute of one API, counted by session, client, user and address [API-50, API-54].
 
-The strategy is the sliding window counter of the `limits` library; its storage is asked without
-it, as it would only pass the question on. An API of one process needs
+The strategy is the sliding window counter of the `limits` library. An API of one process needs
 nothing more; what several processes share is in `mintgate.gate.shared_counters`.
 """
 
