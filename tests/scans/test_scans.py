@@ -33,10 +33,6 @@ WHOLE = {
     r"SELECT revoked_(tokens\.jti, revoked_tokens\.expires_at|before\..*not_before) FROM": (
         "when a process starts or a key changes: what is revoked is kept in memory, all that lives"
     ),
-    r"DELETE FROM revoked_before": (
-        "every ten minutes; a row for each user or application of which everything was revoked in "
-        "the last days. An index on (instance_id, not_before) would spare it"
-    ),
 }
 """Statements that look at all rows of an instance on purpose, and why."""
 _EXPLAINED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)

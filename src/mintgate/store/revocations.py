@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from mintgate.contract.feed import RestoredInstance, RevokedToken
 from mintgate.contract.key_life import LONGEST_TOKEN
@@ -119,10 +119,9 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
     ended = (revoked_tokens.c.instance_id == instance_id) & (revoked_tokens.c.expires_at < before)
     removed = delete_some(tx.connection, revoked_tokens, ended, first=revoked_tokens.c.expires_at)
     # Of a time that long ago no token is left.
-    tx.connection.execute(
-        delete(revoked_before).where(
-            revoked_before.c.instance_id == instance_id,
-            revoked_before.c.not_before < before - LONGEST_TOKEN,
-        )
+    long_ago = (revoked_before.c.instance_id == instance_id) & (
+        revoked_before.c.not_before < before - LONGEST_TOKEN
     )
-    return removed
+    return removed + delete_some(
+        tx.connection, revoked_before, long_ago, first=revoked_before.c.not_before
+    )

@@ -72,6 +72,7 @@ revoked_before = Table(
     # The id of a user or an application; that of the instance, after a restore, is for every JWT.
     Column("subject", String(36), primary_key=True),
     Column("not_before", BigInteger, nullable=False),
+    Index("ix_revoked_before_time", "instance_id", "not_before"),
 )
 
 reference_tokens = Table(
