@@ -18,6 +18,7 @@ from tests.chaos.cluster.faults import FAULTS, LONGER_FAULTS, ROLLING_UPGRADE, s
 from tests.chaos.cluster.journal import Journal
 from tests.chaos.cluster.load import Load
 from tests.chaos.cluster.report import Report
+from tests.chaos.cluster.restoring import back_up, check_restored, restore
 from tests.chaos.cluster.watch import RevocationWatch, SlotWatch
 from tests.chaos.cluster.world import Cluster
 
@@ -37,17 +38,20 @@ def test_nothing_is_lost_whatever_goes_wrong(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201 - repeats the run
     with Cluster(tmp_path, STALE) as cluster:
         run = Run(cluster, journal, report)
-        load, slots = Load(run, SEED), SlotWatch(run)
+        load = Load(run, SEED, *((3, 2) if IS_LONG else (2, 1)))
+        slots = SlotWatch(run)
         revocations = RevocationWatch(run, SEED)
         for worker in (load, slots, revocations):
             worker.start()
         try:
-            _strike_all(run, chance)
+            backup = _strike_all(run, chance)
         finally:
             load.stop()
             slots.stop()
             revocations.stop()
         check_all(run, slots)
+        restore(run, backup)
+        check_restored(run)
         text = report.markdown(journal.totals)
         said = cluster.said() if journal.problems else ""
     print(text)  # noqa: T201 - for `make chaos`
@@ -66,9 +70,14 @@ def test_nothing_is_lost_whatever_goes_wrong(tmp_path: Path) -> None:
         assert journal.totals[what] > 0, (what, journal.totals)
 
 
-def _strike_all(run: Run, chance: random.Random) -> None:
-    """One fault after the other in an order of chance, with a calm time between."""
+def _strike_all(run: Run, chance: random.Random) -> Path:
+    """One fault after the other in an order of chance, with a calm time between.
+
+    Returns:
+        A backup of the beginning: most of what was done is missing in it.
+    """
     time.sleep(1.0)
+    backup = back_up(run)
     end = time.monotonic() + SECONDS
     while True:
         faults = [*FAULTS, ROLLING_UPGRADE, *(LONGER_FAULTS if IS_LONG else ())]
@@ -78,6 +87,6 @@ def _strike_all(run: Run, chance: random.Random) -> None:
             strike(run, fault, chance, is_long=IS_LONG)
             time.sleep(chance.uniform(1.0, 4.0) if IS_LONG else 0.2)
             if run.journal.problems or (IS_LONG and time.monotonic() > end):
-                return
+                return backup
         if time.monotonic() >= end:
-            return
+            return backup

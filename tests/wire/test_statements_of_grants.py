@@ -74,8 +74,12 @@ class Statements:
 
 
 def is_of_follower(statement: str) -> bool:
-    return "data_version" in statement or (
-        statement.startswith("SELECT instances.id, instances.feed_position")
+    """Following the feed, and the pings of the pool that it takes a connection from."""
+    return (
+        "data_version" in statement
+        or statement.startswith("SELECT instances.id, instances.feed_position")
+        or statement.strip("; ") in {"", "SELECT 1"}
+        or statement == "BEGIN (implicit)"
     )
 
 
@@ -114,7 +118,10 @@ def test_statements(counting: tuple[World, Statements]) -> None:
                 assert len(mine) > len(found[kind, scope])
         assert [a.status_code for a in answered] == [200, 200]
         assert ("id_token" in answered[1].json()) is ("openid" in scope)
-    assert {key: len(made) for key, made in found.items()} == {(k, s): n for k, s, n in COUNTS}
+    counted = {key: len(made) for key, made in found.items()}
+    assert counted == {(k, s): n for k, s, n in COUNTS}, {
+        key: [text[:60] for text in made] for key, made in found.items()
+    }
 
 
 def a_request(world: World, kind: str, scope: str) -> Callable[[], httpx.Response]:

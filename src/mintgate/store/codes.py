@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
+    Double,
     bindparam,
     delete,
     insert,
@@ -77,6 +79,8 @@ def find(connection: Connection, instance_id: str, code_hash: str) -> StoredCode
 
 _FIELDS = StoredCode.__struct_fields__
 _LISTS = frozenset({"scopes", "amr", "id_token_claims", "userinfo_claims"})
+# A moment and no whole second, to which PostgreSQL would round it beside another column.
+_NOW: BindParameter[float] = bindparam("now", type_=Double())
 _REDEEM = Prepared(
     update(authorization_codes)
     .where(
@@ -84,18 +88,18 @@ _REDEEM = Prepared(
         authorization_codes.c.code_hash == bindparam("code"),
         authorization_codes.c.consumed_at.is_(None),
         authorization_codes.c.application_id == bindparam("application"),
-        authorization_codes.c.expires_at > bindparam("now"),
+        authorization_codes.c.expires_at > _NOW,
         authorization_codes.c.redirect_uri == bindparam("redirect"),
         authorization_codes.c.code_challenge.is_not_distinct_from(bindparam("challenge")),
         ~keeps_out(
             bindparam("instance"),
             authorization_codes.c.application_id,
             authorization_codes.c.user_id,
-            bindparam("now"),
+            _NOW,
         ),
     )
     .values(
-        consumed_at=bindparam("now"),
+        consumed_at=_NOW,
         jti=bindparam("jti"),
         token_expires_at=bindparam("until"),
         family_id=bindparam("family"),

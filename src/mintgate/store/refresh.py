@@ -10,6 +10,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Double,
     Exists,
     Select,
     bindparam,
@@ -128,7 +129,7 @@ _HOLD = Prepared(
             _INSTANCE,
             refresh_families.c.application_id,
             refresh_families.c.user_id,
-            bindparam("now"),
+            bindparam("now", type_=Double()),
         ).label("user_is_kept_out")
     ).with_for_update(of=refresh_families)
 )

@@ -59,6 +59,12 @@ class PostgreSQL:
                 assert time.monotonic() < deadline, self.said
                 time.sleep(0.05)
 
+    def make_empty(self) -> None:
+        """Lose the database, and make a new one of its name."""
+        with psycopg.connect(self._url_of("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+
     def stop(self) -> None:
         """As an operator does: every connection is told, and ended."""
         self._end(lambda process: process.send_signal(signal.SIGINT))
