@@ -19,7 +19,6 @@ from bench import (
     growth,
     guarding,
     machine,
-    minting,
     report,
     scaling,
     signing_in,
@@ -27,15 +26,16 @@ from bench import (
 )
 from bench.comparison import Settings
 from bench.latencies import Latencies
+from bench.minting import comparison, grants
 from bench.problems import Unmeasurable
 from bench.processes import ROOT
 from bench.progress import Progress
 from bench.report import Report
 
 COMPARISONS = {
-    "minting": minting.run,
+    "minting": comparison.run,
     "workers": scaling.workers,
-    "grants": minting.grants,
+    "grants": grants.run,
     "checking": checking.run,
     "checking-cached": checking.run_cached,
     "middleware": guarding.middleware,

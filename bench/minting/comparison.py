@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import openssl_speed
+from bench import openssl_speed, python_peers
 from bench.comparison import Comparison, Settings, Target
 from bench.cores import Cores
 from bench.minting.cast import BARE, CONNECTIONS, MINTGATE, NODE, Cast
@@ -12,7 +12,6 @@ from bench.minting.subject import new_subject
 from bench.problems import PeerUnavailable
 from bench.processes import Children
 from bench.progress import Progress
-from bench.python_peers import TOOLKIT
 from bench.rounds import interleave
 
 
@@ -49,6 +48,6 @@ def run(folder: Path, cores: Cores, settings: Settings, progress: Progress) -> C
             "connections": CONNECTIONS,
             "token_bytes": cast.token_bytes,
             "openssl speed, signatures a second": limit,
-            TOOLKIT.name: "signs nothing: its access tokens are random texts, each a row",
+            python_peers.TOOLKIT.name: "signs nothing: its access tokens are random, each a row",
         },
     )

@@ -49,9 +49,9 @@ class NoMore:
 @contextmanager
 def limited(edge: Edge) -> Iterator[None]:
     async def change(_: Application, instance: InstanceApplication) -> None:
-        auth = instance.forward_auth
-        auth._limits_of = (lambda _: None) if auth._limits_of is unlimited else unlimited
-        auth._apis = None
+        guards = instance.forward_auth.guards
+        guards.limits_of = (lambda _: None) if guards.limits_of is unlimited else unlimited
+        guards._apis = None
 
     def unlimited(_: object) -> NoMore:
         return NoMore()

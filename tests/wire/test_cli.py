@@ -135,7 +135,7 @@ def test_the_database_and_the_key_are_where_the_environment_says(mintgate: Shell
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("sqlite:////nowhere/at/all.db", "cannot open or write"),
+        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
         ("mysql://host/name", "use sqlite or postgresql"),
         ("rubbish", "not a usable database URL"),
     ],

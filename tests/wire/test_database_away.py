@@ -76,7 +76,8 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> float:
 
 def require_away(site: Site, *, checks: int = 204) -> None:
     """What is known goes on, everything else is told to come again."""
-    wait_until(lambda: not follower(site).is_fresh, 10)
+    # Until a look has failed, requests ask the database themselves, and are refused with it.
+    wait_until(lambda: not follower(site).is_fresh and follower(site)._is_away, 10)
     assert [check(site, token) for token in (site.service, site.person)] == [checks, checks]
     minted = mint(site)
     assert (minted.status_code, minted.json()["error"]) == (503, "temporarily_unavailable")

@@ -85,7 +85,7 @@ def test_a_real_process_from_start_to_end(gated: Gated, tmp_path: Path) -> None:
         output = running.output.read_text()
         assert f"listens on {running.url}" in output
         assert f"/orders is DomainAPI\n    -> {upstream.url}" in re.sub(r"\n  ", "\n", output)
-        for line in ("path=/orders/7 status=200", "status=401", "2 Host headers"):
+        for line in ('"path":"/orders/7","status":200', '"status":401', "2 Host headers"):
             assert line in output
         for secret in (gated.token, API_SECRET, "hidden"):
             assert secret not in output
