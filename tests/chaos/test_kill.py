@@ -1,6 +1,6 @@
 """`kill -9` at random points under a mixed load: nothing is lost, nothing is used twice.
 
-`make chaos` kills 200 times, `make test` 20 (MINTGATE_CHAOS_KILLS).
+`make chaos` kills 200 times, `make test` 8 (MINTGATE_CHAOS_KILLS).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.leaks import Leaks, require_clean_folder
 from tests.wire.test_serve import PROGRAM, free_port, run
 from tests.world import PASSWORD_HASH, REDIRECT, TOML, Browser, sqlite_url
 
-KILLS = int(os.environ.get("MINTGATE_CHAOS_KILLS", "20"))
+KILLS = int(os.environ.get("MINTGATE_CHAOS_KILLS", "8"))
 SEED = int(os.environ.get("MINTGATE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 SAMPLE = 5
 
