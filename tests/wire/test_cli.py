@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mintgate.contract.identifiers import secret_hash
+from tests.warm_program import run_command
 
 OK, REFUSED, MISUSED = 0, 1, 2
 SECRETS = {"SERVICE_SECRET": "service", "WEB_SECRET": "web", "ADMIN_PASSWORD": "admin-password"}
@@ -37,14 +38,11 @@ class Shell:
         text: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "mintgate.cli", *arguments],
+        done = run_command(
+            *arguments,
             cwd=self.directory,
-            env={**self.environment, **(environment or {})},
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
+            environment={**self.environment, **(environment or {})},
+            text=text,
         )
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr

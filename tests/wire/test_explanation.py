@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from mintgate.identity.administration.explanation import explained
 from mintgate.verify import ApiRequest
+from tests.warm_program import run_command
 from tests.world import STOCK, World
 
 CUSTOMERS = "/api/domain/odata/Crm_Sales_Customers"
@@ -112,13 +112,9 @@ def test_the_terminal_finds_it(world: World) -> None:
 
 
 def cli(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mintgate.cli", *arguments, "--database", str(world.database.url)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "PYTHONPATH": ":".join(sys.path)},
+    return run_command(
+        *(*arguments, "--database", str(world.database.url)),
+        environment={"PATH": "/usr/bin:/bin", "COLUMNS": "200"},
     )
 
 

@@ -21,6 +21,7 @@ import pytest
 from mintgate.store import Database, instances, keys
 from mintgate.store.keys import KeyEncryptionKey
 from tests.leaks import require_clean_folder
+from tests.warm_program import run_command
 from tests.world import payload_of
 
 PROGRAM = [sys.executable, "-m", "mintgate.cli"]
@@ -33,14 +34,7 @@ def free_port() -> int:
 
 def run(*arguments: str, cwd: Path, **kwargs: str) -> subprocess.CompletedProcess[str]:
     environment = {name: v for name, v in os.environ.items() if not name.startswith("MINTGATE_")}
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=cwd,
-        env=environment | kwargs,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run_command(*arguments, cwd=cwd, environment=environment | kwargs)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
+from tests.warm_program import run_command
 from tests.wire.test_sign_in_throttle import assert_refused, assert_signed_in, guess
 from tests.world import World
 
@@ -24,8 +24,7 @@ def mintgate(world: World, *arguments: str, key: str = KEY) -> subprocess.Comple
         "MINTGATE_KEY_ENCRYPTION_KEY": key,
         "NO_COLOR": "1",
     }
-    command = [sys.executable, "-m", "mintgate.cli", "user", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return run_command("user", *arguments, environment=environment)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_what_is_encoded_is_decoded(data: bytes) -> None:
     assert base64url_decode(text) == data
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=600)
 @given(text=st.text(alphabet=_URL_ALPHABET + '+/=. \n\x00"\\\\u%é', max_size=12).map(str.encode))
 def test_only_the_one_spelling_is_decoded(text: bytes) -> None:
     try:
@@ -143,7 +143,7 @@ def _objects(draw: st.DrawFn, depth: int = 2) -> str:
     return "{" + ",".join(members) + (draw(_space) if not members else "") + "}"
 
 
-@settings(deadline=None, max_examples=1200, suppress_health_check=_SLOW)
+@settings(deadline=None, max_examples=400, suppress_health_check=_SLOW)
 @given(text=_objects())
 @example(text='{"a":1,"a":2}')
 @example(text='{"a":1,"\\u0061":2}')
@@ -212,7 +212,7 @@ _jwks = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=1500, suppress_health_check=_SLOW)
+@settings(deadline=None, max_examples=600, suppress_health_check=_SLOW)
 @given(document=st.fixed_dictionaries({"keys": st.lists(_jwks | _json_values, max_size=4)}))
 def test_hostile_members_are_passed_over(document: dict[str, Any]) -> None:
     keys = KeySet.from_json(json.dumps(document).encode())

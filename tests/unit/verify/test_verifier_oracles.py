@@ -342,7 +342,7 @@ def forged_tokens(draw: st.DrawFn) -> str:
 _QUICK = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-@settings(max_examples=2200, deadline=None, suppress_health_check=_QUICK)
+@settings(max_examples=800, deadline=None, suppress_health_check=_QUICK)
 @given(token=forged_tokens())
 def test_agrees_with_both_oracles_on_forged_tokens(token: str) -> None:
     compare(token)
@@ -356,7 +356,7 @@ _TEMPLATES = [
 _characters = st.sampled_from("+/=.\n\r\t \x00-_AZaz09\xe9\xa0\u212a\U0001f600") | st.characters()
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=_QUICK)
+@settings(max_examples=600, deadline=None, suppress_health_check=_QUICK)
 @given(
     token=st.sampled_from(_TEMPLATES),
     edits=st.lists(
@@ -395,7 +395,7 @@ def test_agrees_with_both_oracles_on_edited_texts(
     assert compare(token) == (token in _TEMPLATES or token == original)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(text=st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
     assert isinstance(verdict(text), InvalidToken)
@@ -412,7 +412,7 @@ def test_any_number_of_parts_is_refused_unless_signed(parts: list[bytes]) -> Non
         assert isinstance(verdict(token), InvalidToken)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=_QUICK)
+@settings(max_examples=300, deadline=None, suppress_health_check=_QUICK)
 @given(header=_headers(), payload=_payloads(), genuine=st.booleans())
 def test_explain_never_fails_and_agrees_with_verify(
     header: bytes, payload: bytes, genuine: bool
