@@ -52,6 +52,7 @@ def limited(edge: Edge) -> Iterator[None]:
         guards = instance.forward_auth.guards
         guards.limits_of = (lambda _: None) if guards.limits_of is unlimited else unlimited
         guards._apis = None
+        guards.stamp = lambda: None  # type: ignore[method-assign]
 
     def unlimited(_: object) -> NoMore:
         return NoMore()

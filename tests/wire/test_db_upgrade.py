@@ -73,7 +73,8 @@ def test_a_newer_release_migrates_at_its_start_or_says_how(folder: Path) -> None
     command("db", "upgrade")
     with sqlite3.connect(folder / "mintgate.db") as database:  # as the release before left it
         database.executescript(
-            "DROP TABLE schema_state; UPDATE alembic_version SET version_num = '0015'"
+            "DROP TABLE schema_state; DROP INDEX ix_revoked_before_time;"
+            "UPDATE alembic_version SET version_num = '0015'"
         )
     database.close()
     for arguments in (("user", "list"), ("serve", "--no-upgrade", "--port", str(free_port()))):

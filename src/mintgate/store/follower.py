@@ -104,7 +104,7 @@ class Follower:
         if not self._database.is_sqlite:
             from mintgate.store.notifications import Notifications
 
-            notifications = Notifications(self._database, self._hear)
+            notifications = Notifications(self._database, self._hear, self._woken.set)
             self._tasks.append(asyncio.create_task(notifications.run()))
 
     async def stop(self) -> None:

@@ -41,11 +41,15 @@ class Notifications:
 
     Args:
         tell: called in the event loop for each notification.
+        look: called in the event loop when listening begins: nobody heard what came before.
     """
 
-    def __init__(self, database: Database, tell: Callable[[Heard], None]) -> None:
+    def __init__(
+        self, database: Database, tell: Callable[[Heard], None], look: Callable[[], None]
+    ) -> None:
         self._database = database
         self._tell = tell
+        self._look = look
         self._options = postgresql.driver_options(database.engine, database.notify_url)
         self._is_connected = False
         self._was_lost = False
@@ -76,6 +80,7 @@ class Notifications:
                 _log.warning(_POOLED)
                 return
             await connection.execute(_LISTEN)
+            self._look()
             if self._was_lost:
                 _log.warning("PostgreSQL's notifications are heard again")
             self._was_lost = False

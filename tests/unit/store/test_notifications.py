@@ -111,27 +111,32 @@ def test_the_listener_comes_back(
 ) -> None:
     monkeypatch.setattr(follower, "POLL_SECONDS", LONG)
 
-    async def run() -> float:
-        task = asyncio.create_task(cut_once(url))
-        took = await seconds_until_seen(database, url, listening=False)
-        await task
-        return took
+    def said() -> list[str]:
+        return [r.getMessage() for r in caplog.records if "notifications" in r.getMessage()]
 
-    async def cut_once(url: str) -> None:
-        await wait_for_listener(url)
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
-                " datname = current_database() AND query LIKE 'LISTEN%'"
-            )
-        await wait_for_listener(url)
-        await asyncio.to_thread(change_elsewhere, url)
+    async def run() -> None:
+        seen = asyncio.Event()
+        following = Follower(database, lambda _: seen.set())
+        await following.start()
+        try:
+            await wait_for_listener(url)
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+                    " datname = current_database() AND query LIKE 'LISTEN%'"
+                )
+            async with asyncio.timeout(20):
+                while len(said()) < 2:
+                    await asyncio.sleep(0.02)
+                await asyncio.to_thread(change_elsewhere, url)
+                await seen.wait()
+        finally:
+            await following.stop()
 
     asyncio.run(run())
-    said = [r.getMessage() for r in caplog.records if "notifications" in r.getMessage()]
-    assert len(said) == 2, said
-    assert "cannot be heard now" in said[0]
-    assert "heard again" in said[1]
+    assert len(said()) == 2, said()
+    assert "cannot be heard now" in said()[0]
+    assert "heard again" in said()[1]
 
 
 def test_the_address_of_another_database(
