@@ -161,14 +161,6 @@ def sessions_part(
     return Part([from_row(IdentitySession, row) for row in part.rows], part.following)
 
 
-def session(connection: Connection, instance_id: str, sid: str) -> IdentitySession | None:
-    statement = select(identity_sessions).where(
-        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
-    )
-    row = connection.execute(statement).mappings().first()
-    return from_row(IdentitySession, row) if row else None
-
-
 def erp_sessions_part(
     connection: Connection,
     instance_id: str,

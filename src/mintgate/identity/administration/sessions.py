@@ -34,10 +34,15 @@ def list_all(call: Call) -> Page[SessionRecord]:
 
 def end(call: Call) -> Ended:
     call.lock()
-    session = listings.session(call.connection, call.instance.id, call.path["sid"])
+    session = named(call)
     if session is None:
         raise NoSuchRecord("There is no sign-in with this sid.")
     return ended(call, session)
+
+
+def named(call: Call) -> IdentitySession | None:
+    """The sign-in that the path names."""
+    return sessions.by_sid(call.connection, call.instance.id, call.path["sid"])
 
 
 def end_of_user(call: Call) -> Ended:

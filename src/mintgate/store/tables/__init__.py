@@ -30,6 +30,7 @@ from mintgate.store.tables.signing_in import (
     session_applications,
     sign_in_tries,
 )
+from mintgate.store.tables.sites import site_sessions
 from mintgate.store.tables.tokens import (
     reference_tokens,
     refresh_families,
@@ -68,6 +69,7 @@ __all__ = [
     "session_applications",
     "sign_in_tries",
     "signing_keys",
+    "site_sessions",
     "state_feed",
     "userinfo_requests",
     "users",
