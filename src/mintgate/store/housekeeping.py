@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, func, select
 
 from mintgate.store import (
+    audit_counts,
     codes,
     feed,
     idempotency,
@@ -57,6 +58,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
+        "audit_counts": lambda: audit_counts.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
         "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
         "revoked_tokens": lambda: revocations.purge(tx, instance_id, before),
