@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -224,6 +225,24 @@ def test_the_return_to_a_custom_scheme(usual_world: World, page: Page) -> None:
     with page.expect_response(lambda one: one.status == 303 and "/resume" in one.url) as leaving:
         fill_in(page)
     assert leaving.value.headers["location"].startswith(f"{NATIVE}?code=")
+
+
+def test_with_a_name_a_colour_and_a_logo_of_its_own(
+    a_world: Callable[..., World], callback: str, page: Page
+) -> None:
+    """Read from the declared file; a yellow that nobody could read becomes one that can be."""
+    picture = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    logo = f"data:image/svg+xml;base64,{b64encode(picture).decode()}"
+    settings = f'display_name = "Orion Trade"\naccent_colour = "#ffe600"\nlogo = "{logo}"'
+    world = a_world(instance_settings=settings)
+    world.change_application(BACKOFFICE, impersonate_login_url=callback)
+    page.goto(authorize_url(world, callback))
+    assert page.title() == "Sign in · Orion Trade"
+    assert page.evaluate("document.querySelector('.mark img').naturalWidth") > 0
+    require_accessible(page)
+    address = page.get_attribute(".mark img", "src")
+    policy = world.http.get(str(address)).headers["content-security-policy"]
+    assert policy.endswith("sandbox")  # opened by itself it runs nothing either
 
 
 def test_small_quick_and_steady(
