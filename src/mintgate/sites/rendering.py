@@ -170,5 +170,7 @@ def _environment(code: str) -> Environment:
         relative=spoken.relative,
         number=spoken.number,
         percent=spoken.percent,
+        # For a text that a value holds: `_()` takes literals only, as it escapes nothing.
+        translated=spoken.gettext,
     )
     return environment
