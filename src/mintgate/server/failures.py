@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mintgate.contract.errors import Refusal, ServerError, TemporarilyUnavailable
-from mintgate.contract.request_ids import new_refusal_id
+from mintgate.contract.request_ids import REQUEST_ID, new_refusal_id
 from mintgate.store import DatabaseUnavailable
 
 BASE_HEADERS = (
@@ -69,7 +69,7 @@ class Failures:
             refusal: Refusal = TemporarilyUnavailable(cause=str(error))
         except Exception:  # noqa: BLE001 - logged, and nothing ends by it
             # The answer names the request in the log, and no detail [TKN-53, API-42].
-            request_id = new_refusal_id()
+            request_id = scope[REQUEST_ID] = new_refusal_id()
             _log.exception("request %s failed: %s", request_id, scope["path"])
             refusal = ServerError(f"The server failed. Give its operator this id: {request_id}")
         else:
