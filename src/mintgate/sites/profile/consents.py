@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from mintgate.contract.automation.problems import NoSuchRecord
+from mintgate.contract.scopes import token_order
 from mintgate.identity.administration import own
 from mintgate.sites.profile.frame import APPLICATIONS, Frame
 from mintgate.sites.scope_texts import scope_text
@@ -32,7 +33,7 @@ class _Consents:
         found = await self._frame.calls.read(request, visitor, own.list_consents)
         language = self._frame.language_of(request, visitor)
         shown = [
-            (consent, [scope_text(scope, language)[0] for scope in consent.scopes])
+            (consent, [scope_text(scope, language)[0] for scope in token_order(consent.scopes)])
             for consent in found.items
         ]
         return self._frame.page(

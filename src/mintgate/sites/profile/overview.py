@@ -119,5 +119,5 @@ class _Overview:
 
 
 def _name_languages(visitor: Visitor) -> list[str]:
-    """Those of the pages, and those that the name has already."""
-    return list(dict.fromkeys((*LANGUAGES, *visitor.user.name)))
+    """Those that the name has already, and those of the pages."""
+    return list(dict.fromkeys((*visitor.user.name, *LANGUAGES)))

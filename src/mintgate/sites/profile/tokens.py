@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from mintgate.contract.automation.credentials import OwnGrant
 from mintgate.contract.automation.problems import NoSuchRecord
+from mintgate.contract.scopes import token_order
 from mintgate.identity.administration import own
 from mintgate.sites.profile.frame import TOKENS, Frame
 from mintgate.sites.profile.new_token import KEPT_FIELDS, NewToken
@@ -48,7 +49,7 @@ class _Tokens:
         shows_all = "all" in request.query_params
         language = self._frame.language_of(request, visitor)
         shown = [
-            (grant, [scope_text(scope, language)[0] for scope in grant.scopes])
+            (grant, [scope_text(scope, language)[0] for scope in token_order(grant.scopes)])
             for grant in (found.items if shows_all else live)
         ]
         return self._frame.page(
