@@ -129,6 +129,7 @@ class InstanceApplication:
             key_encryption_key,
             pages,
             token,
+            passwords,
             self._verifier_of(MAY_SIGN_IN),
             clock,
         )

@@ -12,6 +12,7 @@ from mintgate.contract.clock import Clock
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import FORM_TYPE
 from mintgate.identity.pages import Pages
+from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.store import Database
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import Verifier
@@ -33,6 +34,7 @@ class SiteParts(NamedTuple):
     key_encryption_key: KeyEncryptionKey
     pages: Pages
     token_endpoint: ASGIApp
+    passwords: PasswordSignIn
     people: Verifier
     clock: Clock
 
@@ -42,7 +44,7 @@ def profile_site(parts: SiteParts) -> ASGIApp:
     from mintgate.sites.visiting.making import make_site
     from mintgate.sites.visiting.site import PROFILE
 
-    return make_site(PROFILE, *parts[:5], parts.clock, routes=profile.routes)
+    return make_site(PROFILE, *parts, routes=profile.routes)
 
 
 def manage_site(parts: SiteParts) -> ASGIApp:
@@ -50,7 +52,7 @@ def manage_site(parts: SiteParts) -> ASGIApp:
     from mintgate.sites.visiting.making import make_site
     from mintgate.sites.visiting.site import MANAGE
 
-    return make_site(MANAGE, *parts[:5], parts.clock, routes=manage.routes)
+    return make_site(MANAGE, *parts, routes=manage.routes)
 
 
 def routes_of(root: str, site: ASGIApp) -> list[BaseRoute]:

@@ -261,6 +261,8 @@ def audit_part(
     application: str | None = None,
     request_id: str | None = None,
     looks_through: int | None = None,
+    person_id: str | None = None,
+    events: Sequence[str] | None = None,
 ) -> Part:
     """Audit rows as mappings, newest first.
 
@@ -270,6 +272,8 @@ def audit_part(
             the end of a name.
         request_id: of the refusal that is looked for; every other condition narrows the search.
         looks_through: so many rows are looked at; what is asked for may be rare.
+        person_id: of the user who acted, or to whom it happened.
+        events: the only names that are looked for.
     """
     table = audit_events
     is_ending = event is not None and event.startswith(".")
@@ -279,6 +283,10 @@ def audit_part(
     if request_id is not None:
         told = msgspec.json.encode({"request_id": request_id}).decode()[1:-1]
         conditions.append(table.c.details.contains(told, autoescape=True))
+    if person_id is not None:
+        conditions.append((table.c.actor_id == person_id) | (table.c.subject_id == person_id))
+    if events is not None:
+        conditions.append(table.c.event.in_(events))
     if since is not None:
         conditions.append(table.c.at >= since)
     if until is not None:

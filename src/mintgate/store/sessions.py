@@ -23,7 +23,11 @@ SIGNED_OUT = "signed_out"
 
 
 class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
-    """A browser's sign-in; the cookie's value is stored as a digest. Times in Unix seconds."""
+    """A browser's sign-in; the cookie's value is stored as a digest. Times in Unix seconds.
+
+    Args:
+        last_used_at, address, user_agent: of the last use that was noted; see `note_use`.
+    """
 
     sid: str
     cookie_hash: str
@@ -34,6 +38,9 @@ class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
     tid: str | None
     created_at: float
     expires_at: float
+    last_used_at: float | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +84,21 @@ def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
     _delete(tx, identity_sessions, instance_id, session.sid)
     tx.connection.execute(
         insert(identity_sessions).values(**to_row(session), instance_id=instance_id)
+    )
+
+
+def note_use(
+    tx: Transaction, instance_id: str, sid: str, *, address: str | None, user_agent: str | None
+) -> None:
+    """Note where a sign-in was used, for the person to recognise it."""
+    tx.connection.execute(
+        update(identity_sessions)
+        .where(identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid)
+        .values(
+            last_used_at=tx.now,
+            address=address[:64] if address else None,
+            user_agent=user_agent[:256] if user_agent else None,
+        )
     )
 
 

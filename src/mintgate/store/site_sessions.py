@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from mintgate.store import revocations, sessions
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
-from mintgate.store.tables import identity_sessions, site_sessions
+from mintgate.store.sessions import IdentitySession
+from mintgate.store.tables import site_sessions
 from mintgate.store.transaction import Transaction
 
 
@@ -33,35 +34,29 @@ class SiteSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveSession(msgspec.Struct, frozen=True):
-    """A site session with what its sign-in says now.
-
-    Args:
-        auth_time: when the person last proved who it is, Unix seconds.
-    """
+    """A site session with its sign-in as it is now."""
 
     session: SiteSession
-    auth_time: int
-    amr: tuple[str, ...]
+    sign_in: IdentitySession
 
 
 def find(
     connection: Connection, instance_id: str, cookie_hash: str, application_id: str, now: float
 ) -> LiveSession | None:
     """The session of a cookie, while its sign-in lives and is still that user's."""
-    signed_in = identity_sessions.c
-    statement = select(site_sessions, signed_in.auth_time, signed_in.amr).where(
+    statement = select(site_sessions).where(
         _of(instance_id, cookie_hash),
         site_sessions.c.application_id == application_id,
         site_sessions.c.expires_at > now,
-        signed_in.instance_id == site_sessions.c.instance_id,
-        signed_in.sid == site_sessions.c.sid,
-        signed_in.user_id == site_sessions.c.user_id,
-        signed_in.expires_at > now,
     )
     row = connection.execute(statement).mappings().first()
     if row is None:
         return None
-    return LiveSession(from_row(SiteSession, row), row["auth_time"], tuple(row["amr"]))
+    session = from_row(SiteSession, row)
+    sign_in = sessions.by_sid(connection, instance_id, session.sid)
+    if sign_in is None or sign_in.user_id != session.user_id or sign_in.expires_at <= now:
+        return None
+    return LiveSession(session, sign_in)
 
 
 def start(

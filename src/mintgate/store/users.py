@@ -10,6 +10,7 @@ from mintgate.contract.users import User
 from mintgate.store import (
     codes,
     legacy_sessions,
+    pictures,
     reference_tokens,
     refresh,
     reserved_seats,
@@ -196,6 +197,7 @@ def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) 
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     _end_everything(tx, instance_id, user_id, "user_removed")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
+    pictures.remove(tx, instance_id, user_id)
     user = by_id(tx.connection, instance_id, user_id)
     if user is not None:
         reserved_seats.remove(tx, instance_id, user.login)

@@ -31,10 +31,11 @@ def list_all(call: Call) -> Page[AuditRecord]:
             request_id=query.request_id,
             looks_through=query.looks_through,
         ),
-        _shown,
+        shown,
     )
 
 
-def _shown(row: Any) -> AuditRecord:
+def shown(row: Any) -> AuditRecord:
+    """A row as it is told."""
     told = msgspec.structs.asdict(told_by(row))
     return AuditRecord(**{name: told[name] for name in AuditRecord.__struct_fields__})

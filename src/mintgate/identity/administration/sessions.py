@@ -82,6 +82,9 @@ def shown(call: Call, session: IdentitySession) -> SessionRecord:
         idp=session.idp,
         created_at=session.created_at,
         expires_at=session.expires_at,
+        last_used_at=session.last_used_at,
+        address=session.address,
+        user_agent=session.user_agent,
     )
 
 

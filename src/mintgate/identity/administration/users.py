@@ -60,7 +60,7 @@ def create(call: Call) -> msgspec.Struct:
     if problems:
         raise InvalidInput(problems=problems)
     users.add(call.writing, call.instance.id, user, call.prepared)
-    _record(call, "user.added", None, user, has_new_password=call.prepared is not None)
+    record(call, "user.added", None, user, has_new_password=call.prepared is not None)
     return shown(user)
 
 
@@ -77,18 +77,18 @@ def change(call: Call) -> msgspec.Struct:
     problems = problems_of(after) + _conflicts(call, after)
     if problems:
         raise InvalidInput(problems=problems)
-    return _changed(call, before, after)
+    return changed(call, before, after)
 
 
 def activate(call: Call) -> msgspec.Struct:
     before = _to_change(call)
-    return _changed(call, before, replace(before, active=True))
+    return changed(call, before, replace(before, active=True))
 
 
 def deactivate(call: Call) -> msgspec.Struct:
     """No sign-in, no tokens, no API calls, at once [USR-4]."""
     before = _to_change(call)
-    return _changed(call, before, replace(before, active=False))
+    return changed(call, before, replace(before, active=False))
 
 
 def lock(call: Call) -> msgspec.Struct:
@@ -97,19 +97,19 @@ def lock(call: Call) -> msgspec.Struct:
     if until is not None and until <= call.now:
         raise InvalidInput("The end of a lock must be in the future.")
     before = _to_change(call)
-    return _changed(call, before, replace(before, locked_until=until or math.inf))
+    return changed(call, before, replace(before, locked_until=until or math.inf))
 
 
 def unlock(call: Call) -> msgspec.Struct:
     before = _to_change(call)
-    return _changed(call, before, replace(before, locked_until=None))
+    return changed(call, before, replace(before, locked_until=None))
 
 
 def set_password(call: Call) -> None:
     """Refresh tokens, open codes and sign-ins of the user end; PATs survive [USR-22]."""
     user = _to_change(call)
     users.set_password(call.writing, call.instance.id, user.id, call.prepared)
-    _record(call, "user.changed", user, user, has_new_password=True)
+    record(call, "user.changed", user, user, has_new_password=True)
 
 
 def remove(call: Call) -> None:
@@ -120,7 +120,7 @@ def remove(call: Call) -> None:
     if of:
         raise Conflict(f"The application {of[0].application_uri} has this user as its SystemUser.")
     users.remove(call.writing, instance_id, user.id)
-    _record(call, "user.removed", user, None)
+    record(call, "user.removed", user, None)
 
 
 def stored(call: Call) -> User:
@@ -145,10 +145,11 @@ def _to_change(call: Call) -> User:
     return found
 
 
-def _changed(call: Call, before: User, after: User) -> msgspec.Struct:
+def changed(call: Call, before: User, after: User) -> msgspec.Struct:
+    """Store a record that was checked, and note what differs."""
     if after != before:
         users.change(call.writing, call.instance.id, after)
-        _record(call, "user.changed", before, after)
+        record(call, "user.changed", before, after)
     return shown(after)
 
 
@@ -162,7 +163,7 @@ def _conflicts(call: Call, user: User) -> list[tuple[str, str]]:
     return found
 
 
-def _record(
+def record(
     call: Call,
     event: str,
     before: User | None,
@@ -170,6 +171,7 @@ def _record(
     *,
     has_new_password: bool = False,
 ) -> None:
+    """Note an event of a user, with what differs."""
     told = change_event(
         call.instance.id,
         call.now,

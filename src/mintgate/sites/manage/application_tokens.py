@@ -90,8 +90,8 @@ class ApplicationTokenPages:
             tab="secrets",
             secrets=lines,
             keeps_secret=app.client_type is ClientType.CONFIDENTIAL and not app.is_built_in,
-            kept=KEPT,
-            lives=LIVES,
+            kept=self._desk.choices(request, visitor, KEPT),
+            lives=self._desk.choices(request, visitor, LIVES),
         )
 
     async def rotate(self, request: Request, visitor: Visitor, form: Mapping[str, str]) -> Response:

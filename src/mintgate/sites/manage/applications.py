@@ -119,7 +119,7 @@ class ApplicationPages:
             APPS,
             app=app,
             tab="overview",
-            policies=dict(POLICIES),
+            policies=dict(self._desk.choices(request, visitor, POLICIES)),
             warnings=[language.gettext(_plain(text)) for text in warnings_of(stored)],
         )
 
@@ -205,7 +205,7 @@ class ApplicationPages:
             fields=dict(fields),
             errors=_by_field(problems),
             apis=declared,
-            policies=POLICIES,
+            policies=self._desk.choices(request, visitor, POLICIES),
             stored=stored,
             types=[one.value for one in ClientType if one is not kind.client_type],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -103,6 +104,13 @@ class Desk:
     ) -> dict[str, list[str]]:
         """What was refused, by attribute; "" has what belongs to none."""
         return problem_texts(refused, self.language(request, visitor))
+
+    def choices(
+        self, request: Request, visitor: Visitor, offered: Iterable[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """(value, text) pairs with their texts in the language of the page."""
+        language = self.language(request, visitor)
+        return [(value, language.gettext(text)) for value, text in offered]
 
     def go(self, path: str, done: str | None = None) -> Response:
         """On to another page of the site, where a notice says what was done."""

@@ -97,8 +97,8 @@ class InspectorPages:
             INSPECTOR,
             status=400 if refused else 200,
             fields={"api": "DomainAPI", "method": "GET", "path": DEFAULT_PATH, **fields},
-            apis=apis,
-            methods=METHODS,
+            apis=[(name, name) for name in apis],
+            methods=[(name, name) for name in METHODS],
             errors={name: " ".join(texts) for name, texts in problems.items()},
             **{
                 "explained": None,

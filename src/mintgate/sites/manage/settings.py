@@ -90,7 +90,7 @@ class SettingPages:
             status=status,
             fields=dict(fields),
             errors={name: " ".join(texts) for name, texts in problems.items()},
-            algorithms=[one.value for one in SigningAlgorithm],
+            algorithms=[(one.value, one.value) for one in SigningAlgorithm],
         )
 
 

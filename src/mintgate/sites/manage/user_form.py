@@ -19,6 +19,15 @@ TYPES = (
     ),
     (UserType.VIRTUAL.value, translatable("Virtual user: only a name in records")),
 )
+_SHORT = {
+    UserType.INTERNAL.value: translatable("Internal user"),
+    UserType.COMMUNITY.value: translatable("External user"),
+    UserType.SYSTEM.value: translatable("System user"),
+    UserType.APPLICATION.value: translatable("Application user"),
+    UserType.VIRTUAL.value: translatable("Virtual user"),
+    UserType.INVITED_INTERNAL.value: translatable("Invited, internal"),
+    UserType.INVITED_EXTERNAL.value: translatable("Invited, external"),
+}
 FIELDS = {
     "Login": "login",
     "Name": "name",
@@ -32,9 +41,8 @@ FIELDS = {
 
 
 def type_text(user_type: str) -> str:
-    """What a type is called, to be translated; invitations are told by their own names."""
-    found = dict(TYPES).get(user_type)
-    return found.partition(":")[0] if found else user_type
+    """What a type is called, to be translated."""
+    return _SHORT.get(user_type, user_type)
 
 
 def fields_of(user: User) -> dict[str, str]:

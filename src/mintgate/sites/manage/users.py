@@ -193,7 +193,7 @@ class UserPages:
             status=status,
             fields={name: text for name, text in fields.items() if name != "password"},
             errors=_by_field(problems),
-            types=TYPES,
+            types=self._desk.choices(request, visitor, TYPES),
             stored=stored,
         )
 

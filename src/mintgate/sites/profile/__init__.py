@@ -1,21 +1,25 @@
-"""Profile: what a person sees, changes and ends of the own account [PRF-1..8, PRF-10..22]."""
+"""Profile: what a person sees, changes and ends of the own account [PRF-1..7, PRF-10..22]."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
+from mintgate.sites.profile import consents, history, me, overview, password, sign_ins, tokens
+from mintgate.sites.profile.frame import Frame
 from mintgate.sites.visiting.making import SiteGround
-from mintgate.sites.visiting.visitor import Visitor
 
 
 def routes(ground: SiteGround) -> Sequence[BaseRoute]:
-    """The pages of the site."""
-
-    async def home(request: Request, visitor: Visitor) -> Response:
-        return PlainTextResponse(visitor.user.login)
-
-    return [ground.door.page("", show=home)]
+    """The pages of the site, and what it tells programs about the person."""
+    frame = Frame(ground)
+    return [
+        *me.routes(ground),
+        *overview.routes(frame),
+        *password.routes(frame),
+        *sign_ins.routes(frame),
+        *consents.routes(frame),
+        *history.routes(frame),
+        *tokens.routes(frame),
+    ]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from mintgate.contract.errors import Forbidden
+from mintgate.contract.translating import translatable
 from mintgate.identity.administration.call import Acting, Call
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
@@ -16,6 +17,7 @@ from mintgate.sites.visiting.visitor import Visitor, Visitors
 from mintgate.store import Database, Transaction
 from mintgate.store.keys import KeyEncryptionKey
 
+SESSION_ENDED = translatable("Your session has ended. Open the page again.")
 T = TypeVar("T")
 Run = Callable[[Call], T]
 
@@ -93,7 +95,7 @@ class Calls:
         found = self._visitors.read(connection, visitor.cookie_hash, visitor.application_id)
         site = self._visitors.site
         if found is None or (site.administrators_only and not found[1].is_admin):
-            raise Forbidden("Your session has ended. Open the page again.")
+            raise Forbidden(SESSION_ENDED)
         user = found[1]
         return Call(
             connection=connection,

@@ -14,11 +14,13 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
 )
 from mintgate.contract.first_party import SIGN_IN_PATH, SIGN_OUT_PATH
+from mintgate.contract.translating import translatable
 from mintgate.identity.endpoints.end_session import EndSessionEndpoint
 from mintgate.identity.forms import header, read_form
 from mintgate.identity.rendering import Handler, Methods
 from mintgate.sites.visiting.sign_in import SignInParts, SiteSignIn
 from mintgate.sites.visiting.site import Site
+from mintgate.sites.visiting.uploads import Files, read_upload
 from mintgate.sites.visiting.visitor import Visitor
 from mintgate.store import DatabaseUnavailable, Transaction, site_sessions
 
@@ -31,12 +33,13 @@ MAX_DRAFT = 8192
 Form = Mapping[str, str]
 Show = Callable[[Request, Visitor], Awaitable[Response]]
 Act = Callable[[Request, Visitor, Form], Awaitable[Response]]
+ActWithFiles = Callable[[Request, Visitor, Form, Files], Awaitable[Response]]
 
-FOREIGN_FORM = (
+FOREIGN_FORM = translatable(
     "The form did not come from this page, or you have signed in anew since it was opened. "
     "Open the page again and repeat what you did."
 )
-ADMINISTRATORS_ONLY = "Only administrators of this instance can open this site."
+ADMINISTRATORS_ONLY = translatable("Only administrators of this instance can open this site.")
 
 
 class Door:
@@ -67,7 +70,11 @@ class Door:
         *,
         show: Show | None = None,
         act: Act | None = None,
+        upload: ActWithFiles | None = None,
+        max_upload: int = 0,
+        back: str | None = None,
         needs_fresh: bool = False,
+        act_needs_fresh: bool = False,
         keeps: Sequence[str] = (),
     ) -> Route:
         """One address of the site.
@@ -76,15 +83,28 @@ class Door:
             path: below the site's root.
             show: answers GET.
             act: answers POST, given the form without its anti-forgery value.
+            upload: the same for a form with files, of at most `max_upload` bytes together.
+            back: where a person goes on after a sign-in that came in between, below the site's
+                root; without it the page itself, when it can be shown.
             needs_fresh: whether both ask for a sign-in that is not long ago.
-            keeps: the fields that are kept while the person signs in anew, for `show` to fill in
-                from `Visitor.draft`. Never a secret.
+            act_needs_fresh: whether only POST does.
+            keeps: the fields that are kept while the person signs in anew, for the page at `back`
+                to fill in from `Visitor.draft`. Never a secret.
         """
         handlers: dict[str, Handler] = {}
         if show is not None:
             handlers["GET"] = _Showing(self, show, needs_fresh).get
-        if act is not None:
-            handlers["POST"] = _Acting(self, act, needs_fresh, keeps, show is not None).post
+        if act is not None or upload is not None:
+            fixed = "" if show is None and back is None else back
+            handlers["POST"] = _Acting(
+                self,
+                act=act,
+                upload=upload,
+                max_upload=max_upload,
+                back=None if fixed is None else self.site.root + fixed,
+                needs_fresh=needs_fresh or act_needs_fresh,
+                keeps=keeps,
+            ).post
         return Route(self.site.root + path, Methods(**handlers))
 
     def routes(self) -> list[Route]:
@@ -99,6 +119,10 @@ class Door:
     async def visitor(self, request: Request) -> Visitor | None:
         """Who asks, for endpoints that are no pages."""
         return await self._parts.visitors.current(request)
+
+    def set_session(self, response: Response, value: str) -> None:
+        """Give the browser another site session, which is stored already."""
+        self._parts.cookies.set_session(response, value)
 
     async def admit(self, request: Request, address: str) -> Visitor | Response:
         """The visitor, or else the way to a sign-in and back to `address`.
@@ -198,29 +222,49 @@ class _Acting:
     """POST of a page's form."""
 
     def __init__(
-        self, door: Door, act: Act, needs_fresh: bool, keeps: Sequence[str], can_be_shown: bool
+        self,
+        door: Door,
+        *,
+        act: Act | None,
+        upload: ActWithFiles | None,
+        max_upload: int,
+        back: str | None,
+        needs_fresh: bool,
+        keeps: Sequence[str],
     ) -> None:
         self._door = door
         self._act = act
+        self._upload = upload
+        self._max_upload = max_upload
+        self._back = back
         self._needs_fresh = needs_fresh
         self._keeps = keeps
-        self._can_be_shown = can_be_shown
 
     async def post(self, request: Request) -> Response:
         return await self._door.answer(request, self._post)
 
     async def _post(self, request: Request) -> Response:
-        door, path = self._door, request.url.path
-        address = door.site.address(path) if self._can_be_shown else door.site.root
-        form = await read_form(request.scope, request.receive)
+        door = self._door
+        address = door.site.address(request.url.path if self._back is None else self._back)
         visitor = await door.admit(request, address)
         if isinstance(visitor, Response):
             return visitor
+        form, files = await self._read(request)
         door.require_own_form(request, visitor, form)
         if self._needs_fresh and not door.is_fresh(visitor):
-            await door.keep_draft(visitor, path, {n: form[n] for n in self._keeps if n in form})
+            kept = {name: form[name] for name in self._keeps if name in form}
+            await door.keep_draft(visitor, address, kept)
             return door.ask_again(request, visitor, address)
-        return await self._act(request, visitor, {n: v for n, v in form.items() if n != FORM_FIELD})
+        form = {name: value for name, value in form.items() if name != FORM_FIELD}
+        if self._upload is not None:
+            return await self._upload(request, visitor, form, files)
+        assert self._act is not None  # noqa: S101 - told to the type checker
+        return await self._act(request, visitor, form)
+
+    async def _read(self, request: Request) -> tuple[Form, Files]:
+        if self._upload is not None:
+            return await read_upload(request, self._max_upload)
+        return await read_form(request.scope, request.receive), {}
 
 
 def _comes_from_elsewhere(request: Request, base_url: str) -> bool:

@@ -12,12 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
+from mintgate.contract.translating import translatable
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.endpoints.end_session import EndSessionEndpoint
 from mintgate.identity.interactions import Interactions
 from mintgate.identity.pages import Pages
 from mintgate.identity.sessions import Sessions
+from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.sites.visiting.calls import Calls
 from mintgate.sites.visiting.cookies import SiteCookies
 from mintgate.sites.visiting.door import Door
@@ -27,6 +29,7 @@ from mintgate.sites.visiting.site import Site
 from mintgate.sites.visiting.visitor import Visitors
 from mintgate.store import Database
 from mintgate.store.keys import KeyEncryptionKey
+from mintgate.verify import Verifier
 
 
 class SiteGround(NamedTuple):
@@ -35,6 +38,8 @@ class SiteGround(NamedTuple):
     Args:
         door: makes their routes.
         calls: runs operations for their visitors.
+        passwords: checks them as a sign-in does.
+        people: takes tokens of everyone who may sign in.
     """
 
     instance: Instance
@@ -44,6 +49,8 @@ class SiteGround(NamedTuple):
     door: Door
     calls: Calls
     pages: Pages
+    passwords: PasswordSignIn
+    people: Verifier
     clock: Clock
 
 
@@ -54,6 +61,8 @@ def make_site(
     key_encryption_key: KeyEncryptionKey,
     pages: Pages,
     token_endpoint: ASGIApp,
+    passwords: PasswordSignIn,
+    people: Verifier,
     clock: Clock,
     *,
     routes: Callable[[SiteGround], Sequence[BaseRoute]],
@@ -72,7 +81,16 @@ def make_site(
     door = Door(site, parts, _end_session(directory, database, pages, clock))
     calls = Calls(directory, database, visitors, key_encryption_key)
     ground = SiteGround(
-        instance, directory, database, key_encryption_key, door, calls, pages, clock
+        instance,
+        directory,
+        database,
+        key_encryption_key,
+        door,
+        calls,
+        pages,
+        passwords,
+        people,
+        clock,
     )
     return Router(
         [*door.routes(), *routes(ground)], default=_NotFound(pages), redirect_slashes=False
@@ -101,7 +119,7 @@ class _NotFound:
         response: Response = self._pages.error(
             Request(scope, receive),
             error="not_found",
-            description="There is no such page.",
+            description=translatable("There is no such page."),
             status=404,
         )
         await response(scope, receive, send)

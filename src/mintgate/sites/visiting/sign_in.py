@@ -13,6 +13,7 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.errors import AccessDenied, InvalidRequest, LoginRequired, Refusal
 from mintgate.contract.first_party import SIGN_IN_PATH
 from mintgate.contract.identifiers import new_token, token_digest
+from mintgate.contract.translating import translatable
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import query_of
 from mintgate.identity.pages import Pages
@@ -27,10 +28,10 @@ STATE_PURPOSE = "sign-ins to sites"
 SCOPE = "openid profile"
 """Of what the application may have [TOP-12], the least: no token of it is ever used."""
 
-NOT_SIGNED_IN = (
+NOT_SIGNED_IN = translatable(
     "You did not sign in, or this account may not use this site. Open the site again to sign in."
 )
-NOT_BEGUN_HERE = (
+NOT_BEGUN_HERE = translatable(
     "This browser has not begun the sign-in that ends here, or it took too long, or cookies are "
     "blocked. Allow cookies for this site and open it again."
 )

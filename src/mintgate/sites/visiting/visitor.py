@@ -14,6 +14,7 @@ from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import token_digest
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.directory import Directory
+from mintgate.identity.sessions import note_use
 from mintgate.sites.visiting.cookies import SiteCookies
 from mintgate.sites.visiting.site import Site
 from mintgate.store import Database, authorizations, site_sessions, users
@@ -100,15 +101,17 @@ class Visitors:
         if found is None or not application.allows_sign_in_of(found[1].user_type):
             return None
         live, user = found
+        now = self._clock()
+        await note_use(self._database, self._directory.instance.id, live.sign_in, request, now)
         return Visitor(
             user=user,
             sid=live.session.sid,
             cookie_hash=digest,
             application_id=application_id,
-            auth_time=live.auth_time,
-            amr=live.amr,
+            auth_time=live.sign_in.auth_time,
+            amr=live.sign_in.amr,
             anti_forgery=self._anti_forgery(cookie),
-            draft=_draft_for(request, live, self._clock()),
+            draft=_draft_for(request, live, now),
         )
 
     def read(

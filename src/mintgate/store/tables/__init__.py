@@ -30,7 +30,7 @@ from mintgate.store.tables.signing_in import (
     session_applications,
     sign_in_tries,
 )
-from mintgate.store.tables.sites import site_sessions
+from mintgate.store.tables.sites import site_sessions, user_pictures
 from mintgate.store.tables.tokens import (
     reference_tokens,
     refresh_families,
@@ -73,6 +73,7 @@ __all__ = [
     "signing_keys",
     "site_sessions",
     "state_feed",
+    "user_pictures",
     "userinfo_requests",
     "users",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Double, Index, String, Table
+from sqlalchemy import JSON, Column, Double, Index, LargeBinary, String, Table
 
 from mintgate.store.tables.common import instance_id, metadata
 
@@ -16,10 +16,22 @@ site_sessions = Table(
     Column("sid", String(32), nullable=False),
     Column("user_id", String(36), nullable=False),
     # What was typed on a page before it asked for a new sign-in; never a secret.
-    Column("draft", JSON),
+    Column("draft", JSON(none_as_null=True)),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Index("ix_site_sessions_sid", "instance_id", "sid"),
     Index("ix_site_sessions_user", "instance_id", "user_id"),
     Index("ix_site_sessions_expiry", "instance_id", "expires_at"),
+)
+
+# Drawn anew from what a person uploaded, in the two sizes that are served [PRF-20].
+user_pictures = Table(
+    "user_pictures",
+    metadata,
+    instance_id(),
+    Column("user_id", String(36), primary_key=True),
+    Column("media_type", String(32), nullable=False),
+    Column("small", LargeBinary, nullable=False),
+    Column("large", LargeBinary, nullable=False),
+    Column("changed_at", Double, nullable=False),
 )
