@@ -66,7 +66,9 @@ class SiteVisit:
 
 def _forms(page: httpx.Response) -> list[tuple[str, dict[str, str]]]:
     """Where each form of a page goes, and its hidden fields."""
-    found = re.findall(r'<form method="post" action="([^"]*)"[^>]*>(.*?)</form>', page.text, re.S)
+    found = re.findall(
+        r'<form [^>]*method="post" action="([^"]*)"[^>]*>(.*?)</form>', page.text, re.S
+    )
     return [(html.unescape(where), _fields(inside)) for where, inside in found]
 
 

@@ -49,10 +49,15 @@ def create(call: Call) -> msgspec.Struct:
         application_secret_hash=_hash_of(secret) if secret is not None else None,
         creation_time_utc=int(call.now),
     )
+    add(call, application, "application.added")
+    return shown(call, application)
+
+
+def add(call: Call, application: TrustedApplication, event: str) -> None:
+    """Store a new record, and note it as `event`. Raises InvalidInput."""
     _require_valid(call, application)
     applications.add(call.writing, call.instance.id, application)
-    _record(call, "application.added", None, application)
-    return shown(call, application)
+    _record(call, event, None, application)
 
 
 def change(call: Call) -> msgspec.Struct:

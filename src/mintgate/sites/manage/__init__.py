@@ -15,6 +15,7 @@ from mintgate.sites.manage.consents import CONSENT_ACTS, ConsentPages
 from mintgate.sites.manage.desk import Desk
 from mintgate.sites.manage.home import HomePages
 from mintgate.sites.manage.inspector import InspectorPages
+from mintgate.sites.manage.install import InstallPages
 from mintgate.sites.manage.keys import KEY_ACTS, KeyPages
 from mintgate.sites.manage.licences import LicencePages
 from mintgate.sites.manage.sessions import SESSION_ACTS, SessionPages
@@ -26,6 +27,7 @@ from mintgate.sites.visiting.making import SiteGround
 ACTS = (*APPLICATION_ACTS, *USER_ACTS, *SESSION_ACTS, *KEY_ACTS, *CONSENT_ACTS)
 PAGES = (
     HomePages,
+    InstallPages,
     ApplicationPages,
     ApplicationTokenPages,
     UserPages,

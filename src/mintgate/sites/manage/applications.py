@@ -119,6 +119,7 @@ class ApplicationPages:
             APPS,
             app=app,
             tab="overview",
+            created=stored.creation_time_utc,
             policies=dict(self._desk.choices(request, visitor, POLICIES)),
             warnings=[language.gettext(_plain(text)) for text in warnings_of(stored)],
         )

@@ -55,7 +55,7 @@ class AuditPages:
         door = self._desk.door
         return [
             door.page("/audit", show=self.index),
-            door.page("/audit/export", act=self.export, needs_fresh=True),
+            door.page("/audit/export", act=self.export, back="/audit", needs_fresh=True),
         ]
 
     async def index(self, request: Request, visitor: Visitor) -> Response:

@@ -32,7 +32,7 @@ NAVIGATION = (  # [IMG-2]
     Entry(translatable("Sessions"), SESSIONS, "device"),
     Entry(translatable("Web sites"), SITES, "link"),
     Entry(translatable("Users"), USERS, "users"),
-    Entry(translatable("Trusted applications"), APPS, "apps"),
+    Entry(translatable("Trusted apps"), APPS, "apps"),
     Entry(translatable("Licences"), LICENCES, "seat"),
     Entry(translatable("Signing keys"), KEYS, "key"),
     Entry(translatable("Consents"), CONSENTS, "check"),

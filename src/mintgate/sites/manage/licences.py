@@ -35,9 +35,9 @@ class LicencePages:
         door = self._desk.door
         return [
             door.page("/licences", show=self.show),
-            door.page("/licences/total", act=self.set_total, needs_fresh=True),
-            door.page("/licences/reserve", act=self.reserve),
-            door.page("/licences/release", act=self.release),
+            door.page("/licences/total", act=self.set_total, back="/licences", needs_fresh=True),
+            door.page("/licences/reserve", act=self.reserve, back="/licences"),
+            door.page("/licences/release", act=self.release, back="/licences"),
         ]
 
     async def show(self, request: Request, visitor: Visitor) -> Response:

@@ -129,4 +129,5 @@ def text_of(sentence: str, language: Language) -> str:
         if match is not None:
             values = match.groups()[: text.count("%s")]
             return language.gettext(text) % values if values else language.gettext(text)
-    return language.gettext(plain[:1].upper() + plain[1:] + ".")
+    sentence = f"{plain[:1].upper()}{plain[1:]}."
+    return language.gettext(sentence)
