@@ -119,7 +119,7 @@ def test_every_page_for_an_administrator(visit: SiteVisit) -> None:
 
 def test_nobody_else_gets_in(visit: SiteVisit) -> None:
     """[IMG-1] nobody is asked to sign in; whoever is no administrator gets a page that says so"""
-    stranger, mira = visit.world.browser(), SiteVisit(visit.world, "mira.k")
+    stranger, mira = SiteVisit(visit.world), SiteVisit(visit.world, "mira.k")
     assert mira.open("/manage").status_code == 403
     for path in paths(visit.world):
         answer = stranger.http.get(path)

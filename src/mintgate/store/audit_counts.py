@@ -198,7 +198,8 @@ def _move_on(tx: Transaction, instance_id: str, part: _Unread) -> bool:
         first = insert_into(tx, table).values(
             instance_id=instance_id, writer_id=part.writer_id, sequence=part.through
         )
-        return tx.connection.execute(first.on_conflict_do_nothing()).rowcount == 1
+        added = first.on_conflict_do_nothing().returning(table.c.writer_id)
+        return tx.connection.execute(added).first() is not None
     moved = (
         update(table)
         .where(
