@@ -158,6 +158,7 @@ class World:
     more: str = ""
     customers: bool = False
     read_url: str | None = None
+    password_hash: str = PASSWORD_HASH
     application: Application | None = None
     leaks: Leaks = field(default_factory=Leaks)
 
@@ -202,7 +203,7 @@ class World:
         text = TOML.format(
             base_url=self.base,
             instance_settings=self.instance_settings,
-            password_hash=PASSWORD_HASH,
+            password_hash=self.password_hash,
             more=self.more if more is None else more,
         )
         if replace is not None:
