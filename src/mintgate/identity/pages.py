@@ -110,6 +110,12 @@ class Pages(Protocol):
         """For a form that no page of ours in this browser has sent [SGN-5]."""
         ...
 
+    def unavailable(
+        self, request: Request, *, status: int, request_id: str | None = None
+    ) -> Response:
+        """For what is not there, is not taken or has failed."""
+        ...
+
     def refused(self, request: Request, *, description: str, status: int) -> Response:
         """For what a site of the instance does not do; `description` is for the person there."""
         ...
