@@ -8,6 +8,8 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,11 +22,12 @@ from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.gate.shortcut import PreparedCall
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
+from mintgate.identity.repeating import REPEAT, RepeatedRequest
 from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.identity_routes import TOKEN_PATH
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.server.prepared_call import OfInstance
+from mintgate.server.prepared_call import OfInstance, RepeatedOfInstance
 from mintgate.server.readiness import ReadinessCheck
 from mintgate.store import (
     Change,
@@ -61,6 +64,9 @@ class Application:
         stale_state_seconds: for how long tokens are judged by what is known while the database
             is away; 0: not at all.
     """
+
+    repeats: ClassVar[bool] = True
+    """Whether it tells how requests for tokens are answered again (`identity.repeating`)."""
 
     def __init__(
         self,
@@ -145,7 +151,7 @@ class Application:
             return
         if scope["type"] == "http":
             path = scope["path"]
-            if path == TOKEN_PATH and not self._instances_changed:
+            if path == TOKEN_PATH:
                 token = self._token_endpoint(scope)
                 if token is not None:
                     await token(scope, receive, send)
@@ -196,6 +202,9 @@ class Application:
 
         None where anything is unusual: a browser asks, or the host is not known.
         """
+        repeat = scope.pop(REPEAT, None)
+        if self._instances_changed:
+            return None
         host: bytes | None = None
         for name, value in scope["headers"]:
             if name == b"host":
@@ -203,7 +212,24 @@ class Application:
             elif name == b"origin":
                 return None
         instance = self._hosts.find(host.decode("latin-1")) if host else None
-        return instance.token if instance is not None else None
+        if instance is None:
+            return None
+        if repeat is not None:
+            scope[REPEAT] = partial(self._repeated, repeat, self._hosts)
+        return instance.token
+
+    def _repeated(
+        self,
+        repeat: Callable[[RepeatedRequest], None],
+        hosts: Hosts[InstanceApplication],
+        request: RepeatedRequest,
+    ) -> None:
+        """Tell of a request that is to be answered again while `hosts` lead to the same."""
+        repeat(
+            RepeatedOfInstance(
+                request, lambda: self._hosts is hosts and not self._instances_changed
+            )
+        )
 
     def _instance_of(self, scope: Scope) -> InstanceApplication | None:
         host = b""

@@ -35,10 +35,11 @@ from mintgate.identity.grants.refresh_token import RefreshToken
 from mintgate.identity.interactions import Interactions
 from mintgate.identity.pages import Pages
 from mintgate.identity.rendering import Methods
+from mintgate.identity.service_tokens import ServiceTokens
 from mintgate.identity.sessions import Sessions
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.server.cors import CrossOrigin
-from mintgate.server.failures import Failures
+from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.sites.pages import ASSETS_PATH
 from mintgate.store import Database
 from mintgate.verify import Verifier
@@ -51,8 +52,10 @@ def token_endpoint(
 ) -> ASGIApp:
     """`POST /connect/token` with its grants."""
     parts = (directory, database, clock)
-    grants = (ClientCredentials(*parts), AuthorizationCode(*parts), RefreshToken(*parts))
-    return TokenEndpoint(directory, database, grants, clock, tries)
+    service = ClientCredentials(*parts)
+    grants = (service, AuthorizationCode(*parts), RefreshToken(*parts))
+    repeated = ServiceTokens(directory, service, tries, clock, BASE_HEADERS)
+    return TokenEndpoint(directory, database, grants, clock, tries, repeated)
 
 
 def identity_routes(
