@@ -127,7 +127,7 @@ def test_no_other_origin_can_be_framed(world: World, page: Page, parties: Partie
     page.goto(f"{world.issuer}/connect/endsession?{urlencode(query)}")
     page.click("button[type=submit]")
     assert next(requests_of(office))["path"] == "/front"
-    assert page.text_content("h1") == "You are signed out"
+    assert page.text_content("h1") == "Излязохте"
     assert page.get_attribute("#return", "href") == f"{office.base}/bye"
     assert watched.problems == []
     page.evaluate(

@@ -30,7 +30,7 @@ def test_a_relying_party_is_told(world: World) -> None:
         for token in (tokens["access_token"], refreshed["access_token"], refreshed["id_token"]):
             assert payload_of(token)["sid"] == sid
         hint = {"id_token_hint": tokens["id_token"]}
-        assert "You are signed out" in browser.http.get(ENDPOINT, params=hint).text
+        assert "Излязохте" in browser.http.get(ENDPOINT, params=hint).text
         first = party.next_request()
         assert first["status"] == 503
         assert party.is_left_alone(0.6)  # it is due after some seconds, and no time passes

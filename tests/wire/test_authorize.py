@@ -347,8 +347,8 @@ def test_consent(world: World) -> None:
     world.change_application(BACKOFFICE, require_consent=True)
     browser = world.browser()
     page = browser.sign_in()
-    assert "<h1>Allow Back office?</h1>" in page.text
-    assert "Read the data" in page.text
+    assert "<h1>Разрешавате ли на Back office?</h1>" in page.text
+    assert "Да чете данни" in page.text
     denied = browser.submit(page, action="deny")
     assert answer_of(denied)["error"] == "access_denied"
     page = browser.authorize()
@@ -357,8 +357,8 @@ def test_consent(world: World) -> None:
     assert answer_of(browser.authorize(prompt="none", scope="openid update"))["error"] == (
         "consent_required"
     )
-    assert "Allow Back office?" in browser.authorize(prompt="consent").text
-    assert "Allow Back office?" in browser.authorize(scope="openid update").text
+    assert "Разрешавате ли на Back office?" in browser.authorize(prompt="consent").text
+    assert "Разрешавате ли на Back office?" in browser.authorize(scope="openid update").text
 
 
 def test_pages_allow_the_way_back_to_the_application(world: World) -> None:
@@ -366,16 +366,18 @@ def test_pages_allow_the_way_back_to_the_application(world: World) -> None:
     page = world.browser().authorize()
     policy = page.headers["content-security-policy"]
     assert "form-action 'self' http://127.0.0.1:9101;" in policy
-    assert "script-src" not in policy
+    assert "script-src 'self';" in policy
 
 
 def test_landing_and_assets(shared_world: World) -> None:
     """[TOP-29]"""
     page = shared_world.http.get("/")
     assert shared_world.issuer in page.text
-    sheet = re.search(r'href="([^"]+style\.css)"', page.text)
+    sheet = re.search(r'href="([^"]+/style\.[0-9a-f]+\.css)"', page.text)
     assert sheet is not None
-    assert httpx.get(sheet[1]).headers["content-type"].startswith("text/css")
+    answer = httpx.get(sheet[1])
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]  # its name changes with its content
 
 
 @pytest.mark.parametrize("scope", ["email", "email phone", " "])

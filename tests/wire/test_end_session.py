@@ -9,6 +9,8 @@ import pytest
 
 from tests.world import BACKOFFICE, FULL, LOGOUT, REDIRECT, SPA, Browser, World, answer_of
 
+# In the language of who is or was signed in.
+SIGN_OUT, SIGNED_OUT = "<h1>Изход?</h1>", "<h1>Излязохте</h1>"
 ENDPOINT = "/id/connect/endsession"
 
 
@@ -50,10 +52,10 @@ def test_without_a_hint_the_person_is_asked(world: World) -> None:
     browser, tokens = signed_in(world)
     parameters = {"client_id": BACKOFFICE, "post_logout_redirect_uri": LOGOUT, "state": "x"}
     page = browser.http.get(ENDPOINT, params=parameters)
-    assert "<h1>Sign out?</h1>" in page.text
+    assert SIGN_OUT in page.text
     assert is_signed_in(browser)
     done = browser.submit(page)
-    assert "You are signed out" in done.text
+    assert SIGNED_OUT in done.text
     assert f'href="{LOGOUT}?state=x"' in done.text
     assert not is_signed_in(browser)
     assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
@@ -63,7 +65,7 @@ def test_a_forged_confirmation_signs_nobody_out(world: World) -> None:
     """[END-2, SGN-5]"""
     browser, _ = signed_in(world)
     page = browser.follow(browser.http.post(ENDPOINT, data={"anti_forgery": "forged"}))
-    assert "<h1>Sign out?</h1>" in page.text
+    assert SIGN_OUT in page.text
     assert is_signed_in(browser)
 
 
@@ -84,7 +86,7 @@ def test_unregistered_uri(uri: str, world: World) -> None:
         params={"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": uri},
     )
     assert answer.status_code == 200
-    assert "You are signed out" in answer.text
+    assert SIGNED_OUT in answer.text
     assert uri not in answer.text
     assert not is_signed_in(browser)
 
@@ -108,8 +110,8 @@ def test_void_hint(kind: str, world: World) -> None:
     if kind == "other client":
         parameters["client_id"] = SPA
     page = browser.http.get(ENDPOINT, params=parameters)
-    assert "<h1>Sign out?</h1>" in page.text
-    assert "Return to the application" not in browser.submit(page).text
+    assert SIGN_OUT in page.text
+    assert "Обратно към приложението" not in browser.submit(page).text
 
 
 def test_hint_of_another_session(world: World) -> None:
@@ -117,7 +119,7 @@ def test_hint_of_another_session(world: World) -> None:
     _, others = signed_in(world)
     browser, _ = signed_in(world)
     page = browser.http.get(ENDPOINT, params={"id_token_hint": others["id_token"]})
-    assert "<h1>Sign out?</h1>" in page.text
+    assert SIGN_OUT in page.text
 
 
 def test_nobody_is_signed_in(shared_world: World) -> None:

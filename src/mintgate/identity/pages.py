@@ -12,7 +12,11 @@ from mintgate.contract.applications import TrustedApplication
 
 
 class Pages(Protocol):
-    """Pages for a person. Every `form_target` is an origin or scheme that a form may lead to."""
+    """Pages for a person.
+
+    Every `form_target` is an origin or scheme that a form may lead to; `languages` are culture
+    names, best first, where the person or the application made them known.
+    """
 
     def sign_in(
         self,
@@ -24,9 +28,15 @@ class Pages(Protocol):
         anti_forgery: str,
         form_target: str | None,
         problem: str | None = None,
+        remember: bool = False,
         status: int = 200,
+        languages: Sequence[str | None] = (),
     ) -> Response:
-        """The sign-in form; `login` prefills it, `problem` says why it is shown again."""
+        """The sign-in form; `login` and `remember` prefill it.
+
+        Args:
+            problem: why it is shown again; a sentence marked with `translatable`.
+        """
         ...
 
     def choose_account(
@@ -40,6 +50,7 @@ class Pages(Protocol):
         user_name: str,
         anti_forgery: str,
         form_target: str | None,
+        languages: Sequence[str | None] = (),
     ) -> Response:
         """Who is signed in, to go on as, and the way to another account [EXT-15].
 
@@ -57,6 +68,7 @@ class Pages(Protocol):
         scopes: Sequence[str],
         anti_forgery: str,
         form_target: str | None,
+        languages: Sequence[str | None] = (),
     ) -> Response:
         """The consent form [EXT-2]."""
         ...
@@ -68,6 +80,7 @@ class Pages(Protocol):
         interaction: str,
         user_name: str,
         anti_forgery: str,
+        languages: Sequence[str | None] = (),
     ) -> Response:
         """Asks whether to sign out [END-2]."""
         ...
@@ -79,6 +92,7 @@ class Pages(Protocol):
         return_uri: str | None = None,
         frames: Sequence[str] = (),
         goes_back: bool = False,
+        languages: Sequence[str | None] = (),
     ) -> Response:
         """Says that it is done, with a link back where that is allowed [END-7, END-8].
 

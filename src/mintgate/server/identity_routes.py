@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from mintgate.contract.clock import Clock
@@ -40,7 +39,7 @@ from mintgate.identity.sessions import Sessions
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import BASE_HEADERS, Failures
-from mintgate.sites.pages import ASSETS_PATH
+from mintgate.sites.assets import ASSETS_PATH, Assets
 from mintgate.store import Database
 from mintgate.verify import Verifier
 
@@ -93,7 +92,7 @@ def identity_routes(
             f"{ID_PATH}{well_known}/openid-configuration/jwks", KeySetEndpoint(directory).respond
         ),
         *_interactive_routes(directory, database, pages, clock, passwords),
-        Mount(ID_PATH + ASSETS_PATH, StaticFiles(packages=[("mintgate.sites", "assets")])),
+        Mount(ID_PATH + ASSETS_PATH, Assets()),
     ]
 
 

@@ -79,6 +79,7 @@ class AccountChooserEndpoint(InteractionEndpoint):
             user_name=signed_in.user.display_name(),
             anti_forgery=anti_forgery,
             form_target=form_target,
+            languages=(signed_in.user.default_language,),
         )
         self._cookies.set_anti_forgery(response, anti_forgery)
         return response

@@ -17,6 +17,7 @@ from mintgate.contract.errors import (
     ServerError,
     TemporarilyUnavailable,
 )
+from mintgate.contract.translating import translatable
 from mintgate.identity.admission import Admission
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
@@ -185,7 +186,7 @@ def expired_page(pages: Pages, request: Request) -> Response:
     return pages.error(
         request,
         error=InvalidRequest.error,
-        description=(
+        description=translatable(
             "This page has expired, or its sign-in is finished already. "
             "Go back to the application and start again."
         ),

@@ -85,7 +85,12 @@ class EndSessionEndpoint:
         frames: list[str] = []
         if signed_in is not None:
             frames = await self._sessions.end(signed_in, client_address(request.scope))
-        response = self._pages.signed_out(request, return_uri=logout.return_uri, frames=frames)
+        response = self._pages.signed_out(
+            request,
+            return_uri=logout.return_uri,
+            frames=frames,
+            languages=_languages_of(signed_in),
+        )
         self._cookies.drop_session(response)
         return response
 
@@ -116,7 +121,11 @@ class EndSessionEndpoint:
             response: Response = RedirectResponse(logout.return_uri, status_code=303)
         else:
             response = self._pages.signed_out(
-                request, return_uri=logout.return_uri, frames=frames, goes_back=goes_back
+                request,
+                return_uri=logout.return_uri,
+                frames=frames,
+                goes_back=goes_back,
+                languages=_languages_of(signed_in),
             )
         self._cookies.drop_session(response)
         return response
@@ -128,6 +137,7 @@ class EndSessionEndpoint:
             interaction=await self._keep(logout),
             user_name=signed_in.user.display_name(),
             anti_forgery=anti_forgery,
+            languages=_languages_of(signed_in),
         )
         self._cookies.set_anti_forgery(response, anti_forgery)
         return response
@@ -143,6 +153,10 @@ class EndSessionEndpoint:
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
         return self._pages.error(request, error=refusal.error, description=refusal.description)
+
+
+def _languages_of(signed_in: SignedIn | None) -> tuple[str | None, ...]:
+    return (signed_in.user.default_language,) if signed_in is not None else ()
 
 
 def _return_uri(parameters: dict[str, str], application: TrustedApplication | None) -> str | None:

@@ -16,6 +16,7 @@ from mintgate.contract.errors import (
     Refusal,
     TemporarilyUnavailable,
 )
+from mintgate.contract.translating import translatable
 from mintgate.contract.users import UserType
 from mintgate.identity.authorization import (
     AuthorizationRequest,
@@ -36,11 +37,11 @@ from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
 
 # One sentence for an unknown user, a wrong password, a lock and a wait [SGN-3, SGN-6].
-WRONG_PASSWORD = (
-    "The login or the password is not right. "  # noqa: S105 - a sentence
+WRONG_PASSWORD = translatable(
+    "The login or the password is not right. "
     "After five wrong tries, wait five minutes before the next one."
 )
-FOREIGN_FORM = (
+FOREIGN_FORM = translatable(
     "The form did not come from this site, or cookies are blocked. "
     "Allow cookies for this site, go back and try again."
 )
@@ -148,18 +149,21 @@ class SignInEndpoint(InteractionEndpoint):
 
     async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
         login, address = form.get("login", "").strip(), client_address(request.scope)
+        remember = form.get("remember") == "on"
         try:
             proved = await self._passwords.authenticate(
                 login, form.get("password", ""), address, self._cookies.device_of(request)
             )
         except Refusal as refusal:
-            answer = self._form(request, waiting, login, refusal.description, refusal.status)
+            answer = self._form(
+                request, waiting, login, refusal.description, refusal.status, remember=remember
+            )
             if isinstance(refusal, TemporarilyUnavailable):  # too many wait (ADR 12)
                 answer.headers["Retry-After"] = str(refusal.retry_after)
             return answer
         if proved is None:
-            return self._form(request, waiting, login, WRONG_PASSWORD, 400)
-        user, remember = proved.user, form.get("remember") == "on"
+            return self._form(request, waiting, login, WRONG_PASSWORD, 400, remember=remember)
+        user = proved.user
         cookie = await self._sessions.start(
             user,
             password_hash=proved.password_hash,
@@ -170,7 +174,7 @@ class SignInEndpoint(InteractionEndpoint):
             address=address,
         )
         if cookie is None:
-            return self._form(request, waiting, login, WRONG_PASSWORD, 400)
+            return self._form(request, waiting, login, WRONG_PASSWORD, 400, remember=remember)
         response = see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
         self._cookies.set_session(response, cookie, remember=remember)
         device = self._passwords.devices.remember(self._cookies.device_of(request), user.id)
@@ -184,6 +188,8 @@ class SignInEndpoint(InteractionEndpoint):
         login: str,
         problem: str | None = None,
         status: int = 200,
+        *,
+        remember: bool = False,
     ) -> Response:
         anti_forgery = self._cookies.anti_forgery_of(request)
         response = self._pages.sign_in(
@@ -194,7 +200,9 @@ class SignInEndpoint(InteractionEndpoint):
             anti_forgery=anti_forgery,
             form_target=waiting.form_target,
             problem=problem,
+            remember=remember,
             status=status,
+            languages=waiting.request.ui_locales,
         )
         self._cookies.set_anti_forgery(response, anti_forgery)
         return response
@@ -218,6 +226,7 @@ class ConsentEndpoint(InteractionEndpoint):
             scopes=asked,
             anti_forgery=anti_forgery,
             form_target=waiting.form_target,
+            languages=(signed_in.user.default_language, *waiting.request.ui_locales),
         )
         self._cookies.set_anti_forgery(response, anti_forgery)
         return response
