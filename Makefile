@@ -81,6 +81,14 @@ format: $(VENV)/.dev ## Bring the code into the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: translate
+translate: $(VENV)/.dev ## Bring the catalogues of translations in line with the pages, and compile them
+	$(BIN)/python scripts/translate
+
+.PHONY: screenshots
+screenshots: $(VENV)/.dev browser ## Draw every page into docs/screenshots (ARGS=sign-in for some)
+	$(BIN)/python scripts/screenshots $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure minting and checking against the floor and against peers
 	$(BIN)/python -m bench $(ARGS)

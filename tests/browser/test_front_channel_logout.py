@@ -31,20 +31,6 @@ def parties(world: World) -> Iterator[Parties]:
         yield office, spa
 
 
-class Watched:
-    """A page whose errors and violations of its policy are noted."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.problems: list[str] = []
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", self._note)
-
-    def _note(self, message: Any) -> None:
-        if message.type in {"error", "warning"}:
-            self.problems.append(message.text)
-
-
 def authorize_url(world: World, party: RunningParty, client_id: str, **more: str) -> str:
     query = {
         "client_id": client_id,
@@ -90,7 +76,6 @@ def test_every_application_of_the_session_is_loaded(
 ) -> None:
     """Then the browser goes back by itself, and nothing was against the page's policy."""
     office, spa = parties
-    watched = Watched(page)
     id_token = sign_in(world, page, office)
     challenge = {"code_challenge": pkce()[1], "code_challenge_method": "S256"}
     page.goto(authorize_url(world, spa, SPA, **challenge))  # signed in already
@@ -101,7 +86,6 @@ def test_every_application_of_the_session_is_loaded(
     assert next(requests_of(office)) == {"path": "/front", "query": told}
     assert next(requests_of(office)) == {"path": "/bye", "query": {"state": "s-2"}}
     assert next(r for r in requests_of(spa) if r["path"] == "/front")["query"] == told
-    assert watched.problems == []
     page.goto(authorize_url(world, office, BACKOFFICE))
     assert page.text_content("h1") == "Sign in"
 
@@ -118,10 +102,11 @@ def test_the_browser_does_not_wait_for_a_slow_application(
     assert SLOW_SECONDS * 0.9 < time.monotonic() - started < SLOW_SECONDS + 5
 
 
-def test_no_other_origin_can_be_framed(world: World, page: Page, parties: Parties) -> None:
+def test_no_other_origin_can_be_framed(
+    world: World, page: Page, parties: Parties, problems: list[str]
+) -> None:
     """[END-8] After a confirmation the page stays, with the way back as a link."""
     office, spa = parties
-    watched = Watched(page)
     sign_in(world, page, office)
     query = {"client_id": BACKOFFICE, "post_logout_redirect_uri": f"{office.base}/bye"}
     page.goto(f"{world.issuer}/connect/endsession?{urlencode(query)}")
@@ -129,12 +114,12 @@ def test_no_other_origin_can_be_framed(world: World, page: Page, parties: Partie
     assert next(requests_of(office))["path"] == "/front"
     assert page.text_content("h1") == "Излязохте"
     assert page.get_attribute("#return", "href") == f"{office.base}/bye"
-    assert watched.problems == []
     page.evaluate(
         "url => { document.body.append(Object.assign(document.createElement('iframe'),"
         " { src: url })) }",
         f"{spa.base}/front",
     )
     page.wait_for_timeout(200)
-    assert any("frame-src" in problem for problem in watched.problems)
+    assert any("frame-src" in problem for problem in problems)
+    problems.clear()
     assert spa.is_left_alone(0.2)

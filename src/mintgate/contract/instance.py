@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mintgate.contract import lifetimes
+from mintgate.contract.appearance import colour_problem, logo_problem
 from mintgate.contract.redirects import LOOPBACK_HOSTS
 
 API_AUDIENCES = ("DomainAPI", "TableAPI", "OLAP", "AppServer")
@@ -49,6 +50,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         audit_retention_days: how long audit events are kept; None is for ever.
         allow_private_logout_targets: whether logout tokens go to private addresses too [EXT-3].
         allow_basic_auth_for_all_users: ERP.net's option `AllowBasicAuthForAllUsers` [LEG-3].
+        display_name: what people see of it; None is `name`.
+        accent_colour: of its pages, as `#rrggbb`; each theme makes it dark or light enough.
+        logo: a picture as a data URI.
     """
 
     id: str
@@ -64,6 +68,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     audit_retention_days: int | None = None
     allow_private_logout_targets: bool = False
     allow_basic_auth_for_all_users: bool = False
+    display_name: str | None = None
+    accent_colour: str | None = None
+    logo: str | None = None
 
     @property
     def issuer(self) -> str:
@@ -76,6 +83,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def table_root(self) -> str:
         return self.base_url + TABLE_ROOT_PATH
+
+    @property
+    def shown_name(self) -> str:
+        """What people see of it."""
+        return self.display_name or self.name
 
     @property
     def is_loopback(self) -> bool:
@@ -102,6 +114,10 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
     problem = _base_url_problem(instance.base_url)
     if problem:
         found.append(("base_url", problem))
+    if instance.accent_colour is not None and (problem := colour_problem(instance.accent_colour)):
+        found.append(("accent_colour", problem))
+    if instance.logo is not None and (problem := logo_problem(instance.logo)):
+        found.append(("logo", problem))
     for key, value, low, high in (
         ("licences", instance.licences, 0, 1_000_000),
         ("access_token_lifetime", instance.access_token_lifetime, 60, 86_400),

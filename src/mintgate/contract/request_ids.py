@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 from contextvars import ContextVar
 
+REQUEST_ID = "mintgate.request_id"
+"""Where the scope of a request that failed has the id that the log names it by."""
+
 
 class RequestId:
     """The id of one request; it is made when somebody asks for it."""

@@ -102,8 +102,27 @@ class Pages(Protocol):
         """
         ...
 
+    def expired(self, request: Request) -> Response:
+        """For a page that was left open too long, or whose work is done already."""
+        ...
+
+    def foreign_form(self, request: Request, *, request_id: str) -> Response:
+        """For a form that no page of ours in this browser has sent [SGN-5]."""
+        ...
+
     def error(
-        self, request: Request, *, error: str, description: str, status: int = 400
+        self,
+        request: Request,
+        *,
+        error: str,
+        description: str,
+        status: int = 400,
+        request_id: str | None = None,
     ) -> Response:
-        """An error page; it tells what to do and shows nothing of the request."""
+        """For a request that can't be answered; tells what to do, shows nothing of the request.
+
+        Args:
+            description: what is wrong with it, for who runs the application.
+            request_id: by which the audit log names it; without one, a line in the server's log.
+        """
         ...

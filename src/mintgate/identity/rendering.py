@@ -89,16 +89,17 @@ async def send_json(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def failure(error: BaseException, what: str) -> Refusal:
+def failure(error: BaseException, what: str, request_id: str | None = None) -> Refusal:
     """The answer to what failed by nobody's wish; the cause is in the log only.
 
     Args:
         what: for the log.
+        request_id: by which the log names the request; one is made when there is none.
     """
     if isinstance(error, DatabaseUnavailable):
         _log.error("%s was answered with 503: %s", what, error)
         return TemporarilyUnavailable(cause=str(error))
     # The answer names the request in the log, and no detail [TKN-53, API-42].
-    request_id = new_refusal_id()
+    request_id = request_id or new_refusal_id()
     _log.error("request %s failed: %s", request_id, what, exc_info=error)
     return ServerError(f"The server failed. Give its operator this id: {request_id}")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mintgate.contract.errors import Refusal, TemporarilyUnavailable
+from mintgate.contract.errors import Refusal, ServerError, TemporarilyUnavailable
+from mintgate.contract.request_ids import REQUEST_ID, new_refusal_id
 from mintgate.identity.rendering import failure
 
 BASE_HEADERS = (
@@ -62,7 +63,10 @@ class Failures:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - logged, and nothing ends by it
-            refusal = failure(error, scope["path"])
+            request_id = new_refusal_id()
+            refusal = failure(error, scope["path"], request_id)
+            if isinstance(refusal, ServerError):
+                scope[REQUEST_ID] = request_id  # as it stands in the log
         else:
             return
         if started or scope["type"] != "http":

@@ -40,6 +40,7 @@ from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.sites.assets import ASSETS_PATH, Assets
+from mintgate.sites.brand import brand_of
 from mintgate.store import Database
 from mintgate.verify import Verifier
 
@@ -92,7 +93,7 @@ def identity_routes(
             f"{ID_PATH}{well_known}/openid-configuration/jwks", KeySetEndpoint(directory).respond
         ),
         *_interactive_routes(directory, database, pages, clock, passwords),
-        Mount(ID_PATH + ASSETS_PATH, Assets()),
+        Mount(ID_PATH + ASSETS_PATH, Assets(lambda: brand_of(directory.instance).assets())),
     ]
 
 

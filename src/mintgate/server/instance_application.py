@@ -48,6 +48,7 @@ from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
+from mintgate.sites.browser_errors import BrowserErrors
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
 from mintgate.store import Change, Database
@@ -147,7 +148,8 @@ class InstanceApplication:
             limits_of=lambda settings: self.limits.of(settings.name),
             legacy_of=self.legacy.of_api,
         )
-        self._others = Failures(ExceptionMiddleware(Router(routes)))
+        others = Failures(ExceptionMiddleware(Router(routes)))
+        self._others = BrowserErrors(others, pages.unavailable)
 
     async def start(self) -> None:
         """Load keys, revoked tokens and the settings of APIs."""

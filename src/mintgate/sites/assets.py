@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -17,6 +18,9 @@ _TYPES = {
     "css": b"text/css; charset=utf-8",
     "js": b"text/javascript; charset=utf-8",
     "svg": b"image/svg+xml",
+    "png": b"image/png",
+    "webp": b"image/webp",
+    "jpeg": b"image/jpeg",
 }
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
@@ -31,24 +35,23 @@ class Asset(msgspec.Struct, frozen=True):
     compressed: bytes
 
 
+def asset_of(name: str, body: bytes) -> Asset:
+    """An asset with this content; raises KeyError when its kind is not served."""
+    stem, _, ending = name.rpartition(".")
+    version = hashlib.sha256(body).hexdigest()[:12]
+    return Asset(
+        name, f"{stem}.{version}.{ending}", _TYPES[ending], body, gzip.compress(body, mtime=0)
+    )
+
+
 @cache
 def assets() -> dict[str, Asset]:
-    """Every asset, by its plain and by its versioned name."""
+    """Every asset of the pages, by its plain and by its versioned name."""
     found = {}
     for file in files("mintgate.sites").joinpath("assets").iterdir():
-        stem, _, ending = file.name.rpartition(".")
-        if ending not in _TYPES:
-            continue
-        body = file.read_bytes()
-        version = hashlib.sha256(body).hexdigest()[:12]
-        asset = Asset(
-            file.name,
-            f"{stem}.{version}.{ending}",
-            _TYPES[ending],
-            body,
-            gzip.compress(body, mtime=0),
-        )
-        found[asset.name] = found[asset.versioned_name] = asset
+        if file.name.rpartition(".")[2] in _TYPES:
+            asset = asset_of(file.name, file.read_bytes())
+            found[asset.name] = found[asset.versioned_name] = asset
     return found
 
 
@@ -57,12 +60,23 @@ def asset_url(issuer: str, name: str) -> str:
     return f"{issuer}{ASSETS_PATH}/{assets()[name].versioned_name}"
 
 
+def _none() -> Mapping[str, Asset]:
+    return {}
+
+
 class Assets:
-    """Serves them. Under a versioned name a browser may keep one for ever."""
+    """Serves them. Under a versioned name a browser may keep one for ever.
+
+    Args:
+        own: those of the instance, by versioned name.
+    """
+
+    def __init__(self, own: Callable[[], Mapping[str, Asset]] = _none) -> None:
+        self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].rpartition("/")[2]
-        asset = assets().get(name)
+        asset = assets().get(name) or self._own().get(name)
         if asset is None or scope["method"] not in {"GET", "HEAD"}:
             await _answer(send, 404 if asset is None else 405, [], b"")
             return
@@ -77,6 +91,8 @@ class Assets:
             (b"etag", tag),
             (b"vary", b"Accept-Encoding"),
             (b"cross-origin-resource-policy", b"same-origin"),
+            # A logo is the administrator's: opened by itself, an SVG runs no script either.
+            (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
         ]
         if compressed:
             answer.append((b"content-encoding", b"gzip"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -9,12 +10,16 @@ from starlette.responses import Response
 
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
-from mintgate.contract.translating import translatable
+from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
+from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
+from mintgate.sites.problems import Problem
 from mintgate.sites.rendering import PageRenderer
 from mintgate.sites.scope_texts import scope_text
+
+_log = logging.getLogger(__name__)
 
 
 class SitePages:
@@ -146,20 +151,57 @@ class SitePages:
             goes_back=goes_back,
         )
 
+    def expired(self, request: Request) -> Response:
+        return self._problem(request, problems.EXPIRED)
+
+    def foreign_form(self, request: Request, *, request_id: str) -> Response:
+        return self._problem(request, problems.FOREIGN_FORM, request_id=request_id)
+
     def error(
-        self, request: Request, *, error: str, description: str, status: int = 400
+        self,
+        request: Request,
+        *,
+        error: str,
+        description: str,
+        status: int = 400,
+        request_id: str | None = None,
     ) -> Response:
-        language = self._renderer.language_of(request)
+        if request_id is None:
+            request_id = new_refusal_id()
+            _log.warning("request %s was not answered: %s: %s", request_id, error, description)
+        return self._problem(
+            request,
+            problems.NOT_ANSWERED,
+            status=status,
+            request_id=request_id,
+            detail=f"{error}: {description}",
+        )
+
+    def unavailable(
+        self, request: Request, *, status: int, request_id: str | None = None
+    ) -> Response:
+        """For what is not there, is not taken or has failed; see `BrowserErrors`."""
+        return self._problem(
+            request, problems.of_status(status), status=status, request_id=request_id
+        )
+
+    def _problem(
+        self,
+        request: Request,
+        problem: Problem,
+        *,
+        status: int = 400,
+        request_id: str | None = None,
+        detail: str | None = None,
+    ) -> Response:
         return self._renderer.page(
             request,
             "identity/error.html",
-            locale=language,
             status=status,
             may_have_opener=True,
-            title=language.gettext(translatable("Something is not right")),
-            error=error,
-            description=language.gettext(description),
-            is_translated=language.knows(description),
+            problem=problem,
+            request_id=request_id,
+            detail=detail,
         )
 
     async def landing(self, request: Request) -> Response:

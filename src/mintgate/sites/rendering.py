@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from mintgate.contract.instance import Instance
 from mintgate.contract.redirects import origin_of
 from mintgate.sites.assets import asset_url
+from mintgate.sites.brand import brand_asset_url, brand_of
 from mintgate.sites.languages import Language, best_language, language
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class PageRenderer:
             .get_template(template)
             .render(
                 instance=self.instance,
+                brand=brand_of(self.instance),
+                brand_asset=partial(brand_asset_url, issuer),
                 issuer=issuer,
                 base_url=self.instance.base_url,
                 asset=partial(asset_url, issuer),
@@ -154,6 +157,7 @@ def _environment(code: str) -> Environment:
         loader=PackageLoader("mintgate.sites", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
@@ -166,5 +170,7 @@ def _environment(code: str) -> Environment:
         relative=spoken.relative,
         number=spoken.number,
         percent=spoken.percent,
+        # For a text that a value holds: `_()` takes literals only, as it escapes nothing.
+        translated=spoken.gettext,
     )
     return environment

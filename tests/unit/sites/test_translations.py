@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, nodes
 
 from mintgate.sites.languages import LANGUAGES, best_language, language
 
@@ -17,6 +18,19 @@ def test_everything_is_translated_and_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "translate"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_literals_are_translated_as_markup() -> None:
+    """What `_()` gives is not escaped: a value from elsewhere would be HTML."""
+    found = []
+    for path in sorted((ROOT / "src" / "mintgate" / "sites" / "templates").rglob("*.html")):
+        template = Environment(extensions=["jinja2.ext.i18n"]).parse(path.read_text())  # noqa: S701
+        for call in template.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name in {"_", "gettext", "ngettext"}:
+                count = 2 if call.node.name == "ngettext" else 1
+                if not all(isinstance(one, nodes.Const) for one in call.args[:count]):
+                    found.append(f"{path.name}:{call.lineno}")
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import functools
 from typing import ClassVar
 
 from mintgate.contract.request_ids import new_refusal_id
+from mintgate.contract.translating import translatable
 
 
 class Refusal(Exception):
@@ -131,7 +132,7 @@ class TemporarilyUnavailable(Refusal):
 
     error = "temporarily_unavailable"
     status = 503
-    sentence = "The service is busy or its database is away. Try again in a moment."
+    sentence = translatable("The service is busy or its database is away. Try again in a moment.")
     retry_after: ClassVar[int] = 5
 
 

@@ -11,13 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import (
     ConsentRequired,
-    InvalidRequest,
     LoginRequired,
     Refusal,
     ServerError,
     TemporarilyUnavailable,
 )
-from mintgate.contract.translating import translatable
 from mintgate.identity.admission import Admission
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
@@ -153,6 +151,7 @@ class AuthorizeEndpoint:
         parameters: dict[str, str],
     ) -> Response:
         refusal = refused.refusal
+        is_page = isinstance(refused, PageRefusal)
         await record_refusal(
             self._database,
             refusal_event(
@@ -162,13 +161,18 @@ class AuthorizeEndpoint:
                 instance_id=self._directory.instance.id,
                 at=self._clock(),
                 application=parameters.get("client_id", "")[:254] or None,
+                details={"request_id": refusal.id} if is_page else None,  # the page shows it
             ),
         )
         if isinstance(refused, ReturnedRefusal):
             issuer = self._directory.instance.issuer
             return respond_refusal(refused.return_address, refusal, issuer)
         return self._pages.error(
-            request, error=refusal.error, description=refusal.description, status=refused.status
+            request,
+            error=refusal.error,
+            description=refusal.description,
+            status=refused.status,
+            request_id=refusal.id,
         )
 
 
@@ -183,11 +187,4 @@ def see_other(issuer: str, path: str, interaction: str) -> Response:
 
 def expired_page(pages: Pages, request: Request) -> Response:
     """For a page that was left open too long, or whose work is done already."""
-    return pages.error(
-        request,
-        error=InvalidRequest.error,
-        description=translatable(
-            "This page has expired, or its sign-in is finished already. "
-            "Go back to the application and start again."
-        ),
-    )
+    return pages.expired(request)

@@ -18,6 +18,7 @@ from mintgate.contract.errors import (
 )
 from mintgate.contract.translating import translatable
 from mintgate.contract.users import UserType
+from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
     AuthorizationRequest,
     PageRefusal,
@@ -40,10 +41,6 @@ from mintgate.store import sessions as session_rows
 WRONG_PASSWORD = translatable(
     "The login or the password is not right. "
     "After five wrong tries, wait five minutes before the next one."
-)
-FOREIGN_FORM = translatable(
-    "The form did not come from this site, or cookies are blocked. "
-    "Allow cookies for this site, go back and try again."
 )
 
 
@@ -118,9 +115,21 @@ class InteractionEndpoint:
         except Refusal as refusal:
             return self._pages.error(request, error=refusal.error, description=refusal.description)
         if not self._cookies.is_own_form(request, form.get("anti_forgery")):
-            error = InvalidRequest.error
-            return self._pages.error(request, error=error, description=FOREIGN_FORM)
+            return await self._foreign_form(request)
         return form
+
+    async def _foreign_form(self, request: Request) -> Response:
+        refusal = InvalidRequest(cause="a form without the anti-forgery value of this browser")
+        event = refusal_event(
+            "form.refused",
+            refusal,
+            request.scope,
+            instance_id=self._directory.instance.id,
+            at=self._database.clock(),
+            details={"request_id": refusal.id},
+        )
+        await record_refusal(self._database, event)
+        return self._pages.foreign_form(request, request_id=refusal.id)
 
 
 class SignInEndpoint(InteractionEndpoint):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mintgate.contract import declared_apis
+from mintgate.contract.appearance import MAX_LOGO
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
 from mintgate.contract.instance import SigningAlgorithm
 from mintgate.contract.users import UserType
@@ -47,6 +48,9 @@ INSTANCE = TableShape(
         "audit_retention_days": kinds.integer,
         "allow_private_logout_targets": kinds.flag,
         "allow_basic_auth_for_all_users": kinds.flag,
+        "display_name": kinds.optional_text(128),
+        "accent_colour": kinds.optional_text(7),
+        "logo": kinds.optional_text(MAX_LOGO),
     },
     required=("name", "database", "base_url"),
 )

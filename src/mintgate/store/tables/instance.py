@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     false,
 )
 
@@ -34,6 +35,9 @@ instances = Table(
     Column("audit_retention_days", Integer),
     Column("allow_private_logout_targets", Boolean, nullable=False, server_default=false()),
     Column("allow_basic_auth_for_all_users", Boolean, nullable=False, server_default=false()),
+    Column("display_name", String(128)),
+    Column("accent_colour", String(7)),
+    Column("logo", Text),
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
