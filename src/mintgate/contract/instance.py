@@ -34,6 +34,18 @@ class SigningAlgorithm(enum.StrEnum):
     EDDSA = "EdDSA"
 
 
+class SecondFactorRule(enum.StrEnum):
+    """Whether people of one type have a second factor.
+
+    `off`: none is asked for and none can be set up. `allowed`: whoever has one is asked for it.
+    `required`: whoever has none sets one up before a sign-in ends.
+    """
+
+    OFF = "off"
+    ALLOWED = "allowed"
+    REQUIRED = "required"
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """The row that decides issuer and audiences; never a header of a request [DSC-2].
 
@@ -49,6 +61,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         audit_retention_days: how long audit events are kept; None is for ever.
         allow_private_logout_targets: whether logout tokens go to private addresses too [EXT-3].
         allow_basic_auth_for_all_users: ERP.net's option `AllowBasicAuthForAllUsers` [LEG-3].
+        second_factor_internal, second_factor_community: for the two types of users who sign in.
     """
 
     id: str
@@ -64,6 +77,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     audit_retention_days: int | None = None
     allow_private_logout_targets: bool = False
     allow_basic_auth_for_all_users: bool = False
+    second_factor_internal: SecondFactorRule = SecondFactorRule.ALLOWED
+    second_factor_community: SecondFactorRule = SecondFactorRule.ALLOWED
 
     @property
     def issuer(self) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from mintgate.contract import declared_apis
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
-from mintgate.contract.instance import SigningAlgorithm
+from mintgate.contract.instance import SecondFactorRule, SigningAlgorithm
 from mintgate.contract.users import UserType
 from mintgate.server.declaration import kinds, secrets
 from mintgate.server.declaration.kinds import Kind
@@ -47,6 +47,8 @@ INSTANCE = TableShape(
         "audit_retention_days": kinds.integer,
         "allow_private_logout_targets": kinds.flag,
         "allow_basic_auth_for_all_users": kinds.flag,
+        "second_factor_internal": kinds.one_of(SecondFactorRule),
+        "second_factor_community": kinds.one_of(SecondFactorRule),
     },
     required=("name", "database", "base_url"),
 )

@@ -34,6 +34,8 @@ instances = Table(
     Column("audit_retention_days", Integer),
     Column("allow_private_logout_targets", Boolean, nullable=False, server_default=false()),
     Column("allow_basic_auth_for_all_users", Boolean, nullable=False, server_default=false()),
+    Column("second_factor_internal", String(16), nullable=False, server_default="allowed"),
+    Column("second_factor_community", String(16), nullable=False, server_default="allowed"),
     # The number of the newest entry of the state feed. Updating it serialises those who append,
     # so that numbers become visible in order on PostgreSQL too.
     Column("feed_position", BigInteger, nullable=False, server_default="0"),
