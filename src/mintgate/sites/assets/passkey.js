@@ -8,7 +8,7 @@ const form = document.querySelector("form[data-passkey]");
 const step = form.dataset.passkey;
 const problem = form.querySelector("[data-passkey-problem]");
 const CHALLENGE_MILLISECONDS = 240000; // a minute less than the server keeps it
-let waiting = null;
+let turn = null;
 
 const decoded = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -54,15 +54,24 @@ function send(credential) {
   form.submit();
 }
 
+// One question at a time: whoever asks anew takes the turn, and what was asked before ends.
+function takeTurn() {
+  turn?.abort();
+  turn = new AbortController();
+  return turn.signal;
+}
+
 async function use() {
-  waiting?.abort();
+  const mine = takeTurn();
   problem.hidden = true;
   try {
     const publicKey = await askedOptions();
-    send(step === "register"
-      ? await navigator.credentials.create({ publicKey })
-      : await navigator.credentials.get({ publicKey }));
+    const credential = step === "register"
+      ? await navigator.credentials.create({ publicKey, signal: mine })
+      : await navigator.credentials.get({ publicKey, signal: mine });
+    if (!mine.aborted) send(credential);
   } catch {
+    if (mine.aborted) return;
     // Given up, or no passkey here: browsers do not tell which.
     problem.textContent = problem.dataset.text;
     problem.hidden = false;
@@ -72,16 +81,21 @@ async function use() {
 
 // The browser offers passkeys where it offers passwords, until something else is done.
 async function offer() {
-  if (step !== "sign_in" || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
-  const mine = waiting = new AbortController();
-  const over = setTimeout(() => mine.abort(), CHALLENGE_MILLISECONDS);
+  if (step !== "sign_in") return;
+  const mine = takeTurn(), end = turn;
+  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  let isOver = false;
+  const clock = setTimeout(() => { isOver = true; end.abort(); }, CHALLENGE_MILLISECONDS);
   try {
     const publicKey = await askedOptions();
-    send(await navigator.credentials.get({ publicKey, mediation: "conditional", signal: mine.signal }));
+    if (mine.aborted) return;
+    const asked = { publicKey, mediation: "conditional", signal: mine };
+    const credential = await navigator.credentials.get(asked);
+    if (!mine.aborted) send(credential);
   } catch {
-    if (waiting === mine && mine.signal.aborted) offer(); // with a new challenge
+    if (isOver && turn === end) offer(); // with a new challenge
   } finally {
-    clearTimeout(over);
+    clearTimeout(clock);
   }
 }
 
