@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import secrets
 from typing import Any
 
 import httpx
 import pyotp
 
-from mintgate.store import second_factors, users
+from mintgate.contract.identifiers import new_guid
+from mintgate.store import passkeys, second_factors, users
+from mintgate.store.passkeys import Passkey
 from tests.world import Browser, World
 
 CODE_PAGE, ENROL_PAGE = "/signin/second-factor", "/signin/enrol"
@@ -65,6 +68,26 @@ def options(browser: Browser, page: httpx.Response, step: str) -> httpx.Response
     """What the script of a page asks for."""
     fields = {name: hidden(page, name) for name in ("anti_forgery", "interaction")}
     return browser.http.post("/id/signin/passkey", data=fields | {"step": step})
+
+
+def give_passkey(world: World, login: str = "mira.k") -> Passkey:
+    """One that nobody can use, but counts."""
+    passkey = Passkey(
+        id=new_guid(),
+        user_id=user_id_of(world, login),
+        credential_id=secrets.token_bytes(16),
+        public_key=b"",
+        sign_count=0,
+        transports=(),
+        name="Phone",
+        backup_eligible=False,
+        backed_up=False,
+        created_at=world.clock(),
+    )
+    with world.database.begin() as tx:
+        passkeys.add(tx, world.instance.id, passkey)
+    world.sync()
+    return passkey
 
 
 def user_id_of(world: World, login: str = "mira.k") -> str:

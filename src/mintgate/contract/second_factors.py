@@ -74,12 +74,14 @@ def allows_some(instance: Instance) -> bool:
     return any(rule is not SecondFactorRule.OFF for rule in rules)
 
 
-def asks_for_one(instance: Instance, user_type: UserType, factors: Factors) -> bool:
-    """Whether the password alone is not enough for this person."""
+def asks_for_one(instance: Instance, user_type: UserType, *, has_any: bool) -> bool:
+    """Whether the password alone is not enough for this person.
+
+    Args:
+        has_any: whether the person has enrolled some.
+    """
     rule = rule_for(instance, user_type)
-    return rule is SecondFactorRule.REQUIRED or (
-        rule is SecondFactorRule.ALLOWED and factors.has_any
-    )
+    return rule is SecondFactorRule.REQUIRED or (rule is SecondFactorRule.ALLOWED and has_any)
 
 
 def passkey_domain(instance: Instance) -> str | None:

@@ -106,7 +106,8 @@ class SecondFactors:
         rule = rule_for(self.instance, user.user_type)
         if is_wanted and rule is not SecondFactorRule.OFF:
             return True
-        return asks_for_one(self.instance, user.user_type, await self.factors_of(user))
+        factors = await self.factors_of(user)
+        return asks_for_one(self.instance, user.user_type, has_any=factors.has_any)
 
     async def use_code(
         self, user: User, typed: str, address: str | None, device_cookie: str | None
