@@ -44,7 +44,7 @@ class Passkey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, instance_id: str, passkey: Passkey) -> None:
-    """Register one; the caller has asked `by_credential` under the lock of the user."""
+    """Register one; the caller has asked `by_credential` under `second_factors.lock`."""
     tx.connection.execute(
         insert(passkeys).values(
             **to_row(passkey),

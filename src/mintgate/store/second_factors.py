@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, select, update
 
 from mintgate.contract.second_factors import Factors
-from mintgate.store import legacy_sessions
+from mintgate.store import instances, legacy_sessions
 from mintgate.store.conflicts import insert_into
 from mintgate.store.tables import passkeys, recovery_codes, second_factors, users
 from mintgate.store.transaction import Transaction
@@ -58,13 +58,13 @@ def is_enabled(connection: Connection, instance_id: str, user_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one_or_none())
 
 
-def lock(tx: Transaction, instance_id: str, user_id: str) -> None:
-    """Wait for others that change this person's factors, and keep them waiting."""
-    tx.connection.execute(
-        select(users.c.id)
-        .where(users.c.instance_id == instance_id, users.c.id == user_id)
-        .with_for_update()
-    )
+def lock(tx: Transaction, instance_id: str) -> None:
+    """Wait for others that change somebody's factors, and keep them waiting.
+
+    The lock of the instance, before any row of a user: whoever administers users takes it first,
+    too, and so does the state feed at the end.
+    """
+    instances.lock(tx, instance_id)
 
 
 def user_handle(tx: Transaction, instance_id: str, user_id: str) -> str:

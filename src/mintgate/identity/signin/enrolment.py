@@ -63,7 +63,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NotPossible: there is one already.
         """
-        second_factors.lock(self.tx, self.instance.id, self.user.id)
+        second_factors.lock(self.tx, self.instance.id)
         if self.factors().has_any:
             raise NotPossible(translatable("You have a second factor already. Sign in with it."))
 
@@ -97,7 +97,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         """
         self._require_allowed()
         here, user_id = self.instance.id, self.user.id
-        second_factors.lock(self.tx, here, user_id)
+        second_factors.lock(self.tx, here)
         waiting = second_factors.pending_totp(self.tx.connection, here, user_id, self.tx.now)
         if waiting is None:
             raise NotPossible(translatable("This took too long. Start again."))
@@ -111,7 +111,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
 
     def remove_totp(self) -> None:
         """Raises NotPossible when there is none, or it is the last factor and one is required."""
-        second_factors.lock(self.tx, self.instance.id, self.user.id)
+        second_factors.lock(self.tx, self.instance.id)
         if not self.factors().has_totp:
             raise NotPossible(translatable("There is no authenticator app."))
         self._require_another()
@@ -124,7 +124,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NotPossible: there is no factor for which they could stand in.
         """
-        second_factors.lock(self.tx, self.instance.id, self.user.id)
+        second_factors.lock(self.tx, self.instance.id)
         if not self.factors().has_any:
             raise NotPossible(translatable("Set up an authenticator app or a passkey first."))
         return self._new_codes()
@@ -176,7 +176,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         digest = ceremonies.challenge_digest(answer.challenge)
         if not passkeys.use_challenge(self.tx, here, digest, purpose=REGISTER, bound_to=bound_to):
             raise PasskeyRefused("the challenge is over, or was made for something else")
-        second_factors.lock(self.tx, here, user_id)
+        second_factors.lock(self.tx, here)
         if passkeys.by_credential(self.tx.connection, here, verified.credential_id) is not None:
             raise PasskeyRefused("the passkey is registered already")
         if len(passkeys.of_user(self.tx.connection, here, user_id)) >= MAX_PASSKEYS:
@@ -196,7 +196,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     def remove_passkey(self, passkey_id: str) -> None:
         """Raises NotPossible when there is none, or it is the last factor and one is required."""
         here, user_id = self.instance.id, self.user.id
-        second_factors.lock(self.tx, here, user_id)
+        second_factors.lock(self.tx, here)
         known = passkeys.of_user(self.tx.connection, here, user_id)
         if passkey_id not in {passkey.id for passkey in known}:
             raise NotPossible(translatable("There is no such passkey."))
