@@ -158,6 +158,7 @@ class World:
     more: str = ""
     customers: bool = False
     read_url: str | None = None
+    host: str = "127.0.0.1"
     application: Application | None = None
     leaks: Leaks = field(default_factory=Leaks)
 
@@ -167,7 +168,7 @@ class World:
             self.leaks.note("secret", secret)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.base = f"http://{self.host}:{self.port}"
         self.issuer = f"{self.base}/id"
         self.kek = KeyEncryptionKey(bytes(32))
         self.database = Database(self.database_url, self.clock)

@@ -20,6 +20,8 @@ BROWSER_SESSION = 24 * 3600
 """[SGN-4] The server's bound on a cookie that the browser drops when it closes."""
 INTERACTION = 3600
 """How long a sign-in or consent page may stay open before the request must start again."""
+SIGN_IN_PROOF = 900
+"""How long a right password waits for its second factor, or for one to be set up."""
 CLOCK_ERROR = 3600
 """How wrong a server's clock may be without a revocation coming to nothing: for so long after its
 end by that clock a token is still taken for one that others may accept."""

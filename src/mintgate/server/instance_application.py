@@ -130,6 +130,7 @@ class InstanceApplication:
                 clock,
                 passwords,
                 self.client_tries,
+                key_encryption_key,
             ),
             self._session_leases(),
             *RootTools(instance).routes(),

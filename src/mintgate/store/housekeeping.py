@@ -10,11 +10,13 @@ from mintgate.store import (
     codes,
     feed,
     idempotency,
+    passkeys,
     rate_counters,
     refresh,
     revocations,
     session_applications,
     sessions,
+    sign_in_proofs,
     sign_in_tries,
     userinfo_requests,
 )
@@ -24,11 +26,13 @@ from mintgate.store.tables import (
     idempotency_keys,
     identity_sessions,
     interactions,
+    passkey_challenges,
     refresh_families,
     revoked_tokens,
     state_feed,
 )
 from mintgate.store.tables import session_applications as session_applications_table
+from mintgate.store.tables import sign_in_proofs as sign_in_proofs_table
 from mintgate.store.tables import sign_in_tries as sign_in_tries_table
 from mintgate.store.tables import userinfo_requests as userinfo_requests_table
 from mintgate.store.transaction import Transaction
@@ -52,6 +56,8 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "refresh_families": lambda: refresh.purge(tx, instance_id, before),
         "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
         "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
+        "sign_in_proofs": lambda: sign_in_proofs.purge(tx, instance_id, now),
+        "passkey_challenges": lambda: passkeys.purge_challenges(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
@@ -85,6 +91,8 @@ def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, i
         (refresh_families.c.expires_at, KEPT_AFTER_END),
         (userinfo_requests_table.c.expires_at, KEPT_AFTER_END),
         (idempotency_keys.c.expires_at, 0.0),
+        (sign_in_proofs_table.c.expires_at, 0.0),
+        (passkey_challenges.c.expires_at, 0.0),
         (sign_in_tries_table.c.ends_at, 0.0),
         (state_feed.c.at, FEED_KEPT),
         (revoked_tokens.c.expires_at, KEPT_AFTER_END),

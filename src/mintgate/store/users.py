@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from mintgate.contract.clock import LAST_MOMENT
 from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
 from mintgate.store import (
@@ -14,11 +13,13 @@ from mintgate.store import (
     refresh,
     reserved_seats,
     revocations,
+    second_factors,
     sessions,
 )
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
 from mintgate.store.transaction import Transaction
+from mintgate.store.user_changes import tell
 
 
 def _key(text: str) -> str:
@@ -108,7 +109,7 @@ def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | No
             created_at=tx.now,
         )
     )
-    _tell(tx, instance_id, user.id)
+    tell(tx, instance_id, user.id)
 
 
 def change(tx: Transaction, instance_id: str, user: User) -> None:
@@ -116,7 +117,7 @@ def change(tx: Transaction, instance_id: str, user: User) -> None:
     tx.connection.execute(update(users).where(_of(instance_id, user.id)).values(**_columns(user)))
     if before is not None and before.login != user.login:
         reserved_seats.rename(tx, instance_id, before.login, user.login)
-    _tell(tx, instance_id, user.id)
+    tell(tx, instance_id, user.id)
     if not user.active or user.is_locked(tx.now):
         legacy_sessions.end_of_user(tx, instance_id, user.id)
 
@@ -132,7 +133,7 @@ def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -
         update(users).where(_of(instance_id, user_id)).values(password_hash=hashed)
     )
     _end_everything(tx, instance_id, user_id, "password_changed")
-    _tell(tx, instance_id, user_id)
+    tell(tx, instance_id, user_id)
 
 
 def upgrade_password_hash(
@@ -189,35 +190,19 @@ def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) 
     _end_everything(tx, instance_id, user_id, "everything_revoked")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, by)
     revocations.add_before(tx, instance_id, user_id)
-    _tell(tx, instance_id, user_id)
+    tell(tx, instance_id, user_id)
     return True
 
 
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     _end_everything(tx, instance_id, user_id, "user_removed")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
+    second_factors.remove_rows(tx, instance_id, user_id)
     user = by_id(tx.connection, instance_id, user_id)
     if user is not None:
         reserved_seats.remove(tx, instance_id, user.login)
     tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
     tx.changed(instance_id, user_id, ChangedUser(sub_id=user_id, active=None))
-
-
-def _tell(tx: Transaction, instance_id: str, user_id: str) -> None:
-    """Append what the row says now to the state feed."""
-    user = by_id(tx.connection, instance_id, user_id)
-    if user is None:
-        return
-    until = user.locked_until
-    entry = ChangedUser(
-        sub_id=user_id,
-        active=user.active,
-        user_type=user.user_type,
-        is_admin=user.is_admin,
-        locked_until=None if until is None else min(until, LAST_MOMENT),
-        not_before=revocations.not_before(tx.connection, instance_id, user_id),
-    )
-    tx.changed(instance_id, user_id, entry)
 
 
 def _columns(user: User) -> dict[str, object]:

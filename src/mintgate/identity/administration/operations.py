@@ -19,6 +19,7 @@ from mintgate.identity.administration import (
     own,
     reference_tokens,
     reserved_seats,
+    second_factors,
     sessions,
     tokens,
     users,
@@ -61,6 +62,8 @@ OPERATIONS = {
     "users.deactivate": Operation(users.deactivate),
     "users.end_sessions": Operation(sessions.end_of_user),
     "users.revoke_everything": Operation(everything.of_user),
+    "users.second_factors": Operation(second_factors.of_user),
+    "users.reset_second_factors": Operation(second_factors.reset_of_user),
     "user_tokens.list": Operation(reference_tokens.of_user),
     "reference_tokens.get": Operation(reference_tokens.get),
     "reference_tokens.revoke": Operation(reference_tokens.revoke),
@@ -92,5 +95,16 @@ OPERATIONS = {
     "own_consents.withdraw": Operation(own.withdraw_consent),
     "own_sessions.list": Operation(own.list_sessions),
     "own_sessions.end": Operation(own.end_session),
+    "own_factors.get": Operation(second_factors.get_own),
+    "own_factors.begin_app": Operation(second_factors.begin_own_app),
+    "own_factors.confirm_app": Operation(second_factors.confirm_own_app),
+    "own_factors.remove_app": Operation(second_factors.remove_own_app),
+    "own_factors.new_recovery_codes": Operation(second_factors.new_own_recovery_codes),
+    "own_factors.begin_passkey": Operation(second_factors.begin_own_passkey),
+    "own_factors.finish_passkey": Operation(
+        second_factors.finish_own_passkey, second_factors.prepared_passkey
+    ),
+    "own_factors.rename_passkey": Operation(second_factors.rename_own_passkey),
+    "own_factors.remove_passkey": Operation(second_factors.remove_own_passkey),
 }
 """By the name of the route. `tokens.introspect` is missing: it asks the verifier, not the store."""
