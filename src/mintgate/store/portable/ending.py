@@ -22,6 +22,8 @@ from mintgate.store import (
     idempotency,
     instances,
     keys,
+    mailed_links,
+    mails,
     reference_tokens,
     refresh,
     revocations,
@@ -97,6 +99,8 @@ def end_all(
         "reference_tokens": 0,
     }
     idempotency.forget_all(tx, here)
+    mailed_links.end_all(tx, here)
+    mails.forget_all(tx, here)
     if revoke_reference_tokens:
         ended["reference_tokens"] = reference_tokens.revoke_all(tx, here, actor)
     # One of them may have been declared compromised since. No good JWT needs them any more.

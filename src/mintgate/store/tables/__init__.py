@@ -19,6 +19,7 @@ from mintgate.store.tables.instance import (
     state_feed,
 )
 from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
+from mintgate.store.tables.mailing import mailed_links, mails
 from mintgate.store.tables.schema import schema_state
 from mintgate.store.tables.security_records import application_authorizations, applications, users
 from mintgate.store.tables.signing_in import (
@@ -56,6 +57,8 @@ __all__ = [
     "interactions",
     "licence_pools",
     "logout_notices",
+    "mailed_links",
+    "mails",
     "metadata",
     "rate_counters",
     "reference_tokens",
