@@ -39,6 +39,8 @@ class SitePages:
         form_target: str | None,
         problem: str | None = None,
         remember: bool = False,
+        can_mail: bool = False,
+        may_register: bool = False,
         status: int = 200,
         languages: Sequence[str | None] = (),
     ) -> Response:
@@ -56,6 +58,8 @@ class SitePages:
             anti_forgery=anti_forgery,
             problem=problem and language.gettext(problem),
             remember=remember,
+            can_mail=can_mail,
+            may_register=may_register,
         )
 
     def choose_account(

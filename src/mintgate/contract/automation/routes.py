@@ -6,6 +6,7 @@ from typing import Any
 
 from mintgate.contract.automation import credentials as c
 from mintgate.contract.automation import records as r
+from mintgate.contract.automation.invitations import INVITATION_ROUTES
 from mintgate.contract.automation.licence_routes import LICENCE_ROUTES
 from mintgate.contract.automation.route import Route
 
@@ -169,6 +170,7 @@ AUTOMATION = (
         "End a sign-in with its refresh tokens and open codes.",
         c.Ended,
     ),
+    *INVITATION_ROUTES,
     *LICENCE_ROUTES,
     _get("keys.list", "/keys", "List the signing keys, oldest first.", _page(c.KeyRecord)),
     _post(

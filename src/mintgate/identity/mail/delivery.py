@@ -135,7 +135,12 @@ class MailDelivery:
             )
         except Undeliverable as error:
             raise NotSent(str(error), is_final=True) from None
-        await self._post.send(message)
+        try:
+            await self._post.send(message)
+        except NotSent as failed:
+            # Servers repeat the address; a cause in the audit log cannot be erased.
+            told = str(failed).replace(content.address, "…")
+            raise NotSent(told, is_final=failed.is_final) from None
 
     async def _try_again_or_give_up(self, mail: StoredMail, failed: NotSent) -> None:
         until = self._clock() + retry_seconds(mail.attempts)

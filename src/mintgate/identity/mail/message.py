@@ -34,7 +34,7 @@ def message_of(
         raise Undeliverable("the address is none that mail can be sent to")
     host = urlsplit(instance.base_url).hostname or "localhost"
     message = EmailMessage(policy=SMTP)
-    message["From"] = _address(sender, _one_line(instance.name))
+    message["From"] = _address(sender, _one_line(instance.shown_name))
     message["To"] = _address(to)
     message["Subject"] = _one_line(letter.subject)
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))

@@ -38,7 +38,7 @@ class SiteLetters:
     def write(self, kind: Kind, content: Content) -> Letter:
         language = best_language([content.language], None)
         words = WORDS[kind]
-        values = {"instance": self._instance.name, "login": content.login}
+        values = {"instance": self._instance.shown_name, "login": content.login}
 
         def said(sentence: str) -> str:
             return language.gettext(sentence) % values
@@ -56,10 +56,10 @@ class SiteLetters:
         page = _PAGE.format(
             language=language.code,
             subject=escape(subject),
-            instance=escape(self._instance.name),
+            instance=escape(self._instance.shown_name),
             parts="\n".join(parts),
         )
-        text = "\n\n".join([*lines, f"-- \n{self._instance.name}\n{self._instance.base_url}"])
+        text = "\n\n".join([*lines, f"-- \n{self._instance.shown_name}\n{self._instance.base_url}"])
         return Letter(subject=subject, text=text + "\n", html=page, language=language.code)
 
 
