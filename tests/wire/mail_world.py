@@ -14,7 +14,6 @@ from tests.mail_server import MailServer
 from tests.world import Browser, World
 
 MIRA, BUYER = "mira.k@orion.example", "buyer@client.example"
-ADMIN_MAIL = ('Login = "ada"', 'Login = "ada"\nEmail = "ada@orion.example"\nEmailConfirmed = true')
 
 
 def post_to(server: MailServer) -> SmtpPost:
@@ -24,8 +23,8 @@ def post_to(server: MailServer) -> SmtpPost:
     return SmtpPost(settings)
 
 
-def note_link(world: World, url: str) -> str:
-    """The link's secret, which must stay nowhere; see `require_no_trace`."""
+def secret_of(url: str) -> str:
+    """What a link proves itself with."""
     return parse_qs(urlsplit(url).query)["link"][0]
 
 
@@ -51,3 +50,9 @@ def heading(page: httpx.Response) -> str:
 def comparable(page: httpx.Response) -> str:
     """A page without what is new in each."""
     return re.sub(r'(name="anti_forgery" value=)"[^"]*"', r"\1", page.text)
+
+
+def link_to(path: str, page: httpx.Response) -> str:
+    """The address of a page that goes on with the same request of an application."""
+    found = re.findall(r'href="([^"]*)"', page.text)
+    return next(html.unescape(u) for u in found if f"{path}?interaction=" in u)
