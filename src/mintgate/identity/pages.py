@@ -30,12 +30,16 @@ class Pages(Protocol):
         offers_passkeys: bool = False,
         problem: str | None = None,
         remember: bool = False,
+        can_mail: bool = False,
+        may_register: bool = False,
         status: int = 200,
         languages: Sequence[str | None] = (),
     ) -> Response:
         """The sign-in form; `login` and `remember` prefill it.
 
         Args:
+            can_mail: whether a link can be sent to who forgot the password [SGN-8].
+            may_register: whether people may make an account for this application [SGN-7].
             problem: why it is shown again; a sentence marked with `translatable`.
         """
         ...

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from mintgate.contract.clock import Clock
 from mintgate.contract.feed import STATE_FEED_PATH
 from mintgate.contract.instance import ID_PATH
+from mintgate.identity.accounts.common import AccountParts
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
@@ -47,8 +48,10 @@ from mintgate.identity.service_tokens import ServiceTokens
 from mintgate.identity.sessions import Sessions
 from mintgate.identity.signin.password import PasswordSignIn
 from mintgate.identity.signin.second_factor import SecondFactors
+from mintgate.server.account_routes import account_endpoints
 from mintgate.server.cors import CrossOrigin
 from mintgate.server.failures import BASE_HEADERS, Failures
+from mintgate.sites.accounts.pages import SiteAccountPages
 from mintgate.sites.assets import ASSETS_PATH, Assets
 from mintgate.sites.brand import brand_of
 from mintgate.store import Database
@@ -78,6 +81,7 @@ def identity_routes(
     passwords: PasswordSignIn,
     tries: ClientTries,
     key_encryption_key: KeyEncryptionKey,
+    accounts: AccountParts,
 ) -> list[BaseRoute]:
     """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
     metadata = MetadataEndpoint(directory).respond
@@ -104,7 +108,9 @@ def identity_routes(
         Route(
             f"{ID_PATH}{well_known}/openid-configuration/jwks", KeySetEndpoint(directory).respond
         ),
-        *_interactive_routes(directory, database, pages, clock, passwords, key_encryption_key),
+        *_interactive_routes(
+            directory, database, pages, clock, passwords, key_encryption_key, accounts
+        ),
         Mount(ID_PATH + ASSETS_PATH, Assets(lambda: brand_of(directory.instance).assets())),
     ]
 
@@ -116,6 +122,7 @@ def _interactive_routes(
     clock: Clock,
     passwords: PasswordSignIn,
     key_encryption_key: KeyEncryptionKey,
+    accounts: AccountParts,
 ) -> list[BaseRoute]:
     cookies = Cookies(directory.instance)
     sessions = Sessions(directory, database, cookies, clock)
@@ -129,7 +136,7 @@ def _interactive_routes(
     )
     second = SecondFactorEndpoint(parts)
     enrolment = EnrolmentEndpoint(parts)
-    sign_in = SignInEndpoint(parts, passwords)
+    sign_in = SignInEndpoint(parts, passwords, can_mail=accounts.can_mail)
     chooser = AccountChooserEndpoint(parts)
     consent = ConsentEndpoint(parts)
     end_session = EndSessionEndpoint(directory, sessions, interactions, cookies, pages)
@@ -143,5 +150,6 @@ def _interactive_routes(
         CHOOSER_PATH: Methods(GET=chooser.get, POST=chooser.post),
         CONSENT_PATH: Methods(GET=consent.get, POST=consent.post),
         END_SESSION_PATH: Methods(GET=end_session.get, POST=end_session.post),
+        **account_endpoints(parts, SiteAccountPages(directory.instance), accounts),
     }
     return [Route(ID_PATH + path, endpoint) for path, endpoint in endpoints.items()]

@@ -36,6 +36,8 @@ class SitePages(SecondFactorPages):
         offers_passkeys: bool = False,
         problem: str | None = None,
         remember: bool = False,
+        can_mail: bool = False,
+        may_register: bool = False,
         status: int = 200,
         languages: Sequence[str | None] = (),
     ) -> Response:
@@ -54,6 +56,8 @@ class SitePages(SecondFactorPages):
             offers_passkeys=offers_passkeys,
             problem=problem and language.gettext(problem),
             remember=remember,
+            can_mail=can_mail,
+            may_register=may_register,
         )
 
     def choose_account(

@@ -10,6 +10,8 @@ from mintgate.store import (
     codes,
     feed,
     idempotency,
+    mailed_links,
+    mails,
     passkeys,
     rate_counters,
     refresh,
@@ -31,6 +33,8 @@ from mintgate.store.tables import (
     revoked_tokens,
     state_feed,
 )
+from mintgate.store.tables import mailed_links as mailed_links_table
+from mintgate.store.tables import mails as mails_table
 from mintgate.store.tables import session_applications as session_applications_table
 from mintgate.store.tables import sign_in_proofs as sign_in_proofs_table
 from mintgate.store.tables import sign_in_tries as sign_in_tries_table
@@ -40,6 +44,8 @@ from mintgate.store.transaction import Transaction
 KEPT_AFTER_END = 24 * 3600.0
 """Seconds. A used code outlives the access token that it gave, so that a replay takes it back."""
 FEED_KEPT = 7 * 24 * 3600.0
+MAIL_KEPT = 3600.0
+"""Seconds. Whoever sends mail gives up by itself, and says why."""
 
 
 def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
@@ -59,6 +65,8 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "sign_in_proofs": lambda: sign_in_proofs.purge(tx, instance_id, now),
         "passkey_challenges": lambda: passkeys.purge_challenges(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
+        "mails": lambda: mails.purge(tx, instance_id, now - MAIL_KEPT),
+        "mailed_links": lambda: mailed_links.purge(tx, instance_id, before),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
         "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
@@ -94,6 +102,8 @@ def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, i
         (sign_in_proofs_table.c.expires_at, 0.0),
         (passkey_challenges.c.expires_at, 0.0),
         (sign_in_tries_table.c.ends_at, 0.0),
+        (mails_table.c.expires_at, MAIL_KEPT),
+        (mailed_links_table.c.expires_at, KEPT_AFTER_END),
         (state_feed.c.at, FEED_KEPT),
         (revoked_tokens.c.expires_at, KEPT_AFTER_END),
     )

@@ -9,7 +9,13 @@ from sqlalchemy import Column, Connection, Row, Table, and_, select, update
 
 from mintgate.store import instances
 from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
-from mintgate.store.tables import audit_keys, idempotency_keys, second_factors, signing_keys
+from mintgate.store.tables import (
+    audit_keys,
+    idempotency_keys,
+    mails,
+    second_factors,
+    signing_keys,
+)
 from mintgate.store.transaction import Transaction
 
 
@@ -45,6 +51,11 @@ def totp_name(instance_id: str, user_id: str) -> bytes:
     return f"{instance_id}/totp/{user_id}".encode()
 
 
+def mail_name(instance_id: str, mail_id: str) -> bytes:
+    """What a letter that waits is sealed under."""
+    return f"{instance_id}/mail/{mail_id}".encode()
+
+
 SEALED = (
     SealedColumn(
         signing_keys,
@@ -71,6 +82,12 @@ SEALED = (
         second_factors,
         second_factors.c.pending_secret,
         lambda row: totp_name(row.instance_id, row.user_id),
+        is_passing=True,
+    ),
+    SealedColumn(
+        mails,
+        mails.c.sealed_content,
+        lambda row: mail_name(row.instance_id, row.id),
         is_passing=True,
     ),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from mintgate.contract.automation import credentials as c
 from mintgate.contract.automation import records as r
+from mintgate.contract.automation.invitations import INVITATION_ROUTES
 from mintgate.contract.automation.licence_routes import LICENCE_ROUTES
 from mintgate.contract.automation.route import Route
 from mintgate.contract.automation.second_factor_routes import (
@@ -174,6 +175,7 @@ AUTOMATION = (
         c.Ended,
     ),
     *SECOND_FACTOR_ROUTES,
+    *INVITATION_ROUTES,
     *LICENCE_ROUTES,
     _get("keys.list", "/keys", "List the signing keys, oldest first.", _page(c.KeyRecord)),
     _post(

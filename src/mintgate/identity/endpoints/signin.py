@@ -19,6 +19,7 @@ from mintgate.contract.errors import (
 from mintgate.contract.second_factors import offers_passkeys
 from mintgate.contract.translating import translatable
 from mintgate.contract.users import UserType
+from mintgate.identity.accounts.registration import may_register
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
     AuthorizationRequest,
@@ -153,9 +154,12 @@ class InteractionEndpoint:
 class SignInEndpoint(InteractionEndpoint):
     """Login and password [SGN-1..5]."""
 
-    def __init__(self, parts: InteractionParts, passwords: PasswordSignIn) -> None:
+    def __init__(
+        self, parts: InteractionParts, passwords: PasswordSignIn, *, can_mail: bool
+    ) -> None:
         super().__init__(parts)
         self._passwords = passwords
+        self._can_mail = can_mail
 
     async def get(self, request: Request) -> Response:
         waiting = await self._waiting(request.query_params.get("interaction"))
@@ -249,6 +253,8 @@ class SignInEndpoint(InteractionEndpoint):
             offers_passkeys=offers_passkeys(self._directory.instance),
             problem=problem,
             remember=remember,
+            can_mail=self._can_mail,
+            may_register=self._can_mail and may_register(waiting.application),
             status=status,
             languages=waiting.request.ui_locales,
         )

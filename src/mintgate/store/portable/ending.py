@@ -22,6 +22,8 @@ from mintgate.store import (
     idempotency,
     instances,
     keys,
+    mailed_links,
+    mails,
     recovery_codes,
     reference_tokens,
     refresh,
@@ -101,6 +103,8 @@ def end_all(
     }
     idempotency.forget_all(tx, here)
     sign_in_proofs.end_all(tx, here)
+    mailed_links.end_all(tx, here)
+    mails.forget_all(tx, here)
     if revoke_reference_tokens:
         ended["reference_tokens"] = reference_tokens.revoke_all(tx, here, actor)
     # One of them may have been declared compromised since. No good JWT needs them any more.

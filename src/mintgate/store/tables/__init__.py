@@ -19,6 +19,7 @@ from mintgate.store.tables.instance import (
     state_feed,
 )
 from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
+from mintgate.store.tables.mailing import mailed_links, mails
 from mintgate.store.tables.schema import schema_state
 from mintgate.store.tables.second_factors import (
     passkey_challenges,
@@ -63,6 +64,8 @@ __all__ = [
     "interactions",
     "licence_pools",
     "logout_notices",
+    "mailed_links",
+    "mails",
     "metadata",
     "passkey_challenges",
     "passkeys",
