@@ -14,6 +14,7 @@ from mintgate.contract.logout_urls import front_channel_address
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
+from mintgate.identity.forms import client_address
 from mintgate.store import AuditEvent, Database, Transaction, sessions
 from mintgate.store.sessions import SIGNED_OUT, IdentitySession
 
@@ -23,6 +24,20 @@ class SignedIn(msgspec.Struct, frozen=True):
 
     session: IdentitySession
     user: User
+
+
+async def note_use(
+    database: Database, instance_id: str, session: IdentitySession, request: Request, now: float
+) -> None:
+    """Note that a sign-in is used, from time to time; `now` in Unix seconds."""
+    if now - (session.last_used_at or 0) < lifetimes.SESSION_USE_NOTED:
+        return
+    address, user_agent = client_address(request.scope), request.headers.get("user-agent")
+
+    def work(tx: Transaction) -> None:
+        sessions.note_use(tx, instance_id, session.sid, address=address, user_agent=user_agent)
+
+    await database.write(work)
 
 
 class Sessions:
@@ -57,6 +72,7 @@ class Sessions:
             or user.user_type not in MAY_SIGN_IN
         ):
             return None
+        await note_use(self._database, instance_id, session, request, now)
         return SignedIn(session, user)
 
     async def start(

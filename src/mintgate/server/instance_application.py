@@ -17,7 +17,9 @@ from mintgate.contract.instance import (
     APP_SERVER_PATH,
     DOMAIN_API_PATH,
     ID_PATH,
+    MANAGE_PATH,
     OLAP_PATH,
+    PROFILE_PATH,
     TABLE_API_PATH,
     Instance,
 )
@@ -50,6 +52,7 @@ from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_e
 from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
 from mintgate.server.mailing import mailing
+from mintgate.server.sites import FormsAndJson, SiteParts, manage_site, profile_site, routes_of
 from mintgate.sites.browser_errors import BrowserErrors
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
@@ -126,9 +129,20 @@ class InstanceApplication:
         )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
+        token = token_endpoint(self.directory, database, clock, self.client_tries)
+        sites = SiteParts(
+            self.directory,
+            database,
+            key_encryption_key,
+            pages,
+            token,
+            passwords,
+            self._verifier_of(MAY_SIGN_IN),
+            clock,
+        )
         routes = [
             *self._apis(),
-            *self._management(key_encryption_key),
+            *self._management(key_encryption_key, sites),
             *identity_routes(
                 self.directory,
                 database,
@@ -144,7 +158,6 @@ class InstanceApplication:
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
-        token = token_endpoint(self.directory, database, clock, self.client_tries)
         self._token = CrossOrigin(Failures(token), self.directory.browser_origins)
         self.token = Failures(token, headers=BASE_HEADERS)
         """The same for who is no browser, with every header that an answer needs."""
@@ -213,7 +226,11 @@ class InstanceApplication:
             sums = ValkeySums(self._valkey, self.instance.id, sums)
         return SharedCounters(sums, key, self._clock)
 
-    def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
+    def _management(
+        self, key_encryption_key: KeyEncryptionKey, parts: SiteParts
+    ) -> list[BaseRoute]:
+        """The automation API, and the two sites with their addresses for programs."""
+
         @cache
         def apis() -> ManagementApis:
             return built_in_apis.management_apis(
@@ -221,7 +238,7 @@ class InstanceApplication:
                 self._database,
                 key_encryption_key,
                 self._verifier,
-                self._verifier_of(MAY_SIGN_IN),
+                parts.people,
                 self.erp_sessions,
                 can_mail=self.mail_delivery is not None,
             )
@@ -232,9 +249,21 @@ class InstanceApplication:
         def late(make: Callable[[], ASGIApp]) -> Failures:
             return Failures(Late(make), lambda refusal: refusal_parts(refusal, "InstanceManager"))
 
+        profile = Failures(Late(partial(profile_site, parts)))
+        manage = Failures(Late(partial(manage_site, parts)))
+        # The others below are for programs only.
+        pages = {f"{PROFILE_PATH}/security/": profile, f"{MANAGE_PATH}/apps/": manage}
+
+        def both(path: str) -> ASGIApp:
+            program = late(partial(site, path))
+            forms = next((site for root, site in pages.items() if path.startswith(root)), None)
+            return program if forms is None else FormsAndJson(forms, program)
+
         return [
             Mount(AUTOMATION_ROOT, late(lambda: apis().automation())),
-            *(Route(path, late(partial(site, path))) for path in SITE_PATHS),
+            *(Route(path, both(path)) for path in SITE_PATHS),
+            *routes_of(PROFILE_PATH, profile),
+            *routes_of(MANAGE_PATH, manage),
         ]
 
     def _session_leases(self) -> Route:

@@ -20,6 +20,7 @@ from mintgate.store import (
     sessions,
     sign_in_proofs,
     sign_in_tries,
+    site_sessions,
     userinfo_requests,
 )
 from mintgate.store.purging import BATCH
@@ -38,6 +39,7 @@ from mintgate.store.tables import mails as mails_table
 from mintgate.store.tables import session_applications as session_applications_table
 from mintgate.store.tables import sign_in_proofs as sign_in_proofs_table
 from mintgate.store.tables import sign_in_tries as sign_in_tries_table
+from mintgate.store.tables import site_sessions as site_sessions_table
 from mintgate.store.tables import userinfo_requests as userinfo_requests_table
 from mintgate.store.transaction import Transaction
 
@@ -58,6 +60,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     kinds: dict[str, Callable[[], int]] = {
         "codes": lambda: codes.purge(tx, instance_id, before),
         "sessions": lambda: sessions.purge(tx, instance_id, now),
+        "site_sessions": lambda: site_sessions.purge(tx, instance_id, now),
         "session_applications": lambda: session_applications.purge(tx, instance_id, now),
         "refresh_families": lambda: refresh.purge(tx, instance_id, before),
         "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
@@ -95,6 +98,7 @@ def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, i
         (authorization_codes.c.expires_at, KEPT_AFTER_END),
         (identity_sessions.c.expires_at, 0.0),
         (interactions.c.expires_at, 0.0),
+        (site_sessions_table.c.expires_at, 0.0),
         (session_applications_table.c.expires_at, 0.0),
         (refresh_families.c.expires_at, KEPT_AFTER_END),
         (userinfo_requests_table.c.expires_at, KEPT_AFTER_END),

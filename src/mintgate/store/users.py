@@ -11,6 +11,7 @@ from mintgate.store import (
     legacy_sessions,
     mailed_links,
     mails,
+    pictures,
     reference_tokens,
     refresh,
     reserved_seats,
@@ -231,6 +232,7 @@ def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     _end_everything(tx, instance_id, user_id, "user_removed")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
     second_factors.remove_rows(tx, instance_id, user_id)
+    pictures.remove(tx, instance_id, user_id)
     user = by_id(tx.connection, instance_id, user_id)
     if user is not None:
         reserved_seats.remove(tx, instance_id, user.login)

@@ -38,6 +38,7 @@ from mintgate.store.tables.signing_in import (
     session_applications,
     sign_in_tries,
 )
+from mintgate.store.tables.sites import site_sessions, user_pictures
 from mintgate.store.tables.tokens import (
     reference_tokens,
     refresh_families,
@@ -83,7 +84,9 @@ __all__ = [
     "sign_in_proofs",
     "sign_in_tries",
     "signing_keys",
+    "site_sessions",
     "state_feed",
+    "user_pictures",
     "userinfo_requests",
     "users",
 ]
