@@ -82,7 +82,7 @@ format: $(VENV)/.dev ## Bring the code into the house's format
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure minting and checking against the floor and against peers
+bench: $(VENV)/.dev ## Measure against the floor and peers (ARGS="growth", "plans": many rows)
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: docs
