@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.journeys import an_application, answer_of, authorize_url, fill_in
+from tests.browser.accessibility import require_accessible
+from tests.browser.conftest import OpenContext
+from tests.browser.journeys import PHONE, an_application, answer_of, authorize_url, fill_in
 from tests.mail_server import link_in, serving_mail
-from tests.wire.mail_world import MIRA, post_to
+from tests.wire.mail_world import MIRA, forget, link_to, post_to
+from tests.wire.management_world import MORE, Automation
 from tests.world import BACKOFFICE, World
 
 NEW = "several words nobody guesses"
+
+
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_every_page_is_accessible(
+    device: dict[str, Any], a_world: Callable[..., World], open_context: OpenContext
+) -> None:
+    """In both themes, and none is wider than the screen."""
+    with serving_mail() as mail:
+        world = a_world(post=post_to(mail), more=MORE)
+        forget(world, "mira.k")
+        wanted = {"email": "jane@client.example", "send": False}
+        invited = Automation(world).post("/invitations", wanted, 201)
+        sign_in = world.browser().authorize()
+        page = open_context(**device).new_page()
+        for url in (
+            str(sign_in.url),
+            link_to("/password/forgot", sign_in),
+            link_to("/register", sign_in),
+            link_in(mail.to(MIRA)),
+            invited["link"],
+            f"{world.issuer}/email/confirm?link=x",
+        ):
+            page.goto(url)
+            require_accessible(page)
+            widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+            inner, outer = page.evaluate(widths)
+            assert inner <= outer, url
 
 
 def test_from_the_sign_in_page_and_back(a_world: Callable[..., World], page: Page) -> None:
