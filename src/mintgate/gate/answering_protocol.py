@@ -13,7 +13,8 @@ from mintgate.gate.shortcut import PreparedCall, Shortcut, header_lines
 from mintgate.gate.strict_protocol import StrictProtocol
 from mintgate.verify import ApiRequest
 
-_WITH_MORE = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+WITH_MORE = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+"""Headers of requests that are never answered past the parser."""
 _EMPTY = [b"0"]
 _MANY = 64
 """Pieces of answers that a connection keeps until the others have been looked at, too."""
@@ -110,7 +111,7 @@ class AnsweringProtocol(StrictProtocol):
         if (
             version != "1.1"
             or not self.parser.should_keep_alive()
-            or not _WITH_MORE.isdisjoint(head)
+            or not WITH_MORE.isdisjoint(head)
             or head.get(b"content-length", _EMPTY) != _EMPTY
             or not self._may_answer()
         ):

@@ -12,23 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Generic, TypeVar
 
+from mintgate.gate.remembered import Remembered
 from mintgate.gate.shortcut import PreparedCall
 
 MAX_HEADS = 2048
 """How many are kept, a process; the older half goes at once."""
 MAX_BYTES = 4096
 """Of one head; longer ones are read each time."""
-MAX_SEEN = 4096
-"""Of how many that came once it is known that they did."""
 AGE_SECONDS = 600.0
 """What was not asked for so long, or for twice that at most, goes; with all that its call knows."""
 MAX_MARKS = 8
 _VISIBLE = re.compile(rb"[\x21-\x7e]+")
 Frame = tuple[bytes, bytes]
 """What stands before and behind a value."""
-K = TypeVar("K", bytes, Frame)
 
 
 class KnownHeads:
@@ -43,8 +40,8 @@ class KnownHeads:
     def __init__(self, max_heads: int = MAX_HEADS, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
         self._is_ageing = False
-        self._whole: _Calls[bytes] = _Calls(max_heads)
-        self._framed: _Calls[Frame] = _Calls(max_heads)
+        self._whole: Remembered[bytes, PreparedCall] = Remembered(max_heads)
+        self._framed: Remembered[Frame, PreparedCall] = Remembered(max_heads)
         self._marks: dict[bytes, bytes] = {}
         """How the headers that vary begin, as they were sent, and their names."""
         self._missed: tuple[bytes, bytes, Frame] | None = None
@@ -126,47 +123,3 @@ class KnownHeads:
 def _around(data: bytes, start: int) -> Frame | None:
     end = data.find(b"\r\n", start)
     return (data[:start], data[end:]) if _VISIBLE.fullmatch(data, start, end) else None
-
-
-class _Calls(Generic[K]):
-    """Calls by a key; the older half goes at once."""
-
-    def __init__(self, maximum: int) -> None:
-        self._half = max(1, maximum // 2)
-        self._newer: dict[K, PreparedCall] = {}
-        self._older: dict[K, PreparedCall] = {}
-        self._seen: set[int] = set()
-        """Hashes of keys that came once; two that share one do no harm."""
-
-    def __len__(self) -> int:
-        return len(self._newer) + len(self._older)
-
-    def age(self) -> None:
-        self._older, self._newer = self._newer, {}
-        self._seen.clear()
-
-    def find(self, key: K) -> PreparedCall | None:
-        call = self._newer.get(key)
-        if call is None and self._older:
-            call = self._older.get(key)
-            if call is not None:
-                self._keep(key, call)  # else what is in use would go with the rest
-        return call
-
-    def add(self, key: K, call: PreparedCall) -> None:
-        hashed = hash(key)
-        if hashed in self._seen:
-            self._keep(key, call)
-            return
-        if len(self._seen) >= MAX_SEEN:
-            self._seen.clear()
-        self._seen.add(hashed)
-
-    def forget(self, key: K) -> None:
-        self._newer.pop(key, None)
-        self._older.pop(key, None)
-
-    def _keep(self, key: K, call: PreparedCall) -> None:
-        if len(self._newer) >= self._half:
-            self._older, self._newer = self._newer, {}
-        self._newer[key] = call

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import uvicorn
 
-from mintgate.gate.answering_protocol import AnsweringProtocol
 from mintgate.gate.draining import Draining
 from mintgate.gate.known_heads import MAX_BYTES, KnownHeads
+from mintgate.gate.known_requests import KnownRequests
 from mintgate.gate.outbox import Outbox
+from mintgate.gate.repeating_protocol import RepeatingProtocol
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
 from mintgate.gate.strict_protocol import StrictProtocol
@@ -63,9 +64,10 @@ def server_config(
     protocol: type[StrictProtocol] = StrictProtocol
     configured: dict[str, Any] = {"settings": settings, "draining": draining or Draining()}
     if shortcut is not None:
-        protocol = AnsweringProtocol
+        protocol = RepeatingProtocol
         heads = KnownHeads(max_bytes=min(MAX_BYTES, settings.max_header_bytes))
         configured |= {"shortcut": shortcut, "outbox": Outbox(), "heads": heads}
+        configured["known"] = KnownRequests()
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (protocol,), configured),

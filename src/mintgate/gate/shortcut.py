@@ -48,10 +48,13 @@ class Shortcut(msgspec.Struct, frozen=True):
         prefix: of the targets that are asked about.
         prepare: gets a request without a body; the address is not told. None: the application is
             to answer.
+        repeatable: how the requests begin of which the application may tell how they are answered
+            again (`identity.repeating`); None: it tells so of none.
     """
 
     prefix: bytes
     prepare: Callable[[ApiRequest], PreparedCall | None]
+    repeatable: bytes | None = None
 
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -95,9 +95,26 @@ async def _authenticate_pair(
     return application
 
 
+def is_still_proved(application: TrustedApplication, given_hash: str, now: float) -> bool:
+    """Whether a secret that was proved before proves the same now.
+
+    Args:
+        given_hash: of the secret.
+        now: Unix seconds.
+    """
+    return (
+        application.is_enabled
+        and application.client_type is ClientType.CONFIDENTIAL
+        and _hash_matches(given_hash, *application.live_secret_hashes(now))
+    )
+
+
 def _matches(secret: str, first: str | None, second: str | None) -> bool:
-    """Whether it is one of the live secrets; both are compared, always [EXT-10]."""
-    given = secret_hash(secret)
+    return _hash_matches(secret_hash(secret), first, second)
+
+
+def _hash_matches(given: str, first: str | None, second: str | None) -> bool:
+    """Whether it is the hash of a live secret; both are compared, always [EXT-10]."""
     is_first = compare_digest(given, first or _NOBODYS_HASH) and first is not None
     is_second = compare_digest(given, second or _NOBODYS_HASH) and second is not None
     return is_first or is_second

@@ -115,6 +115,16 @@ class ClientTries:
             origin.known_until = self._unsaved[origin.place] = now + KNOWN_SECONDS
         return proved
 
+    def is_known(self, client_id: str, address: str | None) -> bool:
+        """Whether a right secret from there is believed without a look at anything else.
+
+        So it is after `prove` for a day, as long as no wait has begun.
+        """
+        origin = self._origins.get((client_id, address))
+        if origin is None or origin.known_until < self._clock() + KNOWN_SECONDS - DAY:
+            return False
+        return not self._tries or self._full(origin) is None
+
     async def flush(self) -> None:
         """Store the addresses that became known since the last time, for after a restart.
 

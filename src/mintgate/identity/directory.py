@@ -68,6 +68,7 @@ class Directory:
         self.keep_user = self._records.keep_user
         self.issue_time = self._revoked.issue_time
         self.signing_key = self._keys.signing_key
+        self.known_signing_key = self._keys.known_signing_key
         self.key_set = self._keys.key_set
         self.public_key = self._keys.public_key
         self.browser_origins = self._facts.browser_origins

@@ -57,10 +57,20 @@ class LiveKeys:
             await self.reload()
         elif not (self._source.is_fresh() or self._keys_are_new()):
             await self._look_again.run()  # the key may have ended: nothing more is signed with it
-        active = active_key(self._own_times, self._source.clock())
+        active = self._active()
         if active is None:
             raise TemporarilyUnavailable(cause="the instance has no signing key that opens here")
-        return self._own[active.kid]
+        return active
+
+    def known_signing_key(self) -> SigningKey | None:
+        """The same without waiting; None where it would have to be read first, or there is none."""
+        if self.must_reload or not self._source.is_fresh():
+            return None
+        return self._active()
+
+    def _active(self) -> SigningKey | None:
+        active = active_key(self._own_times, self._source.clock())
+        return None if active is None else self._own[active.kid]
 
     async def key_set(self) -> KeySet:
         """What the JWKS publishes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,8 +15,13 @@ from mintgate.contract.errors import (
     ClientMustWait,
     InvalidClient,
     Refusal,
+    ServerError,
     TemporarilyUnavailable,
 )
+from mintgate.contract.request_ids import new_refusal_id
+from mintgate.store import DatabaseUnavailable
+
+_log = logging.getLogger(__name__)
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """[EP-6]"""
@@ -68,16 +74,32 @@ class Methods:
         await response(scope, receive, send)
 
 
+JSON_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+)
+"""Of a 200 on the hot path; its length comes to that."""
+
+
 async def send_json(send: Send, body: bytes) -> None:
     """A 200 on the hot path, without a response object."""
-    await send({"type": "http.response.start", "status": 200, "headers": _headers(body)})
+    headers = [*JSON_HEADERS, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"pragma", b"no-cache"),
-    ]
+def failure(error: BaseException, what: str, request_id: str | None = None) -> Refusal:
+    """The answer to what failed by nobody's wish; the cause is in the log only.
+
+    Args:
+        what: for the log.
+        request_id: by which the log names the request; one is made when there is none.
+    """
+    if isinstance(error, DatabaseUnavailable):
+        _log.error("%s was answered with 503: %s", what, error)
+        return TemporarilyUnavailable(cause=str(error))
+    # The answer names the request in the log, and no detail [TKN-53, API-42].
+    request_id = request_id or new_refusal_id()
+    _log.error("request %s failed: %s", request_id, what, exc_info=error)
+    return ServerError(f"The server failed. Give its operator this id: {request_id}")

@@ -51,10 +51,10 @@ def parse_compact(token: str | bytes, known_headers: dict[bytes, dict[str, Any]]
         raise MalformedToken("it holds a character that is not ASCII") from None
     if len(raw) > MAX_TOKEN_BYTES:
         raise MalformedToken(f"it is longer than {MAX_TOKEN_BYTES} bytes")
-    parts = raw.split(b".")
-    if len(parts) != 3:
+    signing_input, _, signature_text = raw.rpartition(b".")
+    header_text, dot, payload_text = signing_input.partition(b".")
+    if not dot or b"." in payload_text:
         raise MalformedToken("it does not have three parts")
-    header_text, payload_text, signature_text = parts
     header = known_headers.get(header_text)
     if header is None:
         header = _decode_header(header_text)
@@ -67,14 +67,7 @@ def parse_compact(token: str | bytes, known_headers: dict[bytes, dict[str, Any]]
         claims = decode_object(payload_json)
     except (ValueError, RecursionError):
         raise MalformedToken("the payload is not a JSON object") from None
-    return CompactToken(
-        header_text,
-        raw[: len(header_text) + 1 + len(payload_text)],
-        signature,
-        header,
-        payload_json,
-        claims,
-    )
+    return CompactToken(header_text, signing_input, signature, header, payload_json, claims)
 
 
 def _decode_header(header_text: bytes) -> dict[str, Any]:

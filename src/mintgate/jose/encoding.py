@@ -18,11 +18,12 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
 # By length modulo 4: the padding to add with the end of the string, and the characters that leave
 # no stray bits at the end.
-_ENDINGS = {
-    0: (b'"', None),
-    2: (b'=="', frozenset(b"AQgw")),
-    3: (b'="', frozenset(b"AEIMQUYcgkosw048")),
-}
+_ENDINGS: tuple[tuple[bytes, frozenset[int] | None], ...] = (
+    (b'"', None),
+    (b"", frozenset()),  # no number of bytes has such a length
+    (b'=="', frozenset(b"AQgw")),
+    (b'="', frozenset(b"AEIMQUYcgkosw048")),
+)
 
 
 class DuplicateMember(ValueError):
@@ -39,10 +40,10 @@ def base64url_decode(text: bytes) -> bytes:
     Raises:
         ValueError: anything that another encoder would not have produced.
     """
-    ending = _ENDINGS.get(len(text) & 3)
-    if ending is None or (ending[1] is not None and text[-1] not in ending[1]):
+    ending, last = _ENDINGS[len(text) & 3]
+    if last is not None and text[-1] not in last:
         raise ValueError("not base64url, or with stray bits at the end")
-    return _decode_base64(b'"' + text.translate(_TO_STANDARD) + ending[0])
+    return _decode_base64(b'"%b%b' % (text.translate(_TO_STANDARD), ending))
 
 
 def decode_object(text: bytes) -> dict[str, Any]:

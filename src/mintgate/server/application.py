@@ -8,6 +8,8 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,11 +22,13 @@ from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.gate.shortcut import PreparedCall
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
+from mintgate.identity.mail.post import Post
+from mintgate.identity.repeating import REPEAT, RepeatedRequest
 from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.identity_routes import TOKEN_PATH
 from mintgate.server.instance_application import InstanceApplication
-from mintgate.server.prepared_call import OfInstance
+from mintgate.server.prepared_call import OfInstance, RepeatedOfInstance
 from mintgate.server.readiness import ReadinessCheck
 from mintgate.store import (
     Change,
@@ -50,6 +54,7 @@ SESSION_SECONDS = 14.0
 """Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
 COUNT_SECONDS = 20.0
+MAIL_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -62,7 +67,11 @@ class Application:
         valkey: where rate limits are counted; None counts them in the database.
         stale_state_seconds: for how long tokens are judged by what is known while the database
             is away; 0: not at all.
+        post: takes letters; None where this server sends none.
     """
+
+    repeats: ClassVar[bool] = True
+    """Whether it tells how requests for tokens are answered again (`identity.repeating`)."""
 
     def __init__(
         self,
@@ -73,12 +82,14 @@ class Application:
         draining: Draining | None = None,
         valkey: ValkeyCounters | None = None,
         stale_state_seconds: float = STALE_SECONDS,
+        post: Post | None = None,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
         self._draining = draining or Draining()
         self._valkey = valkey
+        self._post = post
         self.follower = Follower(
             database, self._apply, monotonic, self._forget, stale_state_seconds=stale_state_seconds
         )
@@ -117,6 +128,9 @@ class Application:
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
             asyncio.create_task(self._for_ever(COUNT_SECONDS, self._keep_counts)),
         ]
+        if self._post is not None:
+            sending = self._for_ever(MAIL_SECONDS, self._deliver_mail)
+            self._tasks.append(asyncio.create_task(sending))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -131,6 +145,8 @@ class Application:
                 await instance.erp_sessions.flush()
             await instance.limits.keep()
             await instance.logout_delivery.stop()
+            if instance.mail_delivery is not None:
+                await instance.mail_delivery.stop()
         await flush_refusals(self.database, everything=True)
         for instance in self._instances.values():
             try:
@@ -138,6 +154,8 @@ class Application:
             except Exception:  # noqa: BLE001 - logged, and the server ends all the same
                 _log.exception("the last checkpoint of %s failed", instance.instance.name)
         await self.follower.stop()
+        if self._post is not None:
+            self._post.close()
         if self._valkey is not None:
             await self._valkey.close()
         self.database.close()
@@ -148,7 +166,7 @@ class Application:
             return
         if scope["type"] == "http":
             path = scope["path"]
-            if path == TOKEN_PATH and not self._instances_changed:
+            if path == TOKEN_PATH:
                 token = self._token_endpoint(scope)
                 if token is not None:
                     await token(scope, receive, send)
@@ -199,6 +217,9 @@ class Application:
 
         None where anything is unusual: a browser asks, or the host is not known.
         """
+        repeat = scope.pop(REPEAT, None)
+        if self._instances_changed:
+            return None
         host: bytes | None = None
         for name, value in scope["headers"]:
             if name == b"host":
@@ -206,7 +227,24 @@ class Application:
             elif name == b"origin":
                 return None
         instance = self._hosts.find(host.decode("latin-1")) if host else None
-        return instance.token if instance is not None else None
+        if instance is None:
+            return None
+        if repeat is not None:
+            scope[REPEAT] = partial(self._repeated, repeat, self._hosts)
+        return instance.token
+
+    def _repeated(
+        self,
+        repeat: Callable[[RepeatedRequest], None],
+        hosts: Hosts[InstanceApplication],
+        request: RepeatedRequest,
+    ) -> None:
+        """Tell of a request that is to be answered again while `hosts` lead to the same."""
+        repeat(
+            RepeatedOfInstance(
+                request, lambda: self._hosts is hosts and not self._instances_changed
+            )
+        )
 
     def _instance_of(self, scope: Scope) -> InstanceApplication | None:
         host = b""
@@ -269,6 +307,7 @@ class Application:
                     self.follower.goes_on,
                     known,
                     self._valkey,
+                    self._post,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -324,6 +363,10 @@ class Application:
 
     async def _deliver_logouts(self, instance: InstanceApplication) -> None:
         await instance.logout_delivery.start_due()
+
+    async def _deliver_mail(self, instance: InstanceApplication) -> None:
+        if instance.mail_delivery is not None:
+            await instance.mail_delivery.start_due()
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():

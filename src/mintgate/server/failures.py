@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -10,14 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mintgate.contract.errors import Refusal, ServerError, TemporarilyUnavailable
 from mintgate.contract.request_ids import REQUEST_ID, new_refusal_id
-from mintgate.store import DatabaseUnavailable
+from mintgate.identity.rendering import failure
 
 BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
 """Of every answer of the server."""
-_log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
 Render = Callable[[Refusal], tuple[int, Headers, bytes]]
 
@@ -64,14 +62,11 @@ class Failures:
 
         try:
             await self._app(scope, receive, watched)
-        except DatabaseUnavailable as error:
-            _log.error("%s was answered with 503: %s", scope["path"], error)
-            refusal: Refusal = TemporarilyUnavailable(cause=str(error))
-        except Exception:  # noqa: BLE001 - logged, and nothing ends by it
-            # The answer names the request in the log, and no detail [TKN-53, API-42].
-            request_id = scope[REQUEST_ID] = new_refusal_id()
-            _log.exception("request %s failed: %s", request_id, scope["path"])
-            refusal = ServerError(f"The server failed. Give its operator this id: {request_id}")
+        except Exception as error:  # noqa: BLE001 - logged, and nothing ends by it
+            request_id = new_refusal_id()
+            refusal = failure(error, scope["path"], request_id)
+            if isinstance(refusal, ServerError):
+                scope[REQUEST_ID] = request_id  # as it stands in the log
         else:
             return
         if started or scope["type"] != "http":

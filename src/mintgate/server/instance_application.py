@@ -39,6 +39,7 @@ from mintgate.identity import client_tries
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
+from mintgate.identity.mail.post import Post
 from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
 from mintgate.identity.signin.password import PasswordSignIn
@@ -50,6 +51,7 @@ from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
+from mintgate.server.mailing import mailing
 from mintgate.server.sites import FormsAndJson, SiteParts, manage_site, profile_site, routes_of
 from mintgate.sites.browser_errors import BrowserErrors
 from mintgate.sites.pages import SitePages
@@ -75,6 +77,7 @@ class InstanceApplication:
         before: the instance's application before one of its settings changed; what is counted
             and who is in session goes on.
         valkey: where rate limits are counted; None counts them in the database.
+        post: takes letters; None where this server sends none.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class InstanceApplication:
         goes_on: Callable[[], bool] = lambda: False,
         before: InstanceApplication | None = None,
         valkey: ValkeyCounters | None = None,
+        post: Post | None = None,
     ) -> None:
         self.instance = instance
         self._valkey = valkey
@@ -111,6 +115,9 @@ class InstanceApplication:
             before.client_tries if before is not None else self._client_tries()
         )
         passwords = PasswordSignIn(self.directory, database, clock)
+        accounts, self.mail_delivery = mailing(
+            self.directory, database, key_encryption_key, passwords, post, clock
+        )
         self.legacy = LegacyAccess(
             self.directory,
             passwords,
@@ -144,6 +151,8 @@ class InstanceApplication:
                 clock,
                 passwords,
                 self.client_tries,
+                key_encryption_key,
+                accounts,
             ),
             self._session_leases(),
             *RootTools(instance).routes(),
@@ -178,6 +187,8 @@ class InstanceApplication:
                 self.legacy.apply(change)
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
+            elif change.kind == "user" and self.mail_delivery is not None:
+                self.mail_delivery.wake()  # letters are mostly about a change of a user
             elif change.kind == "sid" and change.instance_id == self.instance.id:
                 self.logout_delivery.wake()
 
@@ -229,6 +240,7 @@ class InstanceApplication:
                 self._verifier,
                 parts.people,
                 self.erp_sessions,
+                can_mail=self.mail_delivery is not None,
             )
 
         def site(path: str) -> ASGIApp:

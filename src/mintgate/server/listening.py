@@ -12,6 +12,7 @@ from mintgate.gate.listener import server_config
 from mintgate.gate.settings import ListenerSettings
 from mintgate.gate.shortcut import Shortcut
 from mintgate.server.application import Application
+from mintgate.server.identity_routes import TOKEN_PATH
 from mintgate.server.telemetry.requests import Served
 
 MAX_HEADER_BYTES = 128 * 1024
@@ -46,7 +47,8 @@ def serve_config(
         settings: by default those of `serve_settings`.
         options: as for `gate.listener.server_config`.
     """
-    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.prepare)
+    repeatable = f"POST {TOKEN_PATH} ".encode() if application.repeats else None
+    shortcut = Shortcut(FORWARD_AUTH_ROOT.encode(), application.prepare, repeatable)
     return server_config(
         application, settings or serve_settings(), shortcut=shortcut, date_header=True, **options
     )

@@ -1,4 +1,4 @@
-"""A call of forward auth that is answered at once, for as long as its instance is as it was."""
+"""Requests that are answered past the application, for as long as their instance is as it was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mintgate.gate.shortcut import PreparedCall
+from mintgate.identity.repeating import RepeatedRequest, SendWhole
 
 
 class OfInstance:
@@ -28,3 +29,20 @@ class OfInstance:
 
     def answer(self) -> bytes | dict[str, Any]:
         return self._call.answer() if self._is_current() else {}
+
+
+class RepeatedOfInstance:
+    """A repeated request of one instance.
+
+    Args:
+        is_current: as above.
+    """
+
+    __slots__ = ("_is_current", "_request")
+
+    def __init__(self, request: RepeatedRequest, is_current: Callable[[], bool]) -> None:
+        self._request = request
+        self._is_current = is_current
+
+    def begin(self, send: SendWhole) -> bool:
+        return self._is_current() and self._request.begin(send)

@@ -24,9 +24,9 @@ ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 REFUSED_HEADER_MEMBERS = frozenset({"crit", "jwk", "jku", "x5u", "x5c", "b64", "zip", "enc"})
 REFERENCE_TOKEN_PREFIX = "enrt_"  # noqa: S105 - the published prefix [REF-1]
 
-_USER_CLAIMS = ("sub", "sub_id", "sid", "user_type", "db")
-_SERVICE_CLAIMS = ("client_system_user", "client_system_user_type", "client_db")
 _COMMON_CLAIMS = ("client_id", "jti")
+_USER_CLAIMS = ("sub", "sub_id", "sid", "user_type", "db", *_COMMON_CLAIMS)
+_SERVICE_CLAIMS = ("client_system_user", "client_system_user_type", "client_db", *_COMMON_CLAIMS)
 # Also where another key of the issuer has that algorithm: callers are told the same everywhere.
 _OTHER_ALGORITHM = "The token's algorithm is not accepted."
 
@@ -44,6 +44,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     start_leeway: float = 5.0
 
 
+_FIRST_TIME, _END_OF_TIME = -(2**63), 2**63
 _NOTHING_EXPECTED = Expected(issuer="", audience="")
 
 
@@ -144,12 +145,12 @@ def check_key(examined: Examined, _: Expected) -> None:
 
 
 def check_signature(examined: Examined, _: Expected) -> None:
-    token = _token(examined)
-    if examined.key is None:
+    token, key = _token(examined), examined.key
+    if key is None:
         raise NotChecked("no key")
-    if not examined.key.has_signed(token):
-        if token.header.get("alg") != examined.key.algorithm:  # RFC 8725 §3.1: one key, one alg
-            cause = f"the key is for {examined.key.algorithm}"
+    if not key.has_signed(token):
+        if token.header.get("alg") != key.algorithm:  # RFC 8725 §3.1: one key, one alg
+            cause = f"the key is for {key.algorithm}"
             raise InvalidToken(_OTHER_ALGORITHM, cause=cause)
         raise InvalidToken("The token's signature is not valid.", cause="signature does not match")
     try:
@@ -200,9 +201,9 @@ def check_claims(examined: Examined, _: Expected) -> None:
         raise InvalidToken(
             "The token is both a user's and a service's.", cause="sub with client_system_user"
         )
-    for name in (*(_SERVICE_CLAIMS if is_service else _USER_CLAIMS), *_COMMON_CLAIMS):
+    for name in _SERVICE_CLAIMS if is_service else _USER_CLAIMS:
         value = claims.get(name)
-        if not isinstance(value, str) or not value:
+        if not value or not isinstance(value, str):
             raise InvalidToken(
                 "The token lacks a required claim.", cause=f"{name} is missing or no text"
             )
@@ -279,8 +280,9 @@ TOKEN_CHECKS = (
     Check("API-11", "required claims", check_claims),
     Check("API-12", "database", check_database),
 )
-JWT_CHECKS = TOKEN_CHECKS[1:]
-"""Those of them that say anything of a token that is no reference."""
+REFERENCE_RUNS = tuple(check.run for check in TOKEN_CHECKS)
+JWT_RUNS = REFERENCE_RUNS[1:]
+"""What those of them do that say anything of a token that is no reference."""
 STATE_CHECKS = (
     Check("API-13", "not revoked, application enabled", check_application),
     Check("API-14", "user active and of an allowed type", check_user),
@@ -291,7 +293,7 @@ ALL_CHECKS = (*TOKEN_CHECKS, *STATE_CHECKS, SCOPE_CHECK)
 
 def _is_time(value: Any) -> TypeGuard[int]:
     # [TOK-11] A bool is no number here, and a number beyond 64 bits is no time.
-    return type(value) is int and -(2**63) <= value < 2**63
+    return type(value) is int and _FIRST_TIME <= value < _END_OF_TIME
 
 
 def _are_texts(values: list[Any]) -> bool:

@@ -313,9 +313,9 @@ class Verifier:
 
     def _check_token(self, examined: Examined, expected: Expected) -> None:
         # The first one is about reference tokens only.
-        for check in checks.TOKEN_CHECKS if examined.is_reference else checks.JWT_CHECKS:
+        for run in checks.REFERENCE_RUNS if examined.is_reference else checks.JWT_RUNS:
             try:
-                check.run(examined, expected)
+                run(examined, expected)
             except NotChecked:
                 continue
         token = examined.token

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from mintgate.gate.known_heads import AGE_SECONDS, MAX_MARKS, MAX_SEEN, KnownHeads
+from mintgate.gate.known_heads import AGE_SECONDS, MAX_MARKS, KnownHeads
+from mintgate.gate.remembered import MAX_SEEN
 
 
 class Call:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import event
 
+from mintgate.identity.repeating import REPEAT, RepeatedRequest, SendWhole
 from mintgate.server.application import Application
 from mintgate.server.telemetry.database_facts import KEPT_SECONDS, DatabaseFacts
 from mintgate.server.telemetry.figures import ServerFigures
@@ -59,13 +60,13 @@ class Answering:
         await send({"type": "http.response.body", "body": b""})
 
 
-def ask(server: MeasuredServer | ObservedServer, path: str) -> list[dict[str, Any]]:
+def ask(server: MeasuredServer | ObservedServer, path: str, **more: Any) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": path, "raw_path": path.encode(), "headers": []}
+    scope = {"type": "http", "path": path, "raw_path": path.encode(), "headers": []} | more
 
     async def run() -> None:
         with contextlib.suppress(ConnectionAbortedError):
@@ -115,6 +116,38 @@ def test_answers_at_once_are_counted_when_they_are_given() -> None:
     # A line of the log, or a span, is made where the application is called.
     observed = ObservedServer(cast("Application", Answering()), traces=None, names_requests=True)
     assert observed.prepare(ASKED) is None
+
+
+class Repeated:
+    """A request that is answered again, at once."""
+
+    def begin(self, send: SendWhole) -> bool:
+        send(200, (), b"again")
+        return True
+
+
+def test_repeated_answers_are_counted_when_they_are_given() -> None:
+    told: list[RepeatedRequest] = []
+
+    class Telling(Answering):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if REPEAT in scope:
+                scope[REPEAT](Repeated())
+            await super().__call__(scope, receive, send)
+
+    server = MeasuredServer(cast("Application", Telling()))
+    assert server.repeats
+    # A line of the log, or a span, is made where the application is called.
+    assert not ObservedServer(
+        cast("Application", Telling()), traces=None, names_requests=True
+    ).repeats
+    ask(server, "/id/connect/token", **{REPEAT: told.append})
+    cell, spread = REQUESTS.cell("token", "2xx"), SECONDS.of("token")
+    before, timed = cell[0], sum(spread.read()[0])
+    sent: list[Any] = []
+    assert told[0].begin(lambda *answer: sent.append(answer))
+    assert sent == [(200, (), b"again")]
+    assert (cell[0], sum(spread.read()[0])) == (before + 1, timed + 1)
 
 
 def test_what_the_database_knows(database_url: str) -> None:

@@ -14,10 +14,12 @@ from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuch
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import MAX_PASSWORD_BYTES, MAY_SIGN_IN, User, problems_of
+from mintgate.identity.accounts.confirmation import tell_of_change
 from mintgate.identity.administration.attributes import text_of
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
+from mintgate.identity.mail.letters import Kind
 from mintgate.identity.passwords import hash_password
 from mintgate.store import applications, listings, users
 
@@ -54,7 +56,7 @@ def create(call: Call) -> msgspec.Struct:
     values = msgspec.structs.asdict(call.body)
     del values["password"]
     user = User(**values | {"name": texts_of(values["name"])}, id=new_guid())
-    problems = problems_of(user) + _conflicts(call, user)
+    problems = problems_of(user) + conflicts(call, user)
     if user.user_type in MAY_SIGN_IN and call.prepared is None:
         problems.append(("Password", f"is needed for a user of type {user.user_type} [USR-11]"))
     if problems:
@@ -74,7 +76,7 @@ def change(call: Call) -> msgspec.Struct:
     if "email" in changes and changes["email"] != before.email:
         changes.setdefault("email_confirmed", False)  # [USR-3]
     after = replace(before, **changes)
-    problems = problems_of(after) + _conflicts(call, after)
+    problems = problems_of(after) + conflicts(call, after)
     if problems:
         raise InvalidInput(problems=problems)
     return changed(call, before, after)
@@ -110,6 +112,8 @@ def set_password(call: Call) -> None:
     user = _to_change(call)
     users.set_password(call.writing, call.instance.id, user.id, call.prepared)
     record(call, "user.changed", user, user, has_new_password=True)
+    if call.can_mail and user.email_confirmed:
+        call.outbox().put(call.writing, Kind.PASSWORD_CHANGED, user)
 
 
 def remove(call: Call) -> None:
@@ -150,10 +154,13 @@ def changed(call: Call, before: User, after: User) -> msgspec.Struct:
     if after != before:
         users.change(call.writing, call.instance.id, after)
         record(call, "user.changed", before, after)
+        if call.can_mail and after.user_type in MAY_SIGN_IN:
+            tell_of_change(call.writing, call.outbox(), before, after)
     return shown(after)
 
 
-def _conflicts(call: Call, user: User) -> list[tuple[str, str]]:
+def conflicts(call: Call, user: User) -> list[tuple[str, str]]:
+    """What of the record another user has already."""
     found = []
     logins, emails = users.owners(call.connection, call.instance.id, user.login, user.email)
     if logins - {user.id}:

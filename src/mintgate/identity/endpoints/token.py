@@ -16,14 +16,21 @@ from mintgate.contract.errors import (
     TemporarilyUnavailable,
     UnsupportedGrantType,
 )
+from mintgate.contract.identifiers import secret_hash
 from mintgate.identity.auditing import record_refusal, refusal_event
-from mintgate.identity.client_authentication import authenticate, presented_client
+from mintgate.identity.client_authentication import (
+    CLIENT_CREDENTIALS,
+    authenticate,
+    presented_client,
+)
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
 from mintgate.identity.grants import GrantType, TokenRequest
 from mintgate.identity.mint import IssuedTokens, mint
 from mintgate.identity.rendering import method_not_allowed, oauth_error, send_json
+from mintgate.identity.repeating import REPEAT
+from mintgate.identity.service_tokens import ServiceTokenRequest, ServiceTokens
 from mintgate.identity.tallies import MINTED
 from mintgate.store import Database, DatabaseUnavailable
 
@@ -41,7 +48,12 @@ class TokenEndpoint:
         grants: Iterable[GrantType],
         clock: Clock,
         tries: ClientTries,
+        repeated: ServiceTokens | None = None,
     ) -> None:
+        """
+        Args:
+            repeated: answers repeated requests for service tokens; None: nobody does.
+        """
         self._directory = directory
         self._database = database
         self._grants = {grant.grant_type: grant for grant in grants}
@@ -51,6 +63,7 @@ class TokenEndpoint:
         }
         self._clock = clock
         self._tries = tries
+        self._repeated = repeated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -67,7 +80,26 @@ class TokenEndpoint:
             _log.error("a token request was answered with 503: %s", error)
             await oauth_error(TemporarilyUnavailable(cause=str(error)))(scope, receive, send)
         else:
+            if self._repeated is not None and REPEAT in scope:
+                self._tell_again(self._repeated, form, scope)
             await send_json(send, _encode(tokens))
+
+    def _tell_again(self, by: ServiceTokens, form: dict[str, str], scope: Scope) -> None:
+        """How the same request for a service token is answered the next time."""
+        if form["grant_type"] != CLIENT_CREDENTIALS:
+            return
+        presented = presented_client(form, header(scope, b"authorization"))
+        if presented.secret is None or presented.raw is not None:
+            return
+        scope[REPEAT](
+            ServiceTokenRequest(
+                by,
+                client_id=presented.client_id,
+                secret_hash=secret_hash(presented.secret),
+                scope=form.get("scope"),
+                address=client_address(scope),
+            )
+        )
 
     async def _answer(self, form: dict[str, str], scope: Scope) -> IssuedTokens:
         grant_type = form.get("grant_type")

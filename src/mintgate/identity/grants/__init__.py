@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from asyncio import Future
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -68,7 +69,7 @@ class Decided(msgspec.Struct, frozen=True):
     """
 
     grant: ServiceGrant | UserGrant
-    recorded: Awaitable[None] | None = None
+    recorded: Future[None] | None = None
 
 
 class TokenRequest(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from typing import ClassVar
 
 from mintgate.contract import scopes
@@ -9,7 +10,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import UnauthorizedClient
 from mintgate.contract.identifiers import new_hex128
-from mintgate.contract.users import MAY_BE_SYSTEM_USER, UserType
+from mintgate.contract.users import MAY_BE_SYSTEM_USER, User, UserType
 from mintgate.identity.directory import Directory
 from mintgate.identity.grants import Decided, ServiceGrant, TokenRequest
 from mintgate.store import AuditEvent, Database
@@ -26,19 +27,25 @@ class ClientCredentials:
 
     async def decide(self, request: TokenRequest, application: TrustedApplication) -> Decided:
         """Raises UnauthorizedClient [TKN-39..41] or InvalidScope [TKN-42]."""
-        if application.is_public:
-            raise UnauthorizedClient(cause="a Public client asked for client credentials")
-        if not application.system_user_allowed or application.system_user is None:
-            raise UnauthorizedClient(cause="SystemUserAllowed is off or SystemUser is not set")
+        user_id = system_user_of(application)
+        user = await self._directory.user(user_id)
+        scope = request.parameters.get("scope")
+        return Decided(*self.decide_for(scope, request.address, application, user))
+
+    def decide_for(
+        self,
+        scope: str | None,
+        address: str | None,
+        application: TrustedApplication,
+        user: User | None,
+    ) -> tuple[ServiceGrant, Future[None]]:
+        """The same, where the system user is known; None when there is no such user."""
         now = self._clock()
-        user = await self._directory.user(application.system_user)
         if user is None or not user.active or user.is_locked(now):
             raise UnauthorizedClient(cause="the system user is missing, inactive or locked")
         if user.user_type not in MAY_BE_SYSTEM_USER:
             raise UnauthorizedClient(cause=f"the system user has type {user.user_type}")
-        granted = scopes.for_client_credentials(
-            request.parameters.get("scope"), application.scope_names
-        )
+        granted = scopes.for_client_credentials(scope, application.scope_names)
         grant = ServiceGrant(
             application=application,
             system_user=user,
@@ -56,8 +63,21 @@ class ClientCredentials:
                 actor_id=user.id if user.user_type is UserType.INTERNAL else None,
                 application=application.application_uri,
                 jti=grant.jti,
-                address=request.address,
+                address=address,
                 details={"grant_type": self.grant_type, "scope": granted},
             )
         )
-        return Decided(grant, recorded)
+        return grant, recorded
+
+
+def system_user_of(application: TrustedApplication) -> str:
+    """The id of the user as whom an application may act.
+
+    Raises:
+        UnauthorizedClient: it may act as none [TKN-39, TKN-40].
+    """
+    if application.is_public:
+        raise UnauthorizedClient(cause="a Public client asked for client credentials")
+    if not application.system_user_allowed or application.system_user is None:
+        raise UnauthorizedClient(cause="SystemUserAllowed is off or SystemUser is not set")
+    return application.system_user

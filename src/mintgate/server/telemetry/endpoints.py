@@ -24,8 +24,9 @@ from mintgate.identity.endpoints.end_session import PATH as END_SESSION_PATH
 
 OTHER = "other"
 FORWARD_AUTH = "forward_auth"
+TOKEN = "token"  # noqa: S105 - the name of an endpoint
 _IDENTITY = {
-    "/connect/token": "token",
+    "/connect/token": TOKEN,
     "/connect/authorize": "authorization",
     RESUME_PATH: "authorization",
     "/connect/introspect": "introspection",

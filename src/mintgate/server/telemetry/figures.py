@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import platform
 import time
+from typing import TYPE_CHECKING
 
 import mintgate
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.contract.key_life import KeyState, active_key, state_of
 from mintgate.contract.tallies import Spread, Spreads, Tally
 from mintgate.gate import tallies as gate_tallies
-from mintgate.gate.assembly import Gate
 from mintgate.identity import tallies as identity_tallies
 from mintgate.identity.auditing import unwritten_refusals
 from mintgate.server.application import Application
@@ -20,6 +20,9 @@ from mintgate.server.telemetry.database_facts import DatabaseFacts
 from mintgate.server.telemetry.families import Family, Histogram, Sample, gauge
 from mintgate.store import tallies as store_tallies
 from mintgate.verify import tallies as verify_tallies
+
+if TYPE_CHECKING:
+    from mintgate.gate.assembly import Gate
 
 KEY_STATES: tuple[KeyState, ...] = ("next", "active", "superseded")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mintgate.gate.assembly import Gate
 from mintgate.server.application import Application
 from mintgate.server.logs import configure_logs
 from mintgate.server.telemetry import tracing
@@ -13,6 +13,9 @@ from mintgate.server.telemetry.figures import GateFigures, ServerFigures
 from mintgate.server.telemetry.requests import MeasuredServer, Observed, ObservedServer, Served
 from mintgate.server.telemetry.showing import Wishes, show_metrics
 from mintgate.verify.asgi import Application as ASGIApplication
+
+if TYPE_CHECKING:
+    from mintgate.gate.assembly import Gate
 
 
 def observe_server(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,8 +13,9 @@ from mintgate.contract.tallies import Spreads, Tally
 from mintgate.gate.access_log import Record
 from mintgate.gate.gateway import HEALTH, READY
 from mintgate.gate.shortcut import PreparedCall
+from mintgate.identity.repeating import REPEAT, Headers, RepeatedRequest, SendWhole
 from mintgate.server.application import HEALTH_PATHS, Application
-from mintgate.server.telemetry.endpoints import FORWARD_AUTH, endpoint_of
+from mintgate.server.telemetry.endpoints import FORWARD_AUTH, TOKEN, endpoint_of
 from mintgate.server.telemetry.tracing import Traces
 from mintgate.verify import ApiRequest
 from mintgate.verify.noting import RECORD
@@ -36,6 +37,11 @@ AtOnce = bytes | dict[str, Any]
 class Served(Protocol):
     """An application as its listener needs it."""
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it tells how requests for tokens are answered again."""
+        ...
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
     def prepare(self, request: ApiRequest) -> PreparedCall | None: ...
@@ -43,6 +49,8 @@ class Served(Protocol):
 
 class MeasuredServer:
     """`mintgate serve` with its answers counted and timed, and nothing more: it has to be cheap."""
+
+    repeats: ClassVar[bool] = True
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -64,6 +72,9 @@ class MeasuredServer:
                 status = message.get("status", 0)
             return send(message)
 
+        repeat = scope.get(REPEAT)
+        if repeat is not None:
+            scope[REPEAT] = lambda request: repeat(_MeasuredRequest(request))
         begun = time.perf_counter()
         try:
             await self._application(scope, receive, noted)
@@ -97,6 +108,26 @@ class _MeasuredCall:
         return answer
 
 
+class _MeasuredRequest:
+    """A repeated request for a token, counted and timed."""
+
+    __slots__ = ("_request",)
+    seconds = SECONDS.of(TOKEN)
+
+    def __init__(self, request: RepeatedRequest) -> None:
+        self._request = request
+
+    def begin(self, send: SendWhole) -> bool:
+        begun = time.perf_counter()
+
+        def noted(status: int, headers: Headers, body: bytes) -> None:
+            send(status, headers, body)
+            _count(TOKEN, status)
+            self.seconds.note(time.perf_counter() - begun)
+
+        return self._request.begin(noted)
+
+
 class ObservedServer:
     """`mintgate serve` with its requests logged, traced, or both; they are measured, too.
 
@@ -104,6 +135,9 @@ class ObservedServer:
         traces: None for none.
         names_requests: whether requests are logged: then every answer tells the request's id.
     """
+
+    repeats: ClassVar[bool] = False
+    """A line and a span belong to a request that the application is called with."""
 
     def __init__(
         self, application: Application, *, traces: Traces | None, names_requests: bool
@@ -113,7 +147,7 @@ class ObservedServer:
         self._names_requests = names_requests
 
     def prepare(self, request: ApiRequest) -> None:
-        """Nothing: a line and a span belong to a request that the application is called with."""
+        """Nothing, for the same reason."""
         return
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
