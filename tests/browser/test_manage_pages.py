@@ -25,6 +25,7 @@ PAGES = [
     "/users",
     "/users/new",
     "/users/{user}",
+    "/invite",
     "/sessions",
     "/sessions/sign-ins",
     "/licences",

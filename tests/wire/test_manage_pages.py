@@ -77,6 +77,7 @@ PATHS = [
     "/users/{user}/edit",
     "/users/{user}/password",
     "/users/{user}/lock",
+    "/invite",
     "/apps",
     "/apps/new",
     "/apps/new?kind=service",
@@ -396,6 +397,18 @@ def test_the_life_of_a_user(visit: SiteVisit) -> None:
     assert row(world, "users", nina)["login"] == "nina.b"
     do(visit, f"{path}/remove")
     assert visit.open(path).status_code == 404
+
+
+def test_inviting_somebody(visit: SiteVisit) -> None:
+    """[IMG-6] no mail is sent here, so the link is shown this once"""
+    assert post(visit, "/manage/invite", email="nowhere", send="show").status_code == 400
+    assert post(visit, "/manage/invite", email="new@orion.example", send="mail").status_code == 409
+    page = post(visit, "/manage/invite", email="new@orion.example", send="show", kind="community")
+    link = shown(page, "invitation-link")
+    assert link.startswith(visit.world.base)
+    invited = row(visit.world, "users", user_id(visit.world, "new@orion.example"))
+    assert invited["user_type"] == "InvitationExternalNoLogin"
+    assert visit.world.events("user.invited")[0].actor == "ada"
 
 
 def test_a_password_is_set(visit: SiteVisit) -> None:

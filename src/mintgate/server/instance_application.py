@@ -139,6 +139,7 @@ class InstanceApplication:
             passwords,
             self._verifier_of(MAY_SIGN_IN),
             clock,
+            self.mail_delivery is not None,
         )
         routes = [
             *self._apis(),

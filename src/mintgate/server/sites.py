@@ -27,6 +27,7 @@ class SiteParts(NamedTuple):
     Args:
         token_endpoint: of the instance.
         people: takes tokens of everyone who may sign in.
+        can_mail: whether this server sends letters.
     """
 
     directory: Directory
@@ -37,6 +38,7 @@ class SiteParts(NamedTuple):
     passwords: PasswordSignIn
     people: Verifier
     clock: Clock
+    can_mail: bool
 
 
 def profile_site(parts: SiteParts) -> ASGIApp:

@@ -16,6 +16,7 @@ from mintgate.sites.manage.desk import Desk
 from mintgate.sites.manage.home import HomePages
 from mintgate.sites.manage.inspector import InspectorPages
 from mintgate.sites.manage.install import InstallPages
+from mintgate.sites.manage.invitations import InvitationPages
 from mintgate.sites.manage.keys import KEY_ACTS, KeyPages
 from mintgate.sites.manage.licences import LicencePages
 from mintgate.sites.manage.sessions import SESSION_ACTS, SessionPages
@@ -31,6 +32,8 @@ PAGES = (
     ApplicationPages,
     ApplicationTokenPages,
     UserPages,
+    InvitationPages,
+    InvitationPages,
     SessionPages,
     LicencePages,
     KeyPages,

@@ -23,6 +23,7 @@ from mintgate.sites.visiting.visitor import Visitor
 HOME, SESSIONS, SITES, USERS, APPS = (
     MANAGE_PATH + path for path in ("", "/sessions", "/sites", "/users", "/apps")
 )
+INVITE = MANAGE_PATH + "/invite"
 LICENCES, KEYS, CONSENTS, AUDIT, INSPECTOR, SETTINGS = (
     MANAGE_PATH + path
     for path in ("/licences", "/keys", "/consents", "/audit", "/inspector", "/settings")
@@ -32,6 +33,7 @@ NAVIGATION = (  # [IMG-2]
     Entry(translatable("Sessions"), SESSIONS, "device"),
     Entry(translatable("Web sites"), SITES, "link"),
     Entry(translatable("Users"), USERS, "users"),
+    Entry(translatable("Invite user"), INVITE, "mail"),
     Entry(translatable("Trusted apps"), APPS, "apps"),
     Entry(translatable("Licences"), LICENCES, "seat"),
     Entry(translatable("Signing keys"), KEYS, "key"),

@@ -90,6 +90,10 @@ _KNOWN = [
             translatable("A user who signs in needs a password."),
         ),
         (r"must have 1 to (\d+) bytes", translatable("This must have 1 to %s characters.")),
+        (
+            r"must be an address that mail can be sent to",
+            translatable("This must be an address that mail can be sent to."),
+        ),
         (r"must be a whole number", translatable("Write a whole number.")),
         (
             r"a Public application has no secret",

@@ -35,11 +35,14 @@ class Calls:
         database: Database,
         visitors: Visitors,
         key_encryption_key: KeyEncryptionKey,
+        *,
+        can_mail: bool = False,
     ) -> None:
         self._directory = directory
         self._database = database
         self._visitors = visitors
         self._kek = key_encryption_key
+        self._can_mail = can_mail
 
     async def read(
         self,
@@ -110,6 +113,7 @@ class Calls:
             ),
             key_encryption_key=lambda: self._kek,
             tx=tx,
+            can_mail=self._can_mail,
             path=request.path_params if path is None else path,
             **given,
         )

@@ -63,6 +63,7 @@ def make_site(
     passwords: PasswordSignIn,
     people: Verifier,
     clock: Clock,
+    can_mail: bool = False,
     *,
     routes: Callable[[SiteGround], Sequence[BaseRoute]],
 ) -> ASGIApp:
@@ -70,6 +71,7 @@ def make_site(
 
     Args:
         token_endpoint: of the instance, for the site's own codes.
+        can_mail: whether this server sends letters.
         routes: makes the pages.
     """
     instance = directory.instance
@@ -78,7 +80,7 @@ def make_site(
     redeemer = Redeemer(token_endpoint, instance.issuer, site.client_id)
     parts = SignInParts(directory, database, visitors, cookies, redeemer, pages, clock)
     door = Door(site, parts, _end_session(directory, database, pages, clock))
-    calls = Calls(directory, database, visitors, key_encryption_key)
+    calls = Calls(directory, database, visitors, key_encryption_key, can_mail=can_mail)
     ground = SiteGround(
         instance,
         directory,
