@@ -168,8 +168,8 @@ def test_sessions_and_owners(database: Database) -> None:
     def read(connection: Any) -> None:
         part = listings.sessions_part(connection, HERE, NOW, None, 9, user_id="u1")
         assert [session.sid for session in part.rows] == ["1" * 32]
-        assert listings.session(connection, HERE, "1" * 32) is not None
-        assert listings.session(connection, LYRA.id, "1" * 32) is None
+        assert sessions.by_sid(connection, HERE, "1" * 32) is not None
+        assert sessions.by_sid(connection, LYRA.id, "1" * 32) is None
         owners = users.owners(connection, HERE, "MIRA", "M@X.example")
         assert owners == (frozenset({"u1"}), frozenset({"u1"}))
         assert users.owners(connection, HERE, "other", None) == (frozenset(), frozenset())
