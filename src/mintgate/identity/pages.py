@@ -176,6 +176,10 @@ class Pages(Protocol):
         """For a form that no page of ours in this browser has sent [SGN-5]."""
         ...
 
+    def refused(self, request: Request, *, description: str, status: int) -> Response:
+        """For what a site of the instance does not do; `description` is for the person there."""
+        ...
+
     def error(
         self,
         request: Request,
