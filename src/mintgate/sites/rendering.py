@@ -98,7 +98,7 @@ class PageRenderer:
             locale = self.language_of(request, locale)
         issuer = self.instance.issuer
         text = (
-            _environment(locale.code)
+            environment(locale.code)
             .get_template(template)
             .render(
                 instance=self.instance,
@@ -148,12 +148,13 @@ def security_headers(
 
 
 @cache
-def _environment(code: str) -> Environment:
+def environment(code: str) -> Environment:
+    """The templates in one of `LANGUAGES`."""
     # One a language, so that compiled templates hold its texts; made with its first page.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     spoken = language(code)
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("mintgate.sites", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -162,15 +163,15 @@ def _environment(code: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters.update(
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        spoken.markup, spoken.plural_markup, newstyle=True
+    )
+    made.filters.update(
         date=spoken.date,
         date_and_time=spoken.date_and_time,
         iso=spoken.iso,
         relative=spoken.relative,
         number=spoken.number,
         percent=spoken.percent,
-        # For a text that a value holds: `_()` takes literals only, as it escapes nothing.
-        translated=spoken.gettext,
     )
-    return environment
+    return made
