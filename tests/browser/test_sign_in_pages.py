@@ -231,6 +231,20 @@ def test_the_return_to_a_custom_scheme(usual_world: World, page: Page) -> None:
     assert leaving.value.headers["location"].startswith(f"{NATIVE}?code=")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_answer_that_is_a_form(
+    scripts: bool, usual_world: World, callback: str, open_context: OpenContext
+) -> None:
+    """[AUT-43] It sends itself; without scripts there is a button."""
+    page = open_context(java_script_enabled=scripts).new_page()
+    page.goto(authorize_url(usual_world, callback, response_mode="form_post"))
+    fill_in(page)
+    if not scripts:
+        assert h1(page) == "Back to the application"
+        page.click("main button")
+    page.wait_for_url(callback)
+
+
 def test_with_a_name_a_colour_and_a_logo_of_its_own(
     a_world: Callable[..., World], callback: str, page: Page
 ) -> None:

@@ -73,6 +73,14 @@ class Pages(Protocol):
         """The consent form [EXT-2]."""
         ...
 
+    def form_post(self, request: Request, action: str, fields: dict[str, str]) -> Response:
+        """Brings an answer to the application; it sends itself, or by its button [AUT-43].
+
+        Args:
+            action: the redirect URI, the only address that its form may lead to.
+        """
+        ...
+
     def sign_out(
         self,
         request: Request,

@@ -12,6 +12,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
+from mintgate.identity.response_modes import form_target_of
 from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
@@ -111,6 +112,17 @@ class SitePages:
             sentences=[scope_text(scope, language) for scope in scopes],
             interaction=interaction,
             anti_forgery=anti_forgery,
+        )
+
+    def form_post(self, request: Request, action: str, fields: dict[str, str]) -> Response:
+        return self._renderer.page(
+            request,
+            "identity/form_post.html",
+            form_target=form_target_of(action),
+            has_own_forms=False,
+            may_have_opener=True,
+            action=action,
+            fields=fields,
         )
 
     def sign_out(
