@@ -18,7 +18,15 @@ from sqlalchemy import MetaData, create_engine, select
 from sqlalchemy.engine import make_url
 
 SENT_FIELDS = frozenset(
-    {"password", "client_secret", "code", "code_verifier", "refresh_token", "token"}
+    {
+        "password",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "one_time_code",
+        "refresh_token",
+        "token",
+    }
 )
 """Form parameters whose values are secrets."""
 GOT_FIELDS = frozenset({"access_token", "refresh_token", "id_token", "code"})
@@ -81,8 +89,9 @@ class Leaks(logging.Handler):
                 body = response.json()
                 for name in GOT_FIELDS & set(body if isinstance(body, dict) else ()):
                     self.note(name, str(body[name]))
-        elif 'name="code"' not in response.text:
-            # A form_post page brings a code to the application; no other page holds a secret.
+        elif 'name="code"' not in response.text and "data-shown-once" not in response.text:
+            # A form_post page brings a code to the application, another one shows recovery codes;
+            # no other page holds a secret.
             self.pages.append(response.text)
 
     def watch(self, http: httpx.Client) -> httpx.Client:

@@ -27,6 +27,7 @@ from sqlalchemy import func, insert, select, update
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
+from mintgate.identity.mail.post import Post
 from mintgate.server import declaration
 from mintgate.server.application import Application
 from mintgate.server.instance_application import InstanceApplication
@@ -158,6 +159,8 @@ class World:
     more: str = ""
     customers: bool = False
     read_url: str | None = None
+    host: str = "127.0.0.1"
+    post: Post | None = None
     application: Application | None = None
     leaks: Leaks = field(default_factory=Leaks)
 
@@ -167,7 +170,7 @@ class World:
             self.leaks.note("secret", secret)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.base = f"http://{self.host}:{self.port}"
         self.issuer = f"{self.base}/id"
         self.kek = KeyEncryptionKey(bytes(32))
         self.database = Database(self.database_url, self.clock)
@@ -177,7 +180,7 @@ class World:
             with self.database.begin() as tx:
                 fill_demo_data(tx, self.instance.id)
         self.server_database = Database(self.database_url, self.clock, read_url=self.read_url)
-        self.application = Application(self.server_database, self.kek, self.clock)
+        self.application = Application(self.server_database, self.kek, self.clock, post=self.post)
         self._server = uvicorn.Server(serve_config(self.application))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True

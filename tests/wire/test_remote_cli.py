@@ -123,6 +123,7 @@ def test_a_user_and_the_sign_ins(remote: Remote) -> None:
     assert "there is no sign-in" in remote("sign-in", "end", sid, code=REFUSED).stderr
     world.browser().sign_in("jane", "jane's")
     assert "Ended 1 sign-ins" in remote("sign-in", "end-all", "--user", "jane").stdout
+    assert "no second factor" in remote("user", "reset-second-factor", "jane").stderr
     assert "0 sign-ins" in remote("user", "revoke-everything", "jane").stderr
     remote("user", "rename", "jane", "jane.doe")
     remote("user", "disable", "jane.doe")

@@ -217,7 +217,7 @@ def test_acr(request_: dict[str, str], acr: str | None, shared_world: World) -> 
     assert payload_of(tokens["id_token"]).get("acr") == acr
 
 
-@pytest.mark.parametrize("wish", [{"value": "mfa"}, {"values": ["mfa", "phr"]}])
+@pytest.mark.parametrize("wish", [{"value": "gold"}, {"values": ["gold", "phr"]}])
 def test_an_essential_acr_that_cannot_be_met(wish: dict[str, Any], shared_world: World) -> None:
     """§5.5.1.1; refused before anybody signs in, by the mode of the request"""
     wanted = claims(id_token={"acr": {"essential": True, **wish}})
@@ -264,7 +264,7 @@ def test_discovery(shared_world: World) -> None:
     """[DSC-11, EXT-15]"""
     document = shared_world.http.get("/id/.well-known/openid-configuration").json()
     assert document["claims_parameter_supported"] is True
-    assert document["acr_values_supported"] == ["pwd"]
+    assert document["acr_values_supported"] == ["pwd", "mfa"]
     assert document["claims_supported"] == ["sub", *PROFILE, "acr"]
     assert document["prompt_values_supported"] == ["none", "login", "select_account"]
 

@@ -58,16 +58,24 @@ class Administration(Protocol):
 
 @contextlib.contextmanager
 def administration(
-    database_url: str, instance_name: str | None, key_file: Path | None = None
+    database_url: str,
+    instance_name: str | None,
+    key_file: Path | None = None,
+    *,
+    can_mail: bool = False,
 ) -> Iterator[Administration]:
-    """Work on one instance; what it refuses ends with exit code 1."""
+    """Work on one instance; what it refuses ends with exit code 1.
+
+    Args:
+        can_mail: whether letters are written here, which a running server sends.
+    """
     try:
         if common.is_url(instance_name):
             with contextlib.closing(_Elsewhere(str(instance_name))) as elsewhere:
                 yield elsewhere
         else:
             with common.refusals():
-                yield _Here(database_url, instance_name, key_file)
+                yield _Here(database_url, instance_name, key_file, can_mail=can_mail)
     except Refused as refused:
         for attribute, sentence in refused.problems:
             typer.echo(f"{attribute}: {sentence}", err=True)
@@ -118,7 +126,15 @@ def user(admin: Administration, login: str) -> Any:
 class _Here:
     """An instance in the database that this machine can write."""
 
-    def __init__(self, database_url: str, instance_name: str | None, key_file: Path | None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        instance_name: str | None,
+        key_file: Path | None,
+        *,
+        can_mail: bool,
+    ) -> None:
+        self._can_mail = can_mail
         self._database, self._instance = common.open_instance(database_url, instance_name)
         self._place = (database_url, key_file)
         self.longest_token_days = self._instance.max_reference_token_days
@@ -161,6 +177,7 @@ class _Here:
             key_encryption_key=lambda: common.key_encryption_key(
                 database_url, key_file, create=False
             ),
+            can_mail=self._can_mail,
             **given,
         )
 

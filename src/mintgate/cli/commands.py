@@ -10,6 +10,7 @@ from mintgate.cli import (
     databases,
     declared,
     erp_sessions,
+    invitations,
     keys,
     legacy,
     licences,
@@ -36,6 +37,7 @@ app.command("gate")(gate)
 app.add_typer(applications.app_commands, name="app")
 app.add_typer(users.user_commands, name="user")
 sign_in_tries.add_to(users.user_commands)
+invitations.add_to(users.user_commands)
 app.add_typer(token_app, name="token")
 app.add_typer(keys.key_commands, name="key")
 app.add_typer(audit.audit_commands, name="audit")

@@ -30,6 +30,7 @@ Applications and users of the demo:
 
 Sign in as a person, in the browser:  {program} token get --browser
 Look inside a token:                  {program} token get … | {program} token inspect
+Mail to people:                       is shown here (try "Forgot your password?")
 Metadata:                             {base}/id/.well-known/openid-configuration
 """
 

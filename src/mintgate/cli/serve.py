@@ -11,6 +11,15 @@ import typer
 from mintgate.cli import common
 from mintgate.cli.common import DEFAULT_DATABASE, DatabaseUrl, KeyFile
 from mintgate.cli.listening import is_loopback
+from mintgate.cli.mailing import (
+    SmtpCaFile,
+    SmtpFrom,
+    SmtpHost,
+    SmtpPort,
+    SmtpTls,
+    SmtpUser,
+    post_of,
+)
 from mintgate.cli.observing import LogFormat, MetricsHost, MetricsPort, observed, wishes
 from mintgate.cli.working import Counters, Workers, counters_at, listening, supervise
 from mintgate.server.workers.inherited import Part, inherited
@@ -118,6 +127,12 @@ def serve(
             "uses of legacy schemes. Nothing that decides is read there.",
         ),
     ] = None,
+    smtp_host: SmtpHost = None,
+    smtp_port: SmtpPort = None,
+    smtp_tls: SmtpTls = "starttls",
+    smtp_user: SmtpUser = None,
+    smtp_from: SmtpFrom = None,
+    smtp_ca_file: SmtpCaFile = None,
     stale_state_seconds: Annotated[
         float,
         typer.Option(
@@ -146,6 +161,7 @@ def serve(
         )
     if (tls_certificate is None) != (tls_key is None):
         common.misuse("--tls-cert and --tls-key go together")
+    post = post_of(smtp_host, smtp_port, smtp_tls, smtp_user, smtp_from, smtp_ca_file, demo=demo)
     given = inherited()
     wished = wishes(metrics_host, metrics_port, log_format, given, access_log=access_log)
     listener = listening(host, port, given)
@@ -183,6 +199,7 @@ def serve(
         draining=draining,
         valkey=valkey,
         stale_state_seconds=stale_state_seconds,
+        post=post,
     )
     config = serve_config(
         observed(lambda: observe_server(application, wished)),

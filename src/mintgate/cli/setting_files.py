@@ -6,7 +6,12 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-NAMES = ("MINTGATE_DATABASE", "MINTGATE_COUNTERS", "MINTGATE_KEY_ENCRYPTION_KEY")
+NAMES = (
+    "MINTGATE_DATABASE",
+    "MINTGATE_COUNTERS",
+    "MINTGATE_KEY_ENCRYPTION_KEY",
+    "MINTGATE_SMTP_PASSWORD",
+)
 
 
 def read_setting_files(environment: MutableMapping[str, str]) -> None:

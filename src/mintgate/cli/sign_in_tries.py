@@ -25,6 +25,9 @@ _FROM = {
     "origin": "one address, unknown devices",
     "device": "a device where the user signed in before",
     "login": "all unknown devices together",
+    "code-origin": "one address, unknown devices: second factor",
+    "code-device": "a device where the user signed in before: second factor",
+    "code-login": "all unknown devices together: one-time codes",
 }
 
 

@@ -167,6 +167,28 @@ def set_password(
     show_if_generated(password)
 
 
+@user_commands.command("reset-second-factor")
+def reset_second_factor(
+    login: Login,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    instance_name: InstanceName = None,
+) -> None:
+    """Remove authenticator app, passkeys and recovery codes of a user who has lost them.
+
+    The password alone signs the user in then; where a second factor is required, the next sign-in
+    sets up a new one. Make sure that it is the user who asks. Sign-ins that are open go on.
+    """
+    with administration(database_url, instance_name) as admin:
+        removed = admin.call("users.reset_second_factors", user_id=user(admin, login).id)
+    told = ("authenticator app, " if removed.app else "") + f"{removed.passkeys} passkeys"
+    typer.echo(
+        f"Removed from {login}: {told}, {removed.recovery_codes} recovery codes."
+        if removed.app or removed.passkeys
+        else f"{login} has no second factor.",
+        err=True,
+    )
+
+
 @user_commands.command("revoke-everything")
 def revoke_everything(
     login: Login,

@@ -35,6 +35,18 @@ class SigningAlgorithm(enum.StrEnum):
     EDDSA = "EdDSA"
 
 
+class SecondFactorRule(enum.StrEnum):
+    """Whether people of one type have a second factor.
+
+    `off`: none is asked for and none can be set up. `allowed`: whoever has one is asked for it.
+    `required`: whoever has none sets one up before a sign-in ends.
+    """
+
+    OFF = "off"
+    ALLOWED = "allowed"
+    REQUIRED = "required"
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """The row that decides issuer and audiences; never a header of a request [DSC-2].
 
@@ -53,6 +65,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         display_name: what people see of it; None is `name`.
         accent_colour: of its pages, as `#rrggbb`; each theme makes it dark or light enough.
         logo: a picture as a data URI.
+        second_factor_internal, second_factor_community: for the two types of users who sign in.
     """
 
     id: str
@@ -71,6 +84,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     accent_colour: str | None = None
     logo: str | None = None
+    second_factor_internal: SecondFactorRule = SecondFactorRule.ALLOWED
+    second_factor_community: SecondFactorRule = SecondFactorRule.ALLOWED
 
     @property
     def issuer(self) -> str:

@@ -68,13 +68,19 @@ def problem_of_application(application: TrustedApplication | None) -> str | None
 
 
 def problem_of_user(
-    user: User | None, application: TrustedApplication, now: float, *, everyone: bool
+    user: User | None,
+    application: TrustedApplication,
+    now: float,
+    *,
+    everyone: bool,
+    needs_second_factor: bool = False,
 ) -> str | None:
-    """Why a user whose password is right may not use them, for the audit log [LEG-2, LEG-3].
+    """Why a user whose password is right may not use them, for the audit log [LEG-2, LEG-3, LEG-6].
 
     Args:
         now: Unix seconds.
         everyone: the option `AllowBasicAuthForAllUsers`.
+        needs_second_factor: whether the password alone would not sign this user in.
     """
     if user is None:
         return "user: there is no such user"
@@ -84,6 +90,8 @@ def problem_of_user(
         return f"user: users of type {user.user_type} cannot call APIs"  # [USR-12]
     if not (everyone or user.basic_authentication_allowed):
         return "user: BasicAuthenticationAllowed is false"
+    if needs_second_factor:
+        return "user: a password is not enough, as there is a second factor, or must be"
     if application.system_user is not None and application.system_user != user.id:
         return "system user: the application is for its SystemUser only"
     return None

@@ -18,11 +18,21 @@ REMEMBERED_SESSION = 30 * 24 * 3600
 """[SGN-4] An identity session with remember-me."""
 BROWSER_SESSION = 24 * 3600
 """[SGN-4] The server's bound on a cookie that the browser drops when it closes."""
+SESSION_USE_NOTED = 300
+"""How old the note of a sign-in's last use may be before the next use is noted."""
 INTERACTION = 3600
 """How long a sign-in or consent page may stay open before the request must start again."""
+SIGN_IN_PROOF = 900
+"""How long a right password waits for its second factor, or for one to be set up."""
 CLOCK_ERROR = 3600
 """How wrong a server's clock may be without a revocation coming to nothing: for so long after its
 end by that clock a token is still taken for one that others may accept."""
+RESET_LINK = 30 * 60
+"""How long a mailed link lets one choose another password [SGN-8]."""
+CONFIRM_LINK = 3 * 24 * 3600
+"""How long a mailed link confirms an address [USR-3]."""
+INVITATION = 7 * 24 * 3600
+"""[IMG-6]"""
 KNOWN_DEVICE = 180 * 24 * 3600
 """[SGN-6] How long a browser counts as one where a user signed in, from the last sign-in."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
+
+from mintgate.contract.translating import translatable
 
 
 class UserType(enum.StrEnum):
@@ -44,6 +46,8 @@ MAY_BE_ADMIN = frozenset({UserType.INTERNAL, UserType.SYSTEM, UserType.APPLICATI
 NEEDS_NO_PASSWORD = frozenset(UserType) - MAY_SIGN_IN
 
 MAX_PASSWORD_BYTES = 1024
+MIN_PASSWORD_CHARACTERS = 8
+"""Of a password that a person chooses [IMG-6]."""
 
 _CULTURE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -118,6 +122,26 @@ def problems_of(user: User) -> list[tuple[str, str]]:
     if language is not None and (len(language) > 15 or not _CULTURE.fullmatch(language)):
         found.append(("DefaultLanguage", "must be a culture name such as bg or en-US [USR-6]"))
     return found
+
+
+TOO_SHORT = translatable("A password needs at least 8 characters.")
+TOO_LONG = translatable("The password is too long.")
+TOO_PLAIN = translatable("The password must not be your login or your address.")
+
+
+def password_problem(password: str, names: Iterable[str | None] = ()) -> str | None:
+    """What is wrong with a password that a person has chosen; None when nothing is.
+
+    Args:
+        names: what others try first: the login, the address.
+    """
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        return TOO_SHORT
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        return TOO_LONG
+    if password.casefold() in {name.casefold() for name in names if name}:
+        return TOO_PLAIN
+    return None
 
 
 def _has_control(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from mintgate.contract import scopes
+from mintgate.contract.acr import reachable_at
 from mintgate.contract.applications import ClientType, TrustedApplication
 from mintgate.contract.claims_request import RequestedClaims
 from mintgate.contract.errors import (
@@ -152,7 +153,7 @@ def validate(
             _require_id_token_parameters(parameters, granted)
         prompts = prompts_of(parameters)
         max_age = max_age_of(parameters)
-        claims = claims_of(parameters, granted)
+        claims = claims_of(parameters, granted, reachable_at(instance))
         if parameters.get(VOID_HINT):
             raise InvalidRequest("The id_token_hint is not an ID token of this application.")
     except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The identity service's cookies: session, anti-forgery value, device [SGN-4, SGN-5, SGN-6]."""
+"""The identity service's cookies: session, proof, anti-forgery value, device [SGN-4..6]."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Cookies:
         self._session = f"{prefix}mintgate-{instance.cookie_suffix}"
         self._anti_forgery = f"{prefix}mintgate-form-{instance.cookie_suffix}"
         self._device = f"{prefix}mintgate-device-{instance.cookie_suffix}"
+        self._proof = f"{prefix}mintgate-proof-{instance.cookie_suffix}"
         self._secure = instance.is_https
 
     def session_of(self, request: Request) -> str | None:
@@ -38,9 +39,17 @@ class Cookies:
         )
 
     def drop_session(self, response: Response) -> None:
-        response.delete_cookie(
-            self._session, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
+        self._drop(response, self._session)
+
+    def proof_of(self, request: Request) -> str | None:
+        """The name of a right password whose second factor is awaited."""
+        return request.cookies.get(self._proof)
+
+    def set_proof(self, response: Response, value: str) -> None:
+        self._set(response, self._proof, value, max_age=lifetimes.SIGN_IN_PROOF)
+
+    def drop_proof(self, response: Response) -> None:
+        self._drop(response, self._proof)
 
     def anti_forgery_of(self, request: Request) -> str:
         """The value that this browser's forms carry; a new one when it has none yet."""
@@ -61,6 +70,9 @@ class Cookies:
 
     def set_device(self, response: Response, value: str) -> None:
         self._set(response, self._device, value, max_age=lifetimes.KNOWN_DEVICE)
+
+    def _drop(self, response: Response, name: str) -> None:
+        response.delete_cookie(name, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def _set(self, response: Response, name: str, value: str, *, max_age: int | None) -> None:
         response.set_cookie(

@@ -15,8 +15,16 @@ from mintgate.contract.errors import Refusal
 from mintgate.contract.identifiers import token_digest
 from mintgate.contract.instance import Instance
 from mintgate.contract.legacy import LegacyScheme
+from mintgate.contract.second_factors import asks_for_one
 from mintgate.contract.users import User
-from mintgate.store import apis, applications, authorizations, legacy_sessions, users
+from mintgate.store import (
+    apis,
+    applications,
+    authorizations,
+    legacy_sessions,
+    second_factors,
+    users,
+)
 from mintgate.verify import ApiRequest, CheckOutcome
 from mintgate.verify.legacy import LegacyCredential, named_application
 
@@ -111,7 +119,17 @@ class LegacyChecks:
 
     def _of_user(self, user: User | None, application: TrustedApplication) -> CheckOutcome:
         everyone = self._instance.allow_basic_auth_for_all_users
-        problem = rules.problem_of_user(user, application, self._now, everyone=everyone)
+        has_any = user is not None and second_factors.is_enabled(
+            self._connection, self._instance.id, user.id
+        )
+        problem = rules.problem_of_user(
+            user,
+            application,
+            self._now,
+            everyone=everyone,
+            needs_second_factor=user is not None
+            and asks_for_one(self._instance, user.user_type, has_any=has_any),
+        )
         if problem is None and user is not None:
             blocked = authorizations.blocks_user(
                 self._connection, self._instance.id, application.id, user.id, self._now

@@ -27,16 +27,82 @@ class Pages(Protocol):
         login: str,
         anti_forgery: str,
         form_target: str | None,
+        offers_passkeys: bool = False,
         problem: str | None = None,
         remember: bool = False,
+        can_mail: bool = False,
+        may_register: bool = False,
         status: int = 200,
         languages: Sequence[str | None] = (),
     ) -> Response:
         """The sign-in form; `login` and `remember` prefill it.
 
         Args:
+            can_mail: whether a link can be sent to who forgot the password [SGN-8].
+            may_register: whether people may make an account for this application [SGN-7].
             problem: why it is shown again; a sentence marked with `translatable`.
         """
+        ...
+
+    def second_factor(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        user_name: str,
+        has_app: bool,
+        has_passkey: bool,
+        uses_recovery_code: bool,
+        anti_forgery: str,
+        form_target: str | None,
+        problem: str | None = None,
+        status: int = 200,
+        languages: Sequence[str | None] = (),
+    ) -> Response:
+        """Asks for the second factor of somebody whose password was right [IDT-13].
+
+        Args:
+            has_app, has_passkey: what the person has enrolled.
+            uses_recovery_code: whether the field is for one of these.
+        """
+        ...
+
+    def set_up_second_factor(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        secret: str,
+        uri: str,
+        picture: str,
+        offers_passkeys: bool,
+        anti_forgery: str,
+        form_target: str | None,
+        problem: str | None = None,
+        status: int = 200,
+        languages: Sequence[str | None] = (),
+    ) -> Response:
+        """Leads through the first second factor, before the sign-in ends.
+
+        Args:
+            secret, uri, picture: for an authenticator app, see `TotpOffer`.
+        """
+        ...
+
+    def recovery_codes(
+        self,
+        request: Request,
+        *,
+        interaction: str,
+        application: TrustedApplication,
+        codes: Sequence[str],
+        anti_forgery: str,
+        form_target: str | None,
+        languages: Sequence[str | None] = (),
+    ) -> Response:
+        """Shows new recovery codes once, and goes on; without codes it says that they were."""
         ...
 
     def choose_account(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from starlette.requests import Request
 
@@ -12,7 +14,8 @@ from mintgate.contract.logout_urls import front_channel_address
 from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
-from mintgate.store import AuditEvent, Database, Transaction, sessions, users
+from mintgate.identity.forms import client_address
+from mintgate.store import AuditEvent, Database, Transaction, sessions
 from mintgate.store.sessions import SIGNED_OUT, IdentitySession
 
 
@@ -21,6 +24,20 @@ class SignedIn(msgspec.Struct, frozen=True):
 
     session: IdentitySession
     user: User
+
+
+async def note_use(
+    database: Database, instance_id: str, session: IdentitySession, request: Request, now: float
+) -> None:
+    """Note that a sign-in is used, from time to time; `now` in Unix seconds."""
+    if now - (session.last_used_at or 0) < lifetimes.SESSION_USE_NOTED:
+        return
+    address, user_agent = client_address(request.scope), request.headers.get("user-agent")
+
+    def work(tx: Transaction) -> None:
+        sessions.note_use(tx, instance_id, session.sid, address=address, user_agent=user_agent)
+
+    await database.write(work)
 
 
 class Sessions:
@@ -55,13 +72,14 @@ class Sessions:
             or user.user_type not in MAY_SIGN_IN
         ):
             return None
+        await note_use(self._database, instance_id, session, request, now)
         return SignedIn(session, user)
 
     async def start(
         self,
         user: User,
         *,
-        password_hash: str,
+        holds: Callable[[Transaction], str | None],
         amr: tuple[str, ...],
         remember: bool,
         before: SignedIn | None,
@@ -70,11 +88,15 @@ class Sessions:
     ) -> str | None:
         """Sign a user in, note it in the interaction, and return the cookie's new value.
 
-        None when the password was changed since `password_hash` was found to fit: the change
-        ends every sign-in with the old one [USR-22], also the one that comes a moment later.
+        None when what proved the user does not hold any more: a change of the password ends every
+        sign-in with the old one [USR-22], also the one that comes a moment later.
 
         The same user keeps the `sid` [SES-51]; another one gets a new one [SES-52]. The cookie
         is new in every case, so that one planted before the sign-in is worth nothing.
+
+        Args:
+            holds: looks once more, in the transaction, and tells why the proof does not hold.
+            amr: the methods of the sign-in [IDT-13].
         """
         now = self._clock()
         cookie = new_token()
@@ -94,16 +116,18 @@ class Sessions:
         instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> bool:
-            if users.hold_password_hash(tx, instance_id, user.id) != password_hash:
+            problem = holds(tx)
+            if problem is not None:
                 failed = self._event("user.sign_in_failed", user, None, address)
-                tx.record(msgspec.structs.replace(failed, cause="the password was changed"))
+                tx.record(msgspec.structs.replace(failed, cause=problem))
                 return False
             if before is not None and not same_user:
                 # Nobody holds that cookie any more; tokens of its sid live on [SES-53].
                 sessions.forget(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
-            tx.record(self._event("user.signed_in", user, session.sid, address))
+            begun = self._event("user.signed_in", user, session.sid, address)
+            tx.record(msgspec.structs.replace(begun, details={"amr": list(amr)}))
             return True
 
         return cookie if await self._database.write(work) else None

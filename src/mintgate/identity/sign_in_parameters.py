@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -39,8 +39,13 @@ def max_age_of(parameters: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def claims_of(parameters: Mapping[str, str], granted: tuple[str, ...]) -> RequestedClaims:
+def claims_of(
+    parameters: Mapping[str, str], granted: tuple[str, ...], reachable: Collection[str]
+) -> RequestedClaims:
     """What `claims` and `acr_values` ask for together [EXT-15].
+
+    Args:
+        reachable: the classes of sign-in that there are here.
 
     Raises:
         InvalidRequest: `claims` is malformed.
@@ -56,7 +61,7 @@ def claims_of(parameters: Mapping[str, str], granted: tuple[str, ...]) -> Reques
     if wanted and (claims.acr is None or not claims.acr.values):
         # §5.5.1.1: the same wish, but never essential.
         claims = msgspec.structs.replace(claims, acr=WantedAcr(wanted))
-    if claims.acr is not None and not claims.acr.is_reachable:
+    if claims.acr is not None and not claims.acr.is_reachable(reachable):
         raise UnmetAuthenticationRequirements
     return claims
 

@@ -22,6 +22,7 @@ from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.gate.shortcut import PreparedCall
 from mintgate.identity.auditing import flush_refusals
 from mintgate.identity.key_rotation import keep_keys
+from mintgate.identity.mail.post import Post
 from mintgate.identity.repeating import REPEAT, RepeatedRequest
 from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.hosts import Hosts
@@ -51,6 +52,7 @@ FLUSH_SECONDS = 15.0
 SESSION_SECONDS = 14.0
 """Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
+MAIL_SECONDS = 0.25
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -63,6 +65,7 @@ class Application:
         valkey: where rate limits are counted; None counts them in the database.
         stale_state_seconds: for how long tokens are judged by what is known while the database
             is away; 0: not at all.
+        post: takes letters; None where this server sends none.
     """
 
     repeats: ClassVar[bool] = True
@@ -77,12 +80,14 @@ class Application:
         draining: Draining | None = None,
         valkey: ValkeyCounters | None = None,
         stale_state_seconds: float = STALE_SECONDS,
+        post: Post | None = None,
     ) -> None:
         self.database = database
         self._kek = key_encryption_key
         self._clock = clock
         self._draining = draining or Draining()
         self._valkey = valkey
+        self._post = post
         self.follower = Follower(
             database, self._apply, monotonic, self._forget, stale_state_seconds=stale_state_seconds
         )
@@ -120,6 +125,9 @@ class Application:
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
         ]
+        if self._post is not None:
+            sending = self._for_ever(MAIL_SECONDS, self._deliver_mail)
+            self._tasks.append(asyncio.create_task(sending))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -134,6 +142,8 @@ class Application:
                 await instance.erp_sessions.flush()
             await instance.limits.keep()
             await instance.logout_delivery.stop()
+            if instance.mail_delivery is not None:
+                await instance.mail_delivery.stop()
         await flush_refusals(self.database, everything=True)
         for instance in self._instances.values():
             try:
@@ -141,6 +151,8 @@ class Application:
             except Exception:  # noqa: BLE001 - logged, and the server ends all the same
                 _log.exception("the last checkpoint of %s failed", instance.instance.name)
         await self.follower.stop()
+        if self._post is not None:
+            self._post.close()
         if self._valkey is not None:
             await self._valkey.close()
         self.database.close()
@@ -292,6 +304,7 @@ class Application:
                     self.follower.goes_on,
                     known,
                     self._valkey,
+                    self._post,
                 )
                 # Known to `_apply` before it loads, so that no change falls in between.
                 self._instances[row.id] = known
@@ -344,6 +357,10 @@ class Application:
 
     async def _deliver_logouts(self, instance: InstanceApplication) -> None:
         await instance.logout_delivery.start_due()
+
+    async def _deliver_mail(self, instance: InstanceApplication) -> None:
+        if instance.mail_delivery is not None:
+            await instance.mail_delivery.start_due()
 
     def _apply(self, changes: list[Change]) -> None:
         for instance in self._instances.values():

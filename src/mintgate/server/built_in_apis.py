@@ -49,7 +49,17 @@ def management_apis(
     verifier: Verifier,
     people: Verifier,
     erp_sessions: ErpSessions,
+    *,
+    can_mail: bool,
 ) -> ManagementApis:
     from mintgate.apis.management.tables import ManagementApis
 
-    return ManagementApis(instance, database, key_encryption_key, verifier, people, erp_sessions)
+    return ManagementApis(
+        instance,
+        database,
+        key_encryption_key,
+        verifier,
+        people,
+        erp_sessions,
+        can_mail=can_mail,
+    )

@@ -17,7 +17,9 @@ from mintgate.contract.instance import (
     APP_SERVER_PATH,
     DOMAIN_API_PATH,
     ID_PATH,
+    MANAGE_PATH,
     OLAP_PATH,
+    PROFILE_PATH,
     TABLE_API_PATH,
     Instance,
 )
@@ -37,6 +39,7 @@ from mintgate.identity import client_tries
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.logout.delivery import LogoutDelivery
+from mintgate.identity.mail.post import Post
 from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
 from mintgate.identity.signin.password import PasswordSignIn
@@ -48,6 +51,8 @@ from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.identity_routes import TOKEN_PATH, identity_routes, token_endpoint
 from mintgate.server.late import Late
 from mintgate.server.legacy_route import LegacyRoute
+from mintgate.server.mailing import mailing
+from mintgate.server.sites import FormsAndJson, SiteParts, manage_site, profile_site, routes_of
 from mintgate.sites.browser_errors import BrowserErrors
 from mintgate.sites.pages import SitePages
 from mintgate.sites.root import RootTools
@@ -72,6 +77,7 @@ class InstanceApplication:
         before: the instance's application before one of its settings changed; what is counted
             and who is in session goes on.
         valkey: where rate limits are counted; None counts them in the database.
+        post: takes letters; None where this server sends none.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class InstanceApplication:
         goes_on: Callable[[], bool] = lambda: False,
         before: InstanceApplication | None = None,
         valkey: ValkeyCounters | None = None,
+        post: Post | None = None,
     ) -> None:
         self.instance = instance
         self._valkey = valkey
@@ -108,6 +115,9 @@ class InstanceApplication:
             before.client_tries if before is not None else self._client_tries()
         )
         passwords = PasswordSignIn(self.directory, database, clock)
+        accounts, self.mail_delivery = mailing(
+            self.directory, database, key_encryption_key, passwords, post, clock
+        )
         self.legacy = LegacyAccess(
             self.directory,
             passwords,
@@ -119,9 +129,20 @@ class InstanceApplication:
         )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
         pages = SitePages(instance)
+        token = token_endpoint(self.directory, database, clock, self.client_tries)
+        sites = SiteParts(
+            self.directory,
+            database,
+            key_encryption_key,
+            pages,
+            token,
+            passwords,
+            self._verifier_of(MAY_SIGN_IN),
+            clock,
+        )
         routes = [
             *self._apis(),
-            *self._management(key_encryption_key),
+            *self._management(key_encryption_key, sites),
             *identity_routes(
                 self.directory,
                 database,
@@ -130,12 +151,13 @@ class InstanceApplication:
                 clock,
                 passwords,
                 self.client_tries,
+                key_encryption_key,
+                accounts,
             ),
             self._session_leases(),
             *RootTools(instance).routes(),
             Route("/", pages.landing),
         ]
-        token = token_endpoint(self.directory, database, clock, self.client_tries)
         self._token = CrossOrigin(Failures(token), self.directory.browser_origins)
         self.token = Failures(token, headers=BASE_HEADERS)
         """The same for who is no browser, with every header that an answer needs."""
@@ -165,6 +187,8 @@ class InstanceApplication:
                 self.legacy.apply(change)
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
+            elif change.kind == "user" and self.mail_delivery is not None:
+                self.mail_delivery.wake()  # letters are mostly about a change of a user
             elif change.kind == "sid" and change.instance_id == self.instance.id:
                 self.logout_delivery.wake()
 
@@ -202,7 +226,11 @@ class InstanceApplication:
             sums = ValkeySums(self._valkey, self.instance.id, sums)
         return SharedCounters(sums, key, self._clock)
 
-    def _management(self, key_encryption_key: KeyEncryptionKey) -> list[BaseRoute]:
+    def _management(
+        self, key_encryption_key: KeyEncryptionKey, parts: SiteParts
+    ) -> list[BaseRoute]:
+        """The automation API, and the two sites with their addresses for programs."""
+
         @cache
         def apis() -> ManagementApis:
             return built_in_apis.management_apis(
@@ -210,8 +238,9 @@ class InstanceApplication:
                 self._database,
                 key_encryption_key,
                 self._verifier,
-                self._verifier_of(MAY_SIGN_IN),
+                parts.people,
                 self.erp_sessions,
+                can_mail=self.mail_delivery is not None,
             )
 
         def site(path: str) -> ASGIApp:
@@ -220,9 +249,21 @@ class InstanceApplication:
         def late(make: Callable[[], ASGIApp]) -> Failures:
             return Failures(Late(make), lambda refusal: refusal_parts(refusal, "InstanceManager"))
 
+        profile = Failures(Late(partial(profile_site, parts)))
+        manage = Failures(Late(partial(manage_site, parts)))
+        # The others below are for programs only.
+        pages = {f"{PROFILE_PATH}/security/": profile, f"{MANAGE_PATH}/apps/": manage}
+
+        def both(path: str) -> ASGIApp:
+            program = late(partial(site, path))
+            forms = next((site for root, site in pages.items() if path.startswith(root)), None)
+            return program if forms is None else FormsAndJson(forms, program)
+
         return [
             Mount(AUTOMATION_ROOT, late(lambda: apis().automation())),
-            *(Route(path, late(partial(site, path))) for path in SITE_PATHS),
+            *(Route(path, both(path)) for path in SITE_PATHS),
+            *routes_of(PROFILE_PATH, profile),
+            *routes_of(MANAGE_PATH, manage),
         ]
 
     def _session_leases(self) -> Route:

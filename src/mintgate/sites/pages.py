@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.instance import Instance
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
 from mintgate.identity.response_modes import form_target_of
@@ -17,17 +16,14 @@ from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
 from mintgate.sites.problems import Problem
-from mintgate.sites.rendering import PageRenderer
 from mintgate.sites.scope_texts import scope_text
+from mintgate.sites.second_factor_pages import SecondFactorPages
 
 _log = logging.getLogger(__name__)
 
 
-class SitePages:
+class SitePages(SecondFactorPages):
     """Implements `mintgate.identity.pages.Pages` for one instance."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._renderer = PageRenderer(instance)
 
     def sign_in(
         self,
@@ -38,8 +34,11 @@ class SitePages:
         login: str,
         anti_forgery: str,
         form_target: str | None,
+        offers_passkeys: bool = False,
         problem: str | None = None,
         remember: bool = False,
+        can_mail: bool = False,
+        may_register: bool = False,
         status: int = 200,
         languages: Sequence[str | None] = (),
     ) -> Response:
@@ -55,8 +54,11 @@ class SitePages:
             interaction=interaction,
             login=login,
             anti_forgery=anti_forgery,
+            offers_passkeys=offers_passkeys,
             problem=problem and language.gettext(problem),
             remember=remember,
+            can_mail=can_mail,
+            may_register=may_register,
         )
 
     def choose_account(

@@ -7,7 +7,14 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.feed import ChangedApplication
 from mintgate.contract.users import User
-from mintgate.store import codes, legacy_sessions, reference_tokens, refresh, revocations
+from mintgate.store import (
+    codes,
+    legacy_sessions,
+    reference_tokens,
+    refresh,
+    revocations,
+    site_sessions,
+)
 from mintgate.store.application_secrets import secret_times
 from mintgate.store.audit import AuditEvent
 from mintgate.store.rows import from_row, to_row
@@ -112,7 +119,7 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
 
 
 def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by: str) -> bool:
-    """End every token and legacy session of an application that exists now [LIF-18].
+    """End every token, legacy session and site session of an application [LIF-18].
 
     Returns:
         False without such an application.
@@ -124,6 +131,7 @@ def revoke_everything(tx: Transaction, instance_id: str, application_id: str, by
     refresh.revoke_of_application(tx, instance_id, application_id, "everything_revoked")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, by)
     revocations.add_before(tx, instance_id, application_id)
+    site_sessions.end_of_application(tx, instance_id, application_id)
     _tell(tx, instance_id, application_id)
     legacy_sessions.end_of_application(tx, instance_id, application.application_uri)
     return True

@@ -10,12 +10,17 @@ from mintgate.store import (
     codes,
     feed,
     idempotency,
+    mailed_links,
+    mails,
+    passkeys,
     rate_counters,
     refresh,
     revocations,
     session_applications,
     sessions,
+    sign_in_proofs,
     sign_in_tries,
+    site_sessions,
     userinfo_requests,
 )
 from mintgate.store.purging import BATCH
@@ -24,18 +29,25 @@ from mintgate.store.tables import (
     idempotency_keys,
     identity_sessions,
     interactions,
+    passkey_challenges,
     refresh_families,
     revoked_tokens,
     state_feed,
 )
+from mintgate.store.tables import mailed_links as mailed_links_table
+from mintgate.store.tables import mails as mails_table
 from mintgate.store.tables import session_applications as session_applications_table
+from mintgate.store.tables import sign_in_proofs as sign_in_proofs_table
 from mintgate.store.tables import sign_in_tries as sign_in_tries_table
+from mintgate.store.tables import site_sessions as site_sessions_table
 from mintgate.store.tables import userinfo_requests as userinfo_requests_table
 from mintgate.store.transaction import Transaction
 
 KEPT_AFTER_END = 24 * 3600.0
 """Seconds. A used code outlives the access token that it gave, so that a replay takes it back."""
 FEED_KEPT = 7 * 24 * 3600.0
+MAIL_KEPT = 3600.0
+"""Seconds. Whoever sends mail gives up by itself, and says why."""
 
 
 def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
@@ -48,11 +60,16 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
     kinds: dict[str, Callable[[], int]] = {
         "codes": lambda: codes.purge(tx, instance_id, before),
         "sessions": lambda: sessions.purge(tx, instance_id, now),
+        "site_sessions": lambda: site_sessions.purge(tx, instance_id, now),
         "session_applications": lambda: session_applications.purge(tx, instance_id, now),
         "refresh_families": lambda: refresh.purge(tx, instance_id, before),
         "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
         "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
+        "sign_in_proofs": lambda: sign_in_proofs.purge(tx, instance_id, now),
+        "passkey_challenges": lambda: passkeys.purge_challenges(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
+        "mails": lambda: mails.purge(tx, instance_id, now - MAIL_KEPT),
+        "mailed_links": lambda: mailed_links.purge(tx, instance_id, before),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
         "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
@@ -81,11 +98,16 @@ def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, i
         (authorization_codes.c.expires_at, KEPT_AFTER_END),
         (identity_sessions.c.expires_at, 0.0),
         (interactions.c.expires_at, 0.0),
+        (site_sessions_table.c.expires_at, 0.0),
         (session_applications_table.c.expires_at, 0.0),
         (refresh_families.c.expires_at, KEPT_AFTER_END),
         (userinfo_requests_table.c.expires_at, KEPT_AFTER_END),
         (idempotency_keys.c.expires_at, 0.0),
+        (sign_in_proofs_table.c.expires_at, 0.0),
+        (passkey_challenges.c.expires_at, 0.0),
         (sign_in_tries_table.c.ends_at, 0.0),
+        (mails_table.c.expires_at, MAIL_KEPT),
+        (mailed_links_table.c.expires_at, KEPT_AFTER_END),
         (state_feed.c.at, FEED_KEPT),
         (revoked_tokens.c.expires_at, KEPT_AFTER_END),
     )

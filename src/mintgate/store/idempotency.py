@@ -5,7 +5,7 @@ The answer is sealed by the caller of this file: it may hold a token or a secret
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import idempotency_keys
@@ -39,6 +39,23 @@ def put(
             expires_at=expires_at,
         )
     )
+
+
+def replace(
+    tx: Transaction, instance_id: str, key_hash: str, before: bytes, sealed_answer: bytes
+) -> bool:
+    """Store another answer in place of this very one; False when it is not there any more."""
+    table = idempotency_keys
+    result = tx.connection.execute(
+        update(table)
+        .where(
+            table.c.instance_id == instance_id,
+            table.c.key_hash == key_hash,
+            table.c.sealed_answer == before,
+        )
+        .values(sealed_answer=sealed_answer)
+    )
+    return result.rowcount == 1
 
 
 def forget_all(tx: Transaction, instance_id: str) -> None:

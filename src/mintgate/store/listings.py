@@ -161,14 +161,6 @@ def sessions_part(
     return Part([from_row(IdentitySession, row) for row in part.rows], part.following)
 
 
-def session(connection: Connection, instance_id: str, sid: str) -> IdentitySession | None:
-    statement = select(identity_sessions).where(
-        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
-    )
-    row = connection.execute(statement).mappings().first()
-    return from_row(IdentitySession, row) if row else None
-
-
 def erp_sessions_part(
     connection: Connection,
     instance_id: str,
@@ -220,6 +212,8 @@ def audit_part(
     actor: str | None = None,
     application: str | None = None,
     request_id: str | None = None,
+    person_id: str | None = None,
+    events: Sequence[str] | None = None,
 ) -> Part:
     """Audit rows as mappings, newest first.
 
@@ -227,12 +221,18 @@ def audit_part(
         since, until: Unix seconds; the first is included, the second not.
         event, actor, application: see `audit.rows.latest`.
         request_id: of the refusal that is looked for; every other condition narrows the search.
+        person_id: of the user who acted, or to whom it happened.
+        events: the only names that are looked for.
     """
     table = audit_events
     conditions = matching(event, actor, application)
     if request_id is not None:
         told = msgspec.json.encode({"request_id": request_id}).decode()[1:-1]
         conditions.append(table.c.details.contains(told, autoescape=True))
+    if person_id is not None:
+        conditions.append((table.c.actor_id == person_id) | (table.c.subject_id == person_id))
+    if events is not None:
+        conditions.append(table.c.event.in_(events))
     if since is not None:
         conditions.append(table.c.at >= since)
     if until is not None:

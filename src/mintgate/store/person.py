@@ -34,7 +34,7 @@ BATCH = 500
 ERASED = "(erased)"
 """Stands where the login of somebody else's record was."""
 _NAMING = ("created_by", "revoked_by", "creation_user", "update_user")
-_SECRET = re.compile(r"hash|_key$|secret|nonce|challenge|^instance_id$")
+_SECRET = re.compile(r"hash|_key$|secret|nonce|challenge|^sealed|^instance_id$")
 
 
 class StillNeeded(Exception):

@@ -9,7 +9,13 @@ from sqlalchemy import Column, Connection, Row, Table, and_, select, update
 
 from mintgate.store import instances
 from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
-from mintgate.store.tables import audit_keys, idempotency_keys, signing_keys
+from mintgate.store.tables import (
+    audit_keys,
+    idempotency_keys,
+    mails,
+    second_factors,
+    signing_keys,
+)
 from mintgate.store.transaction import Transaction
 
 
@@ -40,6 +46,16 @@ def idempotency_name(instance_id: str, key_hash: str) -> bytes:
     return f"{instance_id}/idempotency/{key_hash}".encode()
 
 
+def totp_name(instance_id: str, user_id: str) -> bytes:
+    """What the secret of an authenticator app is sealed under."""
+    return f"{instance_id}/totp/{user_id}".encode()
+
+
+def mail_name(instance_id: str, mail_id: str) -> bytes:
+    """What a letter that waits is sealed under."""
+    return f"{instance_id}/mail/{mail_id}".encode()
+
+
 SEALED = (
     SealedColumn(
         signing_keys,
@@ -56,6 +72,23 @@ SEALED = (
         idempotency_keys.c.sealed_answer,
         lambda row: idempotency_name(row.instance_id, row.key_hash),
         is_passing=True,  # by a server that has the key of before until its next start
+    ),
+    SealedColumn(
+        second_factors,
+        second_factors.c.totp_secret,
+        lambda row: totp_name(row.instance_id, row.user_id),
+    ),
+    SealedColumn(
+        second_factors,
+        second_factors.c.pending_secret,
+        lambda row: totp_name(row.instance_id, row.user_id),
+        is_passing=True,
+    ),
+    SealedColumn(
+        mails,
+        mails.c.sealed_content,
+        lambda row: mail_name(row.instance_id, row.id),
+        is_passing=True,
     ),
 )
 """Every kind of sealed row of the database: whoever seals something adds its line here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from mintgate.contract.feed import EndedSession
 from mintgate.store import (
@@ -15,7 +15,7 @@ from mintgate.store import (
 )
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
-from mintgate.store.tables import identity_sessions, interactions
+from mintgate.store.tables import identity_sessions, interactions, site_sessions
 from mintgate.store.transaction import Transaction
 
 SIGNED_OUT = "signed_out"
@@ -23,7 +23,11 @@ SIGNED_OUT = "signed_out"
 
 
 class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
-    """A browser's sign-in; the cookie's value is stored as a digest. Times in Unix seconds."""
+    """A browser's sign-in; the cookie's value is stored as a digest. Times in Unix seconds.
+
+    Args:
+        last_used_at, address, user_agent: of the last use that was noted; see `note_use`.
+    """
 
     sid: str
     cookie_hash: str
@@ -34,6 +38,9 @@ class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
     tid: str | None
     created_at: float
     expires_at: float
+    last_used_at: float | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +68,37 @@ def by_cookie(connection: Connection, instance_id: str, cookie_hash: str) -> Ide
     return from_row(IdentitySession, row) if row else None
 
 
+def by_sid(connection: Connection, instance_id: str, sid: str) -> IdentitySession | None:
+    statement = select(identity_sessions).where(
+        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
+    )
+    row = connection.execute(statement).mappings().first()
+    return from_row(IdentitySession, row) if row else None
+
+
 def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
-    """Store a session; one with the same `sid` is replaced, its old cookie with it [SES-51]."""
-    forget(tx, instance_id, session.sid)
+    """Store a session; one with the same `sid` is replaced, its old cookie with it [SES-51].
+
+    What hangs on the `sid` goes on: the same person has signed in once more.
+    """
+    _delete(tx, identity_sessions, instance_id, session.sid)
     tx.connection.execute(
         insert(identity_sessions).values(**to_row(session), instance_id=instance_id)
+    )
+
+
+def note_use(
+    tx: Transaction, instance_id: str, sid: str, *, address: str | None, user_agent: str | None
+) -> None:
+    """Note where a sign-in was used, for the person to recognise it."""
+    tx.connection.execute(
+        update(identity_sessions)
+        .where(identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid)
+        .values(
+            last_used_at=tx.now,
+            address=address[:64] if address else None,
+            user_agent=user_agent[:256] if user_agent else None,
+        )
     )
 
 
@@ -99,12 +132,12 @@ def wait_for_codes(tx: Transaction, instance_id: str, user_id: str) -> None:
 
 
 def forget(tx: Transaction, instance_id: str, sid: str) -> None:
-    """Remove a browser's sign-in and nothing that applications got by it [SES-53]."""
-    tx.connection.execute(
-        delete(identity_sessions).where(
-            identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
-        )
-    )
+    """Remove a browser's sign-in and nothing that applications got by it [SES-53].
+
+    The sites of the instance itself live on the sign-in alone, so they end with it.
+    """
+    _delete(tx, identity_sessions, instance_id, sid)
+    _delete(tx, site_sessions, instance_id, sid)
 
 
 def end(tx: Transaction, instance_id: str, sid: str, because: str) -> list[str]:
@@ -163,6 +196,7 @@ def end_all(tx: Transaction, instance_id: str) -> int:
         tx.connection.execute(delete(table).where(table.c.instance_id == instance_id)).rowcount
         for table in (identity_sessions, interactions)
     )
+    tx.connection.execute(delete(site_sessions).where(site_sessions.c.instance_id == instance_id))
     return ended
 
 
@@ -227,6 +261,12 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
             first=table.c.expires_at,
         )
         for table in (identity_sessions, interactions)
+    )
+
+
+def _delete(tx: Transaction, table: Table, instance_id: str, sid: str) -> None:
+    tx.connection.execute(
+        delete(table).where(table.c.instance_id == instance_id, table.c.sid == sid)
     )
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from mintgate.contract.clock import LAST_MOMENT
 from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
 from mintgate.store import (
     codes,
     legacy_sessions,
+    mailed_links,
+    mails,
+    pictures,
     reference_tokens,
     refresh,
     reserved_seats,
     revocations,
+    second_factors,
     sessions,
 )
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
 from mintgate.store.transaction import Transaction
+from mintgate.store.user_changes import tell
 
 
 def _key(text: str) -> str:
@@ -74,6 +78,23 @@ def all_of(connection: Connection, instance_id: str) -> list[User]:
     return [from_row(User, row) for row in rows]
 
 
+def reachable_admins(connection: Connection, instance_id: str, limit: int) -> list[User]:
+    """Up to `limit` active administrators whose address is confirmed, those of longest standing."""
+    rows = connection.execute(
+        select(users)
+        .where(
+            users.c.instance_id == instance_id,
+            users.c.is_admin,
+            users.c.active,
+            users.c.email_confirmed,
+            users.c.email.is_not(None),
+        )
+        .order_by(users.c.created_at, users.c.id)
+        .limit(limit)
+    ).mappings()
+    return [from_row(User, row) for row in rows]
+
+
 def owners(
     connection: Connection, instance_id: str, login: str, email: str | None
 ) -> tuple[frozenset[str], frozenset[str]]:
@@ -99,6 +120,13 @@ def hold_password_hash(tx: Transaction, instance_id: str, user_id: str) -> str |
     return tx.connection.execute(statement).scalar_one_or_none()
 
 
+def hold(tx: Transaction, instance_id: str, user_id: str) -> User | None:
+    """The user as it is until this is committed: whoever changes it waits."""
+    statement = select(users).where(_of(instance_id, user_id)).with_for_update()
+    row = tx.connection.execute(statement).mappings().first()  # SQLite has one writer anyway
+    return from_row(User, row) if row else None
+
+
 def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | None = None) -> None:
     tx.connection.execute(
         insert(users).values(
@@ -108,7 +136,7 @@ def add(tx: Transaction, instance_id: str, user: User, hashed_password: str | No
             created_at=tx.now,
         )
     )
-    _tell(tx, instance_id, user.id)
+    tell(tx, instance_id, user.id)
 
 
 def change(tx: Transaction, instance_id: str, user: User) -> None:
@@ -116,7 +144,10 @@ def change(tx: Transaction, instance_id: str, user: User) -> None:
     tx.connection.execute(update(users).where(_of(instance_id, user.id)).values(**_columns(user)))
     if before is not None and before.login != user.login:
         reserved_seats.rename(tx, instance_id, before.login, user.login)
-    _tell(tx, instance_id, user.id)
+    if before is not None and before.email != user.email:
+        # What went to the address of before is not for whoever reads mail there now.
+        mailed_links.end_of_user(tx, instance_id, user.id, tuple(mailed_links.Purpose))
+    tell(tx, instance_id, user.id)
     if not user.active or user.is_locked(tx.now):
         legacy_sessions.end_of_user(tx, instance_id, user.id)
 
@@ -124,7 +155,8 @@ def change(tx: Transaction, instance_id: str, user: User) -> None:
 def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -> None:
     """Change the password: refresh tokens, open codes and sign-ins of the user end [USR-22].
 
-    So do legacy sessions, and the feed tells that a password once checked may not hold any more.
+    So do mailed links and legacy sessions, and the feed tells that a password once checked may not
+    hold any more.
 
     With a sign-in left, a stolen cookie would get a new refresh token after the reset.
     """
@@ -132,7 +164,7 @@ def set_password(tx: Transaction, instance_id: str, user_id: str, hashed: str) -
         update(users).where(_of(instance_id, user_id)).values(password_hash=hashed)
     )
     _end_everything(tx, instance_id, user_id, "password_changed")
-    _tell(tx, instance_id, user_id)
+    tell(tx, instance_id, user_id)
 
 
 def upgrade_password_hash(
@@ -171,6 +203,7 @@ def forget_failed_sign_ins(tx: Transaction, instance_id: str, user_id: str) -> N
 def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: str) -> None:
     # In this order, as each waits for those who make the next: a session is held by whoever issues
     # a code in it, a code by whoever redeems it for a refresh family.
+    mailed_links.end_of_user(tx, instance_id, user_id)
     sessions.wait_for_codes(tx, instance_id, user_id)
     codes.end_of_user(tx, instance_id, user_id)
     refresh.revoke_of_user(tx, instance_id, user_id, because)
@@ -189,35 +222,22 @@ def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) 
     _end_everything(tx, instance_id, user_id, "everything_revoked")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, by)
     revocations.add_before(tx, instance_id, user_id)
-    _tell(tx, instance_id, user_id)
+    tell(tx, instance_id, user_id)
     return True
 
 
 def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
+    mails.remove_of_user(tx, instance_id, user_id)
+    mailed_links.end_of_user(tx, instance_id, user_id, tuple(mailed_links.Purpose))
     _end_everything(tx, instance_id, user_id, "user_removed")
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
+    second_factors.remove_rows(tx, instance_id, user_id)
+    pictures.remove(tx, instance_id, user_id)
     user = by_id(tx.connection, instance_id, user_id)
     if user is not None:
         reserved_seats.remove(tx, instance_id, user.login)
     tx.connection.execute(delete(users).where(_of(instance_id, user_id)))
     tx.changed(instance_id, user_id, ChangedUser(sub_id=user_id, active=None))
-
-
-def _tell(tx: Transaction, instance_id: str, user_id: str) -> None:
-    """Append what the row says now to the state feed."""
-    user = by_id(tx.connection, instance_id, user_id)
-    if user is None:
-        return
-    until = user.locked_until
-    entry = ChangedUser(
-        sub_id=user_id,
-        active=user.active,
-        user_type=user.user_type,
-        is_admin=user.is_admin,
-        locked_until=None if until is None else min(until, LAST_MOMENT),
-        not_before=revocations.not_before(tx.connection, instance_id, user_id),
-    )
-    tx.changed(instance_id, user_id, entry)
 
 
 def _columns(user: User) -> dict[str, object]:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintgate.contract.acr import WantedAcr, acr_of
+from mintgate.contract.acr import WantedAcr, acr_of, reachable_at
 from mintgate.contract.claims import PROFILE_CLAIMS, profile_claims
 from mintgate.contract.claims_request import RequestedClaims, parse_claims_request
 from mintgate.contract.errors import InvalidRequest
+from mintgate.contract.instance import Instance, SecondFactorRule
 from mintgate.contract.users import User, UserType
 
 # The example of OpenID Connect Core §5.5.
@@ -103,6 +104,8 @@ def test_a_member_that_is_there_twice(section: dict[str, Any], name: str, claim:
         pytest.param(("pwd",), "pwd", id="IDT-13-local"),
         pytest.param(("external",), "external", id="IDT-13-federated"),
         pytest.param(("pwd", "otp", "mfa"), "mfa", id="IDT-13-second-factor"),
+        pytest.param(("pwd", "hwk", "user", "mfa"), "phr", id="password-and-passkey"),
+        pytest.param(("swk", "user", "mfa"), "phr", id="passkey"),
     ],
 )
 def test_class_of_a_sign_in(amr: tuple[str, ...], acr: str) -> None:
@@ -117,6 +120,10 @@ def test_class_of_a_sign_in(amr: tuple[str, ...], acr: str) -> None:
         (("mfa", "pwd"), ("pwd",), "pwd", True),
         (("pwd",), ("pwd", "otp", "mfa"), "pwd", True),  # more than was asked for
         (("mfa",), ("pwd",), "pwd", False),
+        (("mfa",), ("swk", "user", "mfa"), "mfa", True),
+        (("pwd",), ("swk", "user", "mfa"), "pwd", True),
+        (("phr",), ("pwd", "otp", "mfa"), "mfa", False),
+        (("phr", "mfa"), ("pwd", "otp", "mfa"), "mfa", True),
         (("pwd",), ("external",), "external", False),
         (("gold",), ("pwd",), "pwd", False),
         ((), ("external",), "external", True),
@@ -128,13 +135,40 @@ def test_wanted_classes(
     """§5.5.1.1: only an essential wish can fail"""
     assert WantedAcr(values, is_essential=True).is_met_by(amr) is met
     assert WantedAcr(values).is_met_by(amr)
-    assert WantedAcr(values).is_reachable
+    assert WantedAcr(values).is_reachable(())
     assert WantedAcr(values).stated_for(amr) == stated
 
 
-@pytest.mark.parametrize(("values", "reachable"), [(("pwd",), True), (("mfa",), False), ((), True)])
-def test_what_can_be_reached_here(values: tuple[str, ...], reachable: bool) -> None:
-    assert WantedAcr(values, is_essential=True).is_reachable is reachable
+OFF, ALLOWED = SecondFactorRule.OFF, SecondFactorRule.ALLOWED
+AT_AN_ADDRESS, AT_A_NAME = "http://127.0.0.1:8080", "https://orion.my.example"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "rules", "reachable"),
+    [
+        (AT_A_NAME, (OFF, OFF), ("pwd",)),
+        (AT_A_NAME, (ALLOWED, OFF), ("pwd", "mfa", "phr")),
+        (AT_A_NAME, (OFF, SecondFactorRule.REQUIRED), ("pwd", "mfa", "phr")),
+        (AT_AN_ADDRESS, (ALLOWED, ALLOWED), ("pwd", "mfa")),
+        ("http://[::1]:8080", (ALLOWED, ALLOWED), ("pwd", "mfa")),
+        ("http://localhost:8080", (ALLOWED, ALLOWED), ("pwd", "mfa", "phr")),
+    ],
+)
+def test_what_can_be_reached_here(
+    base_url: str, rules: tuple[SecondFactorRule, SecondFactorRule], reachable: tuple[str, ...]
+) -> None:
+    instance = Instance(
+        id="i",
+        name="orion",
+        database="ORION",
+        base_url=base_url,
+        second_factor_internal=rules[0],
+        second_factor_community=rules[1],
+    )
+    assert reachable_at(instance) == reachable
+    for value in ("pwd", "mfa", "phr", "gold"):
+        wanted = WantedAcr((value,), is_essential=True)
+        assert wanted.is_reachable(reachable) is (value in reachable)
 
 
 @given(st.lists(st.sampled_from(PROFILE_CLAIMS)))

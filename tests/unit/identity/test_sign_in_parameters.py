@@ -13,6 +13,7 @@ from mintgate.contract.errors import UnmetAuthenticationRequirements
 from mintgate.identity.expected_user import ExpectedUser
 from mintgate.identity.sign_in_parameters import claims_of, languages_of, provider_of
 
+HERE = ("pwd",)
 OPENID = ("openid",)
 
 
@@ -30,7 +31,7 @@ OPENID = ("openid",)
 def test_acr_values(text: str, wanted: tuple[str, ...] | None, provider: str | None) -> None:
     """[AUT-11]"""
     parameters = {"acr_values": text} if text else {}
-    found = claims_of(parameters, OPENID).acr
+    found = claims_of(parameters, OPENID, HERE).acr
     assert found == (WantedAcr(wanted) if wanted else None)
     assert provider_of(parameters) == provider
 
@@ -50,13 +51,13 @@ def test_acr_values(text: str, wanted: tuple[str, ...] | None, provider: str | N
     ],
 )
 def test_acr_values_beside_claims(claims: str, acr_values: str, acr: WantedAcr) -> None:
-    assert claims_of({"claims": claims, "acr_values": acr_values}, OPENID).acr == acr
+    assert claims_of({"claims": claims, "acr_values": acr_values}, OPENID, HERE).acr == acr
 
 
 def test_an_essential_class_that_nobody_reaches() -> None:
     claims = '{"id_token":{"acr":{"essential":true,"value":"mfa"}}}'
     with pytest.raises(UnmetAuthenticationRequirements):
-        claims_of({"claims": claims}, OPENID)
+        claims_of({"claims": claims}, OPENID, HERE)
 
 
 @given(st.text())

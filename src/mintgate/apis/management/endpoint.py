@@ -44,6 +44,7 @@ class Parts(msgspec.Struct, frozen=True):
         root: the path above the table's paths.
         specials: by route name.
         under_way: keys of requests that this process is working on.
+        can_mail: whether this server sends letters.
         erp_sessions: those that this process has noted something of.
     """
 
@@ -54,6 +55,7 @@ class Parts(msgspec.Struct, frozen=True):
     erp_sessions: ErpSessions
     specials: Mapping[str, Special] = {}
     under_way: set[str] = set()
+    can_mail: bool = False
 
 
 class Endpoint:
@@ -189,6 +191,7 @@ class Endpoint:
             body=wanted.body,
             prepared=wanted.prepared,
             if_match=wanted.if_match,
+            can_mail=self._parts.can_mail,
             process=self._parts.erp_sessions.process if wanted.route.counts_sessions else None,
         )
 

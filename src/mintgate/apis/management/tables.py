@@ -44,6 +44,7 @@ class ManagementApis:
         verifier: takes tokens of internal users, as APIs do.
         people: takes tokens of everyone who may sign in.
         erp_sessions: of this process.
+        can_mail: whether this server sends letters.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class ManagementApis:
         verifier: Verifier,
         people: Verifier,
         erp_sessions: ErpSessions,
+        *,
+        can_mail: bool = False,
     ) -> None:
         self._instance = instance
         self._database = database
@@ -61,6 +64,7 @@ class ManagementApis:
         self._verifier = verifier
         self._people = people
         self._erp_sessions = erp_sessions
+        self._can_mail = can_mail
 
     def automation(self) -> ASGIApp:
         """What is mounted at `AUTOMATION_ROOT`."""
@@ -104,7 +108,14 @@ class ManagementApis:
         self, guarded: Access, root: str, specials: dict[str, Special] | None = None
     ) -> Parts:
         return Parts(
-            guarded, self._database, self._kek, root, self._erp_sessions, specials or {}, set()
+            guarded,
+            self._database,
+            self._kek,
+            root,
+            self._erp_sessions,
+            specials or {},
+            set(),
+            self._can_mail,
         )
 
     async def _introspect(self, body: TokenText) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class GrantRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A browser that is signed in."""
+    """A browser that is signed in; `address` and `user_agent` are of its last use."""
 
     sid: str
     user_id: str
@@ -174,6 +174,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     idp: str
     created_at: float
     expires_at: float
+    last_used_at: float | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

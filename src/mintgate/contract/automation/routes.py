@@ -6,8 +6,13 @@ from typing import Any
 
 from mintgate.contract.automation import credentials as c
 from mintgate.contract.automation import records as r
+from mintgate.contract.automation.invitations import INVITATION_ROUTES
 from mintgate.contract.automation.licence_routes import LICENCE_ROUTES
 from mintgate.contract.automation.route import Route
+from mintgate.contract.automation.second_factor_routes import (
+    OWN_SECOND_FACTOR_ROUTES,
+    SECOND_FACTOR_ROUTES,
+)
 
 AUTOMATION_ROOT = "/manage/api/v1"
 PROFILE_ROOT = "/profile"
@@ -169,6 +174,8 @@ AUTOMATION = (
         "End a sign-in with its refresh tokens and open codes.",
         c.Ended,
     ),
+    *SECOND_FACTOR_ROUTES,
+    *INVITATION_ROUTES,
     *LICENCE_ROUTES,
     _get("keys.list", "/keys", "List the signing keys, oldest first.", _page(c.KeyRecord)),
     _post(
@@ -258,6 +265,7 @@ PROFILE = (
     ),
     _get("own_sessions.list", "/api/sessions", "List my sign-ins.", _page(c.SessionRecord)),
     _post("own_sessions.end", "/api/sessions/{sid}/end", "End one of my sign-ins.", c.Ended),
+    *OWN_SECOND_FACTOR_ROUTES,
 )
 """Below `PROFILE_ROOT`; for the person, with a token of the Profile site [PRF-2]."""
 

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_secret, token_digest
 from mintgate.contract.licences import BUFFERED_SECONDS, Touch, takes_slot
+from mintgate.contract.second_factors import asks_for_one
 from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.directory import Directory
-from mintgate.store import Database, Transaction, legacy_sessions, users
+from mintgate.store import Database, Transaction, legacy_sessions, second_factors, users
 from mintgate.store.erp_sessions import Opened, Opening
 from mintgate.store.legacy_sessions import KIND, LegacyLogin
 from mintgate.verify.principal import Principal
@@ -44,6 +45,7 @@ class ErpLogins:
         is_fresh: Callable[[], bool],
         clock: Clock,
     ) -> None:
+        self._instance = directory.instance
         self._instance_id = directory.instance.id
         self._key = directory.derived_key(PURPOSE)
         self._sessions = sessions
@@ -130,11 +132,14 @@ class ErpLogins:
         return found
 
     def _holds(self, tx: Transaction, user_id: str, password_hash: str) -> bool:
-        """Whether user and password are as they were; waits for a change that is being made."""
+        """Whether user, password and factors are as they were; waits for a change being made."""
         stored = users.hold_password_hash(tx, self._instance_id, user_id)
         user = users.by_id(tx.connection, self._instance_id, user_id)
         is_out = user is None or not user.active or user.is_locked(tx.now)
-        return stored == password_hash and not is_out
+        if is_out or user is None or stored != password_hash:
+            return False
+        has_any = second_factors.is_enabled(tx.connection, self._instance_id, user_id)
+        return not asks_for_one(self._instance, user.user_type, has_any=has_any)  # [LEG-6]
 
     def forget(self, key: str | None) -> None:
         """A session was closed; None: all were."""

@@ -15,6 +15,7 @@ from mintgate.contract.licences import IDLE_SECONDS
 from mintgate.contract.policy import SAFE_METHODS
 from mintgate.contract.users import User
 from mintgate.gate.legacy.logins import ErpLogins
+from mintgate.gate.legacy.one_factor import OneFactorUsers
 from mintgate.gate.legacy.passwords import CheckedPasswords
 from mintgate.gate.legacy.uses import LegacyUses
 from mintgate.gate.sessions import SESSION_OVER, ErpSessions
@@ -61,6 +62,7 @@ class LegacyAccess:
         self._logins = ErpLogins(directory, sessions, database, is_fresh, clock)
         self._basic_key = directory.derived_key(BASIC_SESSIONS)
         self._admitted: dict[tuple[str, str], float] = {}
+        self._one_factor = OneFactorUsers(directory.instance, database, is_fresh, clock)
 
     def of_api(self, api: str) -> LegacySchemesOfApi:
         """The schemes of one API, for its guard.
@@ -74,6 +76,7 @@ class LegacyAccess:
         """Forget what a committed change of this instance concerns [TOP-13]."""
         if change.kind == "user":
             self._passwords.forget(change.subject)
+            self._one_factor.forget(change.subject)
         elif change.kind == "erp_session":
             self._logins.forget(change.data["session"])
 
@@ -171,7 +174,13 @@ class LegacyAccess:
 
     async def _problem_of(self, user: User | None, application: TrustedApplication) -> str | None:
         everyone = self._directory.instance.allow_basic_auth_for_all_users
-        problem = rules.problem_of_user(user, application, self._clock(), everyone=everyone)
+        problem = rules.problem_of_user(
+            user,
+            application,
+            self._clock(),
+            everyone=everyone,
+            needs_second_factor=user is not None and await self._one_factor.lacks(user),
+        )
         if problem is None and user is not None and not await self._is_admitted(user, application):
             return "user: the authorization for the application is revoked or over"
         return problem

@@ -30,10 +30,11 @@ def list_all(call: Call) -> Page[AuditRecord]:
             application=query.application,
             request_id=query.request_id,
         ),
-        _shown,
+        shown,
     )
 
 
-def _shown(row: Any) -> AuditRecord:
+def shown(row: Any) -> AuditRecord:
+    """A row as it is told."""
     told = msgspec.structs.asdict(told_by(row))
     return AuditRecord(**{name: told[name] for name in AuditRecord.__struct_fields__})

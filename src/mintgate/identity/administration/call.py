@@ -15,6 +15,7 @@ from mintgate.contract.automation.credentials import Page
 from mintgate.contract.automation.problems import InvalidInput, PreconditionFailed
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User
+from mintgate.identity.mail.outbox import Outbox
 from mintgate.store import AuditEvent, Transaction, instances
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.listings import BadPlace, Part, Place
@@ -52,6 +53,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         prepared: what the operation's `prepare` made before the transaction.
         if_match: the ETags that the record must have one of; None checks nothing.
         key_encryption_key: asked for only by operations with keys.
+        can_mail: whether letters that are written now are sent.
         process: the name of this process among those with ERP sessions, when all that it noted of
             them is stored [SES-27].
     """
@@ -67,6 +69,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     prepared: Any = None
     if_match: frozenset[str] | None = None
+    can_mail: bool = False
     process: str | None = None
 
     @property
@@ -86,6 +89,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """The transaction; what is read from here on stays so until its commit."""
         instances.lock(self.writing, self.instance.id)
         return self.writing
+
+    def outbox(self) -> Outbox:
+        """Where letters of this instance are written."""
+        return Outbox(self.instance, self.key_encryption_key())
 
     def require_match(self, shown: msgspec.Struct) -> None:
         """Raises PreconditionFailed when the caller has seen another state (RFC 9110 §13.1.1)."""

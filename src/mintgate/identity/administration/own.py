@@ -148,7 +148,7 @@ def list_sessions(call: Call) -> Page[SessionRecord]:
 def end_session(call: Call) -> Ended:
     """Sign out another browser [END-4]; a foreign one does not exist [PRF-7]."""
     call.lock()
-    session = listings.session(call.connection, call.instance.id, call.path["sid"])
+    session = sessions.named(call)
     if session is None or session.user_id != call.acting.user.id:
         raise NoSuchRecord
     return sessions.ended(call, session)

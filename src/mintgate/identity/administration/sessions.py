@@ -34,10 +34,15 @@ def list_all(call: Call) -> Page[SessionRecord]:
 
 def end(call: Call) -> Ended:
     call.lock()
-    session = listings.session(call.connection, call.instance.id, call.path["sid"])
+    session = named(call)
     if session is None:
         raise NoSuchRecord("There is no sign-in with this sid.")
     return ended(call, session)
+
+
+def named(call: Call) -> IdentitySession | None:
+    """The sign-in that the path names."""
+    return sessions.by_sid(call.connection, call.instance.id, call.path["sid"])
 
 
 def end_of_user(call: Call) -> Ended:
@@ -77,6 +82,9 @@ def shown(call: Call, session: IdentitySession) -> SessionRecord:
         idp=session.idp,
         created_at=session.created_at,
         expires_at=session.expires_at,
+        last_used_at=session.last_used_at,
+        address=session.address,
+        user_agent=session.user_agent,
     )
 
 

@@ -14,10 +14,12 @@ from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuch
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import MAX_PASSWORD_BYTES, MAY_SIGN_IN, User, problems_of
+from mintgate.identity.accounts.confirmation import tell_of_change
 from mintgate.identity.administration.attributes import text_of
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
+from mintgate.identity.mail.letters import Kind
 from mintgate.identity.passwords import hash_password
 from mintgate.store import applications, listings, users
 
@@ -52,13 +54,13 @@ def create(call: Call) -> msgspec.Struct:
     values = msgspec.structs.asdict(call.body)
     del values["password"]
     user = User(**values | {"name": texts_of(values["name"])}, id=new_guid())
-    problems = problems_of(user) + _conflicts(call, user)
+    problems = problems_of(user) + conflicts(call, user)
     if user.user_type in MAY_SIGN_IN and call.prepared is None:
         problems.append(("Password", f"is needed for a user of type {user.user_type} [USR-11]"))
     if problems:
         raise InvalidInput(problems=problems)
     users.add(call.writing, call.instance.id, user, call.prepared)
-    _record(call, "user.added", None, user, has_new_password=call.prepared is not None)
+    record(call, "user.added", None, user, has_new_password=call.prepared is not None)
     return shown(user)
 
 
@@ -72,21 +74,21 @@ def change(call: Call) -> msgspec.Struct:
     if "email" in changes and changes["email"] != before.email:
         changes.setdefault("email_confirmed", False)  # [USR-3]
     after = replace(before, **changes)
-    problems = problems_of(after) + _conflicts(call, after)
+    problems = problems_of(after) + conflicts(call, after)
     if problems:
         raise InvalidInput(problems=problems)
-    return _changed(call, before, after)
+    return changed(call, before, after)
 
 
 def activate(call: Call) -> msgspec.Struct:
     before = _to_change(call)
-    return _changed(call, before, replace(before, active=True))
+    return changed(call, before, replace(before, active=True))
 
 
 def deactivate(call: Call) -> msgspec.Struct:
     """No sign-in, no tokens, no API calls, at once [USR-4]."""
     before = _to_change(call)
-    return _changed(call, before, replace(before, active=False))
+    return changed(call, before, replace(before, active=False))
 
 
 def lock(call: Call) -> msgspec.Struct:
@@ -95,19 +97,21 @@ def lock(call: Call) -> msgspec.Struct:
     if until is not None and until <= call.now:
         raise InvalidInput("The end of a lock must be in the future.")
     before = _to_change(call)
-    return _changed(call, before, replace(before, locked_until=until or math.inf))
+    return changed(call, before, replace(before, locked_until=until or math.inf))
 
 
 def unlock(call: Call) -> msgspec.Struct:
     before = _to_change(call)
-    return _changed(call, before, replace(before, locked_until=None))
+    return changed(call, before, replace(before, locked_until=None))
 
 
 def set_password(call: Call) -> None:
     """Refresh tokens, open codes and sign-ins of the user end; PATs survive [USR-22]."""
     user = _to_change(call)
     users.set_password(call.writing, call.instance.id, user.id, call.prepared)
-    _record(call, "user.changed", user, user, has_new_password=True)
+    record(call, "user.changed", user, user, has_new_password=True)
+    if call.can_mail and user.email_confirmed:
+        call.outbox().put(call.writing, Kind.PASSWORD_CHANGED, user)
 
 
 def remove(call: Call) -> None:
@@ -118,7 +122,7 @@ def remove(call: Call) -> None:
     if of:
         raise Conflict(f"The application {of[0].application_uri} has this user as its SystemUser.")
     users.remove(call.writing, instance_id, user.id)
-    _record(call, "user.removed", user, None)
+    record(call, "user.removed", user, None)
 
 
 def stored(call: Call) -> User:
@@ -143,14 +147,18 @@ def _to_change(call: Call) -> User:
     return found
 
 
-def _changed(call: Call, before: User, after: User) -> msgspec.Struct:
+def changed(call: Call, before: User, after: User) -> msgspec.Struct:
+    """Store a record that was checked, and note what differs."""
     if after != before:
         users.change(call.writing, call.instance.id, after)
-        _record(call, "user.changed", before, after)
+        record(call, "user.changed", before, after)
+        if call.can_mail and after.user_type in MAY_SIGN_IN:
+            tell_of_change(call.writing, call.outbox(), before, after)
     return shown(after)
 
 
-def _conflicts(call: Call, user: User) -> list[tuple[str, str]]:
+def conflicts(call: Call, user: User) -> list[tuple[str, str]]:
+    """What of the record another user has already."""
     found = []
     logins, emails = users.owners(call.connection, call.instance.id, user.login, user.email)
     if logins - {user.id}:
@@ -160,7 +168,7 @@ def _conflicts(call: Call, user: User) -> list[tuple[str, str]]:
     return found
 
 
-def _record(
+def record(
     call: Call,
     event: str,
     before: User | None,
@@ -168,6 +176,7 @@ def _record(
     *,
     has_new_password: bool = False,
 ) -> None:
+    """Note an event of a user, with what differs."""
     told = change_event(
         call.instance.id,
         call.now,

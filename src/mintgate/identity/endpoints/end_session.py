@@ -94,6 +94,10 @@ class EndSessionEndpoint:
         self._cookies.drop_session(response)
         return response
 
+    async def leave(self, sid: str) -> Response:
+        """The way out of a sign-in, for a site of the instance whose visitor asked for it."""
+        return await self._go_on_with(_Logout(hinted_sid=sid))
+
     async def _judge(self, parameters: dict[str, str]) -> _Logout:
         hint = None
         if "id_token_hint" in parameters:

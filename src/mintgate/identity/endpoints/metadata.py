@@ -67,7 +67,7 @@ def metadata_of(instance: Instance, logout: LogoutChannels) -> dict[str, Any]:
         ],
         "claims_supported": ["sub", *PROFILE_CLAIMS, "acr"],
         "claims_parameter_supported": True,
-        "acr_values_supported": list(acr.SUPPORTED),
+        "acr_values_supported": list(acr.reachable_at(instance)),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,

@@ -17,8 +17,10 @@ from mintgate.contract.errors import (
     Refusal,
     TemporarilyUnavailable,
 )
+from mintgate.contract.second_factors import offers_passkeys
 from mintgate.contract.translating import translatable
 from mintgate.contract.users import UserType
+from mintgate.identity.accounts.registration import may_register
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.authorization import (
     AuthorizationRequest,
@@ -29,12 +31,18 @@ from mintgate.identity.authorization import (
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see_other
+from mintgate.identity.endpoints.sign_in_steps import (
+    ENROL_PATH,
+    SECOND_FACTOR_PATH,
+    SignInSteps,
+)
 from mintgate.identity.forms import client_address, read_form
 from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import form_target_of, respond_refusal
 from mintgate.identity.sessions import Sessions, SignedIn
-from mintgate.identity.signin.password import AMR, PasswordSignIn
+from mintgate.identity.signin.password import AMR, PasswordSignIn, Proved
+from mintgate.identity.signin.second_factor import SIGN_IN, SecondFactors
 from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
 
@@ -43,9 +51,16 @@ WRONG_PASSWORD = translatable(
     "The login or the password is not right. "
     "After five wrong tries, wait five minutes before the next one."
 )
+WRONG_PASSKEY = translatable(
+    "This passkey could not be used here. Sign in with your login and password, or try again."
+)
+FOREIGN_FORM = translatable(
+    "The form did not come from this site, or cookies are blocked. "
+    "Allow cookies for this site, go back and try again."
+)
 
 
-class _Waiting(msgspec.Struct, frozen=True):
+class Waiting(msgspec.Struct, frozen=True):
     """An open interaction whose request is still valid."""
 
     interaction: OpenInteraction
@@ -69,6 +84,8 @@ class InteractionParts(NamedTuple):
     interactions: Interactions
     cookies: Cookies
     pages: Pages
+    steps: SignInSteps
+    second_factors: SecondFactors
 
 
 class InteractionEndpoint:
@@ -81,8 +98,10 @@ class InteractionEndpoint:
         self._interactions = parts.interactions
         self._cookies = parts.cookies
         self._pages = parts.pages
+        self._steps = parts.steps
+        self._second_factors = parts.second_factors
 
-    async def _waiting(self, name: str | None) -> _Waiting | None:
+    async def _waiting(self, name: str | None) -> Waiting | None:
         interaction = await self._interactions.find(name)
         if interaction is None:
             return None
@@ -92,9 +111,9 @@ class InteractionEndpoint:
             valid = validate(parameters, application, self._directory.instance)
         except (PageRefusal, ReturnedRefusal):
             return None  # the application was changed meanwhile
-        return _Waiting(interaction, valid)
+        return Waiting(interaction, valid)
 
-    async def _cancel(self, request: Request, waiting: _Waiting) -> Response:
+    async def _cancel(self, request: Request, waiting: Waiting) -> Response:
         """[AUT-33] The person does not want to."""
         refusal = AccessDenied("The user did not agree.")
         event = AuditEvent(
@@ -137,9 +156,12 @@ class InteractionEndpoint:
 class SignInEndpoint(InteractionEndpoint):
     """Login and password [SGN-1..5]."""
 
-    def __init__(self, parts: InteractionParts, passwords: PasswordSignIn) -> None:
+    def __init__(
+        self, parts: InteractionParts, passwords: PasswordSignIn, *, can_mail: bool
+    ) -> None:
         super().__init__(parts)
         self._passwords = passwords
+        self._can_mail = can_mail
 
     async def get(self, request: Request) -> Response:
         waiting = await self._waiting(request.query_params.get("interaction"))
@@ -156,9 +178,11 @@ class SignInEndpoint(InteractionEndpoint):
             return expired_page(self._pages, request)
         if form.get("action") == "cancel":
             return await self._cancel(request, waiting)
+        if "credential" in form:
+            return await self._use_passkey(request, waiting, form)
         return await self._sign_in(request, waiting, form)
 
-    async def _sign_in(self, request: Request, waiting: _Waiting, form: dict[str, str]) -> Response:
+    async def _sign_in(self, request: Request, waiting: Waiting, form: dict[str, str]) -> Response:
         login, address = form.get("login", "").strip(), client_address(request.scope)
         remember = form.get("remember") == "on"
         try:
@@ -174,28 +198,46 @@ class SignInEndpoint(InteractionEndpoint):
             return answer
         if proved is None:
             return self._form(request, waiting, login, WRONG_PASSWORD, 400, remember=remember)
-        user = proved.user
-        cookie = await self._sessions.start(
-            user,
-            password_hash=proved.password_hash,
-            amr=AMR,
-            remember=remember,
-            before=await self._sessions.current(request),
-            interaction_hash=waiting.interaction.row.id_hash,
-            address=address,
+        response = await self._go_on(request, waiting, proved, remember=remember)
+        return response or self._form(
+            request, waiting, login, WRONG_PASSWORD, 400, remember=remember
         )
-        if cookie is None:
-            return self._form(request, waiting, login, WRONG_PASSWORD, 400, remember=remember)
-        response = see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
-        self._cookies.set_session(response, cookie, remember=remember)
-        device = self._passwords.devices.remember(self._cookies.device_of(request), user.id)
-        self._cookies.set_device(response, device)
-        return response
+
+    async def _go_on(
+        self, request: Request, waiting: Waiting, proved: Proved, *, remember: bool
+    ) -> Response | None:
+        """A session, or the page for the second factor; None when the password was changed."""
+        acr = waiting.request.claims.acr
+        is_wanted = acr is not None and not acr.is_met_by(AMR)
+        if not await self._second_factors.asks(proved.user, is_wanted=is_wanted):
+            return await self._steps.complete_password(
+                request, waiting.interaction, proved, AMR, remember=remember
+            )
+        factors = await self._second_factors.factors_of(proved.user)
+        path = SECOND_FACTOR_PATH if factors.has_any else ENROL_PATH
+        return await self._steps.begin(waiting.interaction, proved, remember=remember, path=path)
+
+    async def _use_passkey(
+        self, request: Request, waiting: Waiting, form: dict[str, str]
+    ) -> Response:
+        """Both factors at once, and no login needs to be typed."""
+        proved = await self._second_factors.use_passkey(
+            form["credential"],
+            SIGN_IN,
+            waiting.interaction.row.id_hash,
+            client_address(request.scope),
+        )
+        answer = None
+        if proved is not None:
+            answer = await self._steps.complete_passkey(
+                request, waiting.interaction, proved, remember=form.get("remember") == "on"
+            )
+        return answer or self._form(request, waiting, form.get("login", ""), WRONG_PASSKEY, 400)
 
     def _form(
         self,
         request: Request,
-        waiting: _Waiting,
+        waiting: Waiting,
         login: str,
         problem: str | None = None,
         status: int = 200,
@@ -210,8 +252,11 @@ class SignInEndpoint(InteractionEndpoint):
             login=login[:254],
             anti_forgery=anti_forgery,
             form_target=waiting.form_target,
+            offers_passkeys=offers_passkeys(self._directory.instance),
             problem=problem,
             remember=remember,
+            can_mail=self._can_mail,
+            may_register=self._can_mail and may_register(waiting.application),
             status=status,
             languages=waiting.request.ui_locales,
         )
@@ -277,7 +322,7 @@ class ConsentEndpoint(InteractionEndpoint):
         return see_other(self._directory.instance.issuer, RESUME_PATH, waiting.interaction.name)
 
 
-def _asked_scopes(waiting: _Waiting, signed_in: SignedIn) -> tuple[str, ...]:
+def _asked_scopes(waiting: Waiting, signed_in: SignedIn) -> tuple[str, ...]:
     """What the page shows, and so what an agreement means [SCP-13]."""
     if signed_in.user.user_type is UserType.COMMUNITY:
         return scopes.without_api_scopes(waiting.request.scopes)

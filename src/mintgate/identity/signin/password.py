@@ -119,6 +119,22 @@ class PasswordSignIn:
         SIGN_INS.add("right")
         return Proved(user, stored)
 
+    async def hashed(self, password: str) -> str:
+        """The hash of a new password, made where passwords are checked.
+
+        Raises:
+            TemporarilyUnavailable: too many sign-ins are waiting.
+        """
+        with self._place():
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, hash_password, password
+            )
+
+    def forget_tries_of(self, tx: Transaction, *logins: str | None) -> None:
+        """Start the counts of these logins anew: their user has proved to be it by mail."""
+        names = [self._names.login(login) for login in logins if login]
+        sign_in_tries.forget_logins(tx, self._instance_id, names)
+
     def _attempt(
         self, connection: Connection, login: str, address: str | None, device_cookie: str | None
     ) -> _Try:

@@ -22,8 +22,17 @@ LIMITS = {
     "login": Limit(25, HOUR, WAIT),
     # many logins, tried from one address
     "address": Limit(30, HOUR, WAIT),
+    # second factors in a row, from one address or one known device
+    "code-origin": Limit(5, DAY, WAIT),
+    "code-device": Limit(5, DAY, WAIT),
+    # six digits of one login, tried from many addresses: some forty a day, of a million
+    "code-login": Limit(20, DAY, 12 * HOUR),
 }
-"""By kind of count. Known devices are under `device` alone."""
+"""By kind of count. Known devices are under `device` and `code-device` alone.
+
+Whoever tries second factors knows the password. Codes have six digits, so that the one count for a
+login is strict; recovery codes, passkeys and known devices are not under it and go on.
+"""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -75,6 +84,26 @@ class TryNames:
                 self._count("address", "", network),
             ),
         )
+
+    def second_factor(
+        self, login: str, address: str | None, device: str | None, *, is_short: bool
+    ) -> Origin:
+        """Where a second factor of this user is tried from.
+
+        Args:
+            login: the user's own, not what was typed.
+            address: the peer's.
+            device: see `origin`.
+            is_short: whether it is one that could be guessed in time.
+        """
+        of_login = self.login(login)
+        if device is not None:
+            return Origin(self._count("code-device", of_login, device))
+        own = self._count("code-origin", of_login, network_of(address))
+        of_all = Count(
+            self._digest("code-login", of_login), "code-login", LIMITS["code-login"], of_login
+        )
+        return Origin(own, (of_all,) if is_short else ())
 
     def login(self, login: str) -> str:
         """The digest of a login; compared as the user table compares logins [USR-2]."""

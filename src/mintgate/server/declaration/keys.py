@@ -9,7 +9,7 @@ import msgspec
 from mintgate.contract import declared_apis
 from mintgate.contract.appearance import MAX_LOGO
 from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
-from mintgate.contract.instance import SigningAlgorithm
+from mintgate.contract.instance import SecondFactorRule, SigningAlgorithm
 from mintgate.contract.users import UserType
 from mintgate.server.declaration import kinds, secrets
 from mintgate.server.declaration.kinds import Kind
@@ -51,6 +51,8 @@ INSTANCE = TableShape(
         "display_name": kinds.optional_text(128),
         "accent_colour": kinds.optional_text(7),
         "logo": kinds.optional_text(MAX_LOGO),
+        "second_factor_internal": kinds.one_of(SecondFactorRule),
+        "second_factor_community": kinds.one_of(SecondFactorRule),
     },
     required=("name", "database", "base_url"),
 )

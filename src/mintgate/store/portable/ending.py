@@ -2,8 +2,8 @@
 
 A backup does not know what was revoked, used or declared compromised after it was made. So every
 credential in it ends which its owner can get anew: JWTs, refresh tokens, codes, sign-ins, ERP
-sessions, and the signing keys themselves. Reference tokens go on, for programs hold them: they
-are listed, and an administrator looks at each.
+sessions, recovery codes, and the signing keys themselves. Reference tokens go on, for programs
+hold them: they are listed, and an administrator looks at each.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from mintgate.store import (
     idempotency,
     instances,
     keys,
+    mailed_links,
+    mails,
+    recovery_codes,
     reference_tokens,
     refresh,
     revocations,
     sessions,
+    sign_in_proofs,
     users,
 )
 from mintgate.store.audit import AuditEvent
@@ -93,10 +97,14 @@ def end_all(
         "codes": codes.end_all(tx, here),
         "refresh_tokens": refresh.revoke_all(tx, here, BECAUSE),
         "erp_sessions": erp_session_ends.close_all(tx, here, actor),
+        "recovery_codes": recovery_codes.end_all(tx, here),  # some were used since
         "keys": 0,
         "reference_tokens": 0,
     }
     idempotency.forget_all(tx, here)
+    sign_in_proofs.end_all(tx, here)
+    mailed_links.end_all(tx, here)
+    mails.forget_all(tx, here)
     if revoke_reference_tokens:
         ended["reference_tokens"] = reference_tokens.revoke_all(tx, here, actor)
     # One of them may have been declared compromised since. No good JWT needs them any more.

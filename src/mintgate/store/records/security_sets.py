@@ -97,6 +97,12 @@ _USERS = EntitySet(
             column="access_failed_count",
             read_only=True,
         ),
+        Attribute(
+            name="TwoFactorEnabled",
+            kind=Kind.BOOLEAN,
+            column="two_factor_enabled",
+            read_only=True,
+        ),
         DISPLAY_TEXT,
     ),
     search=("Name", "Login", "Email"),

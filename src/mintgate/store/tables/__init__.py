@@ -19,7 +19,15 @@ from mintgate.store.tables.instance import (
     state_feed,
 )
 from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
+from mintgate.store.tables.mailing import mailed_links, mails
 from mintgate.store.tables.schema import schema_state
+from mintgate.store.tables.second_factors import (
+    passkey_challenges,
+    passkeys,
+    recovery_codes,
+    second_factors,
+    sign_in_proofs,
+)
 from mintgate.store.tables.security_records import application_authorizations, applications, users
 from mintgate.store.tables.signing_in import (
     authorization_codes,
@@ -30,6 +38,7 @@ from mintgate.store.tables.signing_in import (
     session_applications,
     sign_in_tries,
 )
+from mintgate.store.tables.sites import site_sessions, user_pictures
 from mintgate.store.tables.tokens import (
     reference_tokens,
     refresh_families,
@@ -56,8 +65,13 @@ __all__ = [
     "interactions",
     "licence_pools",
     "logout_notices",
+    "mailed_links",
+    "mails",
     "metadata",
+    "passkey_challenges",
+    "passkeys",
     "rate_counters",
+    "recovery_codes",
     "reference_tokens",
     "refresh_families",
     "refresh_tokens",
@@ -65,10 +79,14 @@ __all__ = [
     "revoked_before",
     "revoked_tokens",
     "schema_state",
+    "second_factors",
     "session_applications",
+    "sign_in_proofs",
     "sign_in_tries",
     "signing_keys",
+    "site_sessions",
     "state_feed",
+    "user_pictures",
     "userinfo_requests",
     "users",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from mintgate.store.tables.common import instance_id, metadata
@@ -37,6 +38,8 @@ users = Table(
     Column("locked_until", Double),
     # For display only [SGN-10]; what decides is in sign_in_tries.
     Column("access_failed_count", Integer, nullable=False, server_default="0"),
+    # The sum of second_factors and passkeys, so that one look tells [LEG-6].
+    Column("two_factor_enabled", Boolean, nullable=False, server_default=false()),
     Column("password_hash", Text),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("instance_id", "login_key"),

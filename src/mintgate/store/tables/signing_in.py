@@ -30,6 +30,10 @@ identity_sessions = Table(
     Column("tid", String(64)),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
+    # Where and when this browser last used it; for the person to recognise it.
+    Column("last_used_at", Double),
+    Column("address", String(64)),
+    Column("user_agent", String(256)),
     UniqueConstraint("instance_id", "cookie_hash"),
     Index("ix_identity_sessions_user", "instance_id", "user_id"),
     Index("ix_identity_sessions_expiry", "instance_id", "expires_at"),

@@ -1,0 +1,1 @@
+"""Pages and letters around people's own accounts: passwords, addresses, joining."""

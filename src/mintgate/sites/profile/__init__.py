@@ -1,0 +1,25 @@
+"""Profile: what a person sees, changes and ends of the own account [PRF-1..7, PRF-10..22]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from mintgate.sites.profile import consents, history, me, overview, password, sign_ins, tokens
+from mintgate.sites.profile.frame import Frame
+from mintgate.sites.visiting.making import SiteGround
+
+
+def routes(ground: SiteGround) -> Sequence[BaseRoute]:
+    """The pages of the site, and what it tells programs about the person."""
+    frame = Frame(ground)
+    return [
+        *me.routes(ground),
+        *overview.routes(frame),
+        *password.routes(frame),
+        *sign_ins.routes(frame),
+        *consents.routes(frame),
+        *history.routes(frame),
+        *tokens.routes(frame),
+    ]

@@ -1,0 +1,65 @@
+"""What an event of the audit log means to the person whom it is about, in words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mintgate.contract.automation.credentials import AuditRecord
+from mintgate.contract.translating import translatable
+from mintgate.sites.languages import Language
+
+
+class EventText(NamedTuple):
+    """Args:
+    icon: of `macros/icons.html`.
+    kind: of its badge; `warning` for what a person should look at.
+    """
+
+    text: str
+    icon: str
+    kind: str = "neutral"
+
+
+_TEXTS = {
+    "user.signed_in": EventText(translatable("Signed in"), "user", "good"),
+    "user.signed_out": EventText(translatable("Signed out"), "out"),
+    "user.sign_in_failed": EventText(translatable("A sign-in was refused"), "alert", "warning"),
+    "user.sign_in_throttled": EventText(
+        translatable("Sign-ins were refused after too many tries"), "alert", "warning"
+    ),
+    "session.ended": EventText(translatable("A browser was signed out from elsewhere"), "out"),
+    "user.added": EventText(translatable("The account was made"), "user"),
+    "user.changed": EventText(translatable("The account was changed"), "settings"),
+    "user.picture_changed": EventText(translatable("The picture was changed"), "user"),
+    "user.picture_removed": EventText(translatable("The picture was removed"), "user"),
+    "user.everything_revoked": EventText(
+        translatable("All tokens and sign-ins were ended"), "shield", "warning"
+    ),
+    "consent.given": EventText(translatable("An application was allowed access"), "apps"),
+    "consent.withdrawn": EventText(
+        translatable("Access was taken back from an application"), "apps"
+    ),
+    "reference_token.created": EventText(translatable("A token was made"), "token"),
+    "token.revoked": EventText(translatable("A token was ended"), "token"),
+    "code.replayed": EventText(
+        translatable("A sign-in code was used twice; its tokens were ended"), "alert", "warning"
+    ),
+    "refresh.replayed": EventText(
+        translatable("A token was used twice; the access was ended"), "alert", "warning"
+    ),
+}
+EVENTS = tuple(_TEXTS)
+"""Those that a person is told; every single access token is not among them."""
+PASSWORD_CHANGED = EventText(translatable("The password was changed"), "lock", "warning")
+
+
+def event_text(record: AuditRecord, language: Language) -> EventText:
+    """The event in this language."""
+    told = _TEXTS[record.event]
+    if record.event == "user.changed" and _tells_of_password(record):
+        told = PASSWORD_CHANGED
+    return told._replace(text=language.gettext(told.text))
+
+
+def _tells_of_password(record: AuditRecord) -> bool:
+    return "Password" in (record.details or {}).get("attributes", ())
