@@ -115,5 +115,5 @@ class _NotFound:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        response: Response = self._pages.unavailable(Request(scope, receive), status=404)
+        response = self._pages.unavailable(Request(scope, receive), status=404)
         await response(scope, receive, send)
