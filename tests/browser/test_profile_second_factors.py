@@ -56,11 +56,16 @@ def test_from_nothing_to_everything_and_back(world: World, page: Page) -> None:
     assert page.inner_text("td:has-text('My laptop')")
     assert (factors_of(world, "ada").has_totp, factors_of(world, "ada").passkeys) == (True, 1)
 
+    page.click("text=Rename")
+    page.fill("dialog #new-name", "Old laptop")
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("td:has-text('Old laptop')")
+
     page.click("button:has-text('Make new recovery codes')")
     assert len(page.input_value("#codes").split()) == 10
     page.click("text=I have kept them")
 
-    for link in (f"a[href*='{ROOT}/passkeys/']", f"a[href$='{ROOT}/app/remove']"):
+    for link in (f"a[href$='/remove'][href*='{ROOT}/passkeys/']", f"a[href$='{ROOT}/app/remove']"):
         page.click(link)
         page.click("dialog button[type=submit]")
         page.wait_for_selector("text=It is removed.")

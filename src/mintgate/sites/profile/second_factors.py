@@ -10,7 +10,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuchRecord
-from mintgate.contract.automation.second_factors import NewPasskey, OneTimeCode, PasskeyName
+from mintgate.contract.automation.second_factors import (
+    NewPasskey,
+    OneTimeCode,
+    PasskeyName,
+    PasskeyRecord,
+)
 from mintgate.contract.translating import translatable
 from mintgate.identity.administration import second_factors as own
 from mintgate.identity.rendering import NO_STORE, RawJson
@@ -40,7 +45,13 @@ def routes(frame: Frame) -> list[BaseRoute]:
         ),
         door.page(PASSKEYS + "/options", act=pages.passkey_options, back=back, needs_fresh=True),
         door.page(PASSKEYS, act=pages.add_passkey, back=back, needs_fresh=True),
-        door.page(PASSKEYS + "/{passkey_id}/rename", act=pages.rename, back=back, needs_fresh=True),
+        door.page(
+            PASSKEYS + "/{passkey_id}/rename",
+            show=pages.ask_for_name,
+            act=pages.rename,
+            back=back,
+            needs_fresh=True,
+        ),
         door.page(
             PASSKEYS + "/{passkey_id}/remove",
             show=pages.ask_to_remove_passkey,
@@ -121,6 +132,12 @@ class _Pages:
             return self._codes(request, visitor, made.recovery_codes)
         return self._frame.to(SECOND_FACTORS, "passkey-added")
 
+    async def ask_for_name(self, request: Request, visitor: Visitor) -> Response:
+        passkey = await self._passkey(request, visitor)
+        return self._frame.page(
+            request, visitor, "rename_passkey.html", current=SECOND_FACTORS, passkey=passkey
+        )
+
     async def rename(self, request: Request, visitor: Visitor, form: Form) -> Response:
         body = PasskeyName(name=form.get("name", ""))
         await self._calls.write(request, visitor, own.rename_own_passkey, body=body)
@@ -134,16 +151,21 @@ class _Pages:
         return self._frame.to(SECOND_FACTORS, "factor-removed")
 
     async def ask_to_remove_passkey(self, request: Request, visitor: Visitor) -> Response:
+        passkey = await self._passkey(request, visitor)
+        return self._ask(request, visitor, f"{PASSKEYS}/{passkey.id}/remove", passkey.name)
+
+    async def remove_passkey(self, request: Request, visitor: Visitor, form: Form) -> Response:
+        await self._calls.write(request, visitor, own.remove_own_passkey)
+        return self._frame.to(SECOND_FACTORS, "factor-removed")
+
+    async def _passkey(self, request: Request, visitor: Visitor) -> PasskeyRecord:
+        """The one that the address names. Raises NoSuchRecord."""
         found = await self._calls.read(request, visitor, own.get_own)
         wanted = request.path_params["passkey_id"]
         passkey = next((one for one in found.passkeys if one.id == wanted), None)
         if passkey is None:
             raise NoSuchRecord
-        return self._ask(request, visitor, f"{PASSKEYS}/{wanted}/remove", passkey.name)
-
-    async def remove_passkey(self, request: Request, visitor: Visitor, form: Form) -> Response:
-        await self._calls.write(request, visitor, own.remove_own_passkey)
-        return self._frame.to(SECOND_FACTORS, "factor-removed")
+        return passkey
 
     def _ask(self, request: Request, visitor: Visitor, path: str, passkey: str | None) -> Response:
         return self._frame.page(
