@@ -63,7 +63,7 @@ def test_a_form_is_no_address(shared_world: World) -> None:
     """[EP-9] RFC 9110 §15.5.6: what is allowed is told all the same."""
     page = shared_world.http.delete("/id/signin", headers=HTML)
     assert (page.status_code, page.headers["allow"]) == (405, "GET, POST")
-    assert "<h1>This page can&#39;t be opened like that</h1>" in page.text
+    assert "<h1>This page can't be opened like that</h1>" in page.text
 
 
 def test_apis_stay_apis(shared_world: World) -> None:
@@ -90,7 +90,7 @@ def test_a_foreign_form_is_found_in_the_audit_log(world: World) -> None:
     browser = world.browser()
     page = browser.submit(browser.authorize(), anti_forgery="forged")
     assert page.status_code == 400
-    assert "<h1>This form can&#39;t be accepted</h1>" in page.text
+    assert "<h1>This form can't be accepted</h1>" in page.text
     shown = ID.search(page.text)
     assert shown is not None
     (event,) = world.events("form.refused")

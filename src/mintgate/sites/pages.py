@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
+from mintgate.identity.response_modes import form_target_of
 from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
@@ -115,6 +116,17 @@ class SitePages(SecondFactorPages):
             anti_forgery=anti_forgery,
         )
 
+    def form_post(self, request: Request, action: str, fields: dict[str, str]) -> Response:
+        return self._renderer.page(
+            request,
+            "identity/form_post.html",
+            form_target=form_target_of(action),
+            has_own_forms=False,
+            may_have_opener=True,
+            action=action,
+            fields=fields,
+        )
+
     def sign_out(
         self,
         request: Request,
@@ -177,6 +189,14 @@ class SitePages(SecondFactorPages):
             status=status,
             request_id=request_id,
             detail=f"{error}: {description}",
+        )
+
+    def refused(self, request: Request, *, description: str, status: int) -> Response:
+        return self._problem(
+            request,
+            problems.of_refusal(description, status),
+            status=status,
+            request_id=new_refusal_id(),
         )
 
     def unavailable(

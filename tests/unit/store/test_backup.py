@@ -18,7 +18,8 @@ from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.portable import CopyProblem
 from mintgate.store.portable import backup as backups
 from mintgate.store.portable.tables import TABLES
-from mintgate.store.tables import audit_events, audit_keys, idempotency_keys, signing_keys
+from mintgate.store.sealing import SEALED
+from mintgate.store.tables import audit_events
 from tests.newer_release import EXPAND, with_migration
 from tests.rich_rows import HOME, fill
 from tests.unit.store.test_portable import Interrupted, every_row, interrupt_at
@@ -35,7 +36,7 @@ def filled(url: str) -> Database:
     if not database.is_sqlite:
         fill(database)
     with database.begin() as tx:
-        for table in (signing_keys, audit_keys, idempotency_keys):  # with values that no key seals
+        for table in {sealed.table for sealed in SEALED}:  # with values that no key seals
             tx.connection.execute(table.delete())
         keys.create(tx, HOME.id, KEK)
         for change in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -126,7 +127,8 @@ class InteractionEndpoint:
         )
         await self._interactions.close(waiting.interaction, event)
         issuer = self._directory.instance.issuer
-        return respond_refusal(waiting.request.return_address, refusal, issuer)
+        form_page = partial(self._pages.form_post, request)
+        return respond_refusal(waiting.request.return_address, refusal, issuer, form_page)
 
     async def _own_form(self, request: Request) -> dict[str, str] | Response:
         """The form that was sent, or the page to answer with when it is not one of ours."""
