@@ -19,6 +19,7 @@ from bench import (
     growth,
     guarding,
     machine,
+    plans,
     report,
     scaling,
     signing_in,
@@ -27,6 +28,7 @@ from bench import (
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.minting import comparison, grants
+from bench.plans.findings import Plans
 from bench.problems import Unmeasurable
 from bench.processes import ROOT
 from bench.progress import Progress
@@ -60,20 +62,25 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("speed", "growth"),
+        choices=("speed", "growth", "plans"),
         default="speed",
         help="speed: minting, checking and guarding, against the floor and against peers (the "
-        "default); growth: lookup, start and purging with a database that has grown",
+        "default); growth: lookup, start and purging with a database that has grown; "
+        "plans: whether a statement looks at a whole table when one after the other is full",
     )
     parser.add_argument(
         "--rows",
         type=int,
         default=ROWS,
         metavar="N",
-        help=f"growth: revoked tokens, and a tenth as many reference tokens; default {ROWS:,}",
+        help=f"growth: revoked tokens, and a tenth as many reference tokens; plans: rows of the "
+        f"table that is full; default {ROWS:,}",
     )
     parser.add_argument(
-        "--postgresql", action="store_true", help="growth: on PostgreSQL instead of SQLite"
+        "--postgresql", action="store_true", help="growth, plans: on PostgreSQL instead of SQLite"
+    )
+    parser.add_argument(
+        "--tables", metavar="A,B", help="plans: only these are filled; default all that grow"
     )
     parser.add_argument("--quick", action="store_true", help="a short run, for a look")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default {NORMAL.rounds}")
@@ -135,6 +142,7 @@ def measure(given: argparse.Namespace, progress: Progress) -> Report:
                 if given.what == "speed" and given.only in {None, which}
             ],
             latencies=latencies_of(given, folder, chosen, settings, progress),
+            plans=plans_of(given, folder, progress),
         )
 
 
@@ -149,10 +157,17 @@ def latencies_of(
         return [
             measure(folder, chosen, settings, progress)
             for which, measure in LATENCIES.items()
-            if given.only in {None, which}
+            if given.what == "speed" and given.only in {None, which}
         ]
     sizes = growth.Sizes.of(given.rows)
     return growth.run(folder, chosen, settings, sizes, progress, on_postgresql=given.postgresql)
+
+
+def plans_of(given: argparse.Namespace, folder: Path, progress: Progress) -> list[Plans]:
+    if given.what != "plans":
+        return []
+    sizes = plans.Sizes.of(given.rows, given.tables)
+    return [plans.run(folder, sizes, progress, on_postgresql=given.postgresql)]
 
 
 def main() -> None:

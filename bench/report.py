@@ -16,6 +16,8 @@ from bench.cores import Cores
 from bench.figures import Figures
 from bench.latencies import Latencies
 from bench.machine import Machine, short_cpu
+from bench.plans import findings
+from bench.plans.findings import Plans
 from bench.samples import Summary
 
 COLUMNS = ("", "per second", "range", "of the floor", "added µs", "p50 ms", "p99 ms", "CPU µs")
@@ -34,6 +36,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: list[Comparison]
     latencies: list[Latencies] = []
     figures: list[Figures] = []
+    plans: list[Plans] = []
 
     def save(self, where: Path) -> Path:
         """Write to a file, or into a folder under a name of date and CPU; nothing is replaced."""
@@ -128,6 +131,11 @@ def show(report: Report, console: Console) -> None:
         for remark in (*figures.remarks(measured), *_notes(measured.notes)):
             console.print(remark, highlight=False, markup=False)
         console.print()
+    for found in report.plans:
+        console.print(_table(found.title, findings.COLUMNS, findings.rows(found)))
+        for remark in findings.remarks(found):
+            console.print(remark, highlight=False, markup=False)
+        console.print()
     for name, text in facts(report):
         console.print(f"{name}: {text}", highlight=False, markup=False)
 
@@ -156,6 +164,10 @@ def markdown(report: Report) -> str:
     for measured in report.figures:
         remarks_on_it = (*figures.remarks(measured), *_notes(measured.notes))
         lines += _section(measured.title, figures.COLUMNS, figures.rows(measured), remarks_on_it)
+    for found in report.plans:
+        lines += _section(
+            found.title, findings.COLUMNS, findings.rows(found), findings.remarks(found)
+        )
     lines += ["### Where and with what", ""]
     lines += [f"- {name}: {re.sub(r'[|]', '/', text)}" for name, text in facts(report)]
     return "\n".join(lines) + "\n"

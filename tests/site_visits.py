@@ -6,8 +6,23 @@ import html
 import re
 
 import httpx
+import pytest
+from argon2 import PasswordHasher
 
+from mintgate.identity import passwords
 from tests.world import PASSWORD, Browser, World
+
+_FORM = re.compile(r'<form[^>]* method="post" action="([^"]*)"[^>]*>(.*?)</form>', re.DOTALL)
+
+
+def quick_passwords(patch: pytest.MonkeyPatch) -> str:
+    """Have this process check passwords at little cost; returns the hash of `PASSWORD`.
+
+    Most of a sign-in's time is the cost that a password's hash has on purpose.
+    """
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    patch.setattr(passwords, "_hasher", hasher)
+    return hasher.hash(PASSWORD)
 
 
 class SiteVisit:
@@ -45,10 +60,10 @@ class SiteVisit:
         """Send a form of a page with its hidden fields, as a browser does.
 
         Args:
-            to: the end of the form's address; None takes the first form.
+            to: the end of the form's address; None takes the first one that does not sign out.
         """
         for where, fields in _forms(page):
-            if to is None or where.endswith(to):
+            if where.endswith(to) if to is not None else not where.endswith("/signout"):
                 return self.follow(self.post(where, fields | values))
         raise AssertionError(f"no form to {to}: {page.text}")
 
@@ -66,7 +81,9 @@ class SiteVisit:
 
 def _forms(page: httpx.Response) -> list[tuple[str, dict[str, str]]]:
     """Where each form of a page goes, and its hidden fields."""
-    found = re.findall(r'<form method="post" action="([^"]*)"[^>]*>(.*?)</form>', page.text, re.S)
+    found = re.findall(
+        r'<form[^>]* method="post" action="([^"]*)"[^>]*>(.*?)</form>', page.text, re.S
+    )
     return [(html.unescape(where), _fields(inside)) for where, inside in found]
 
 

@@ -161,6 +161,7 @@ class World:
     read_url: str | None = None
     host: str = "127.0.0.1"
     post: Post | None = None
+    password_hash: str = PASSWORD_HASH
     application: Application | None = None
     leaks: Leaks = field(default_factory=Leaks)
 
@@ -205,7 +206,7 @@ class World:
         text = TOML.format(
             base_url=self.base,
             instance_settings=self.instance_settings,
-            password_hash=PASSWORD_HASH,
+            password_hash=self.password_hash,
             more=self.more if more is None else more,
         )
         if replace is not None:

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from typing import Any
 
-import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import require_accessible
+from tests.browser.conftest import OpenContext
+from tests.browser.journeys import PHONE, an_application, answer_of, authorize_url, fill_in
 from tests.mail_server import link_in, serving_mail
-from tests.wire.mail_world import MIRA, post_to
-from tests.world import REDIRECT, World, answer_of
+from tests.wire.mail_world import MIRA, forget, link_to, post_to
+from tests.wire.management_world import MORE, Automation
+from tests.world import BACKOFFICE, World
 
 NEW = "several words nobody guesses"
 
 
-def test_from_the_sign_in_page_and_back(a_world: Callable[..., World], page: Page) -> None:
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_every_page_is_accessible(
+    device: dict[str, Any], a_world: Callable[..., World], open_context: OpenContext
+) -> None:
+    """In both themes, and none is wider than the screen."""
     with serving_mail() as mail:
+        world = a_world(post=post_to(mail), more=MORE)
+        forget(world, "mira.k")
+        wanted = {"email": "jane@client.example", "send": False}
+        invited = Automation(world).post("/invitations", wanted, 201)
+        sign_in = world.browser().authorize()
+        page = open_context(**device).new_page()
+        for url in (
+            str(sign_in.url),
+            link_to("/password/forgot", sign_in),
+            link_to("/register", sign_in),
+            link_in(mail.to(MIRA)),
+            invited["link"],
+            f"{world.issuer}/email/confirm?link=x",
+        ):
+            page.goto(url)
+            require_accessible(page)
+            widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+            inner, outer = page.evaluate(widths)
+            assert inner <= outer, url
+
+
+def test_from_the_sign_in_page_and_back(a_world: Callable[..., World], page: Page) -> None:
+    with serving_mail() as mail, an_application() as callback:
         world = a_world(post=post_to(mail))
-        answers: list[str] = []
-        page.route(
-            f"{REDIRECT}**", lambda route: (answers.append(route.request.url), route.abort())
-        )
-        page.goto(str(httpx.URL(f"{world.issuer}/connect/authorize", params=_ASKED)))
+        world.change_application(BACKOFFICE, impersonate_login_url=callback)
+        page.goto(authorize_url(world, callback))
         page.get_by_role("link", name="Forgot your password?").click()
         page.get_by_label("Login or email").fill("mira.k")
         page.get_by_role("button", name="Send the link").click()
@@ -43,18 +71,6 @@ def test_from_the_sign_in_page_and_back(a_world: Callable[..., World], page: Pag
         expect(letter.get_by_role("heading", level=1)).to_have_text("This link works no more")
 
         page.get_by_role("link", name="Back to signing in").click()
-        page.get_by_label("Login or email").fill("mira.k")
-        page.get_by_label("Password", exact=True).fill(NEW)
-        with page.expect_request(re.compile(re.escape(REDIRECT))):
-            page.get_by_role("button", name="Sign in").click()
-        response = httpx.Response(303, headers={"location": answers[0]})
-        assert world.redeem(answer_of(response)["code"]).status_code == 200
-
-
-_ASKED = {
-    "client_id": "shop.example.org/backoffice",
-    "redirect_uri": REDIRECT,
-    "response_type": "code",
-    "scope": "openid profile read",
-    "state": "st-1",
-}
+        fill_in(page, "mira.k", NEW)
+        code = answer_of(page, callback)["code"]
+        assert world.redeem(code, redirect_uri=callback).status_code == 200

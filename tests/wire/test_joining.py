@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mintgate.contract.automation.problems import Conflict, InvalidInput
 from mintgate.contract.users import User, UserType
+from mintgate.identity.administration import own_email
+from mintgate.identity.administration.call import Acting, Call
+from mintgate.identity.mail.delivery import LOOK_AGAIN_SECONDS
 from mintgate.identity.mail.post import ConsolePost
 from mintgate.store import users
 from tests.command_line import command
@@ -106,6 +111,42 @@ def test_an_administrator_who_changes_a_password(world: World, mail: MailServer)
     answer = api("POST", f"/users/{user(world, 'mira.k').id}/password", {"password": NEW})
     assert answer.status_code == 204
     assert mail.to(MIRA)["Subject"] == "Паролата ви в orion беше сменена"
+
+
+def test_a_person_changes_the_own_address(world: World, mail: MailServer) -> None:
+    """What the page for it does, once it has asked for the password."""
+    moved = "mira@elsewhere.example"
+
+    def act(work: Callable[[Call], Any]) -> None:
+        with world.database.begin() as tx:
+            acting = Acting(user=user(world, "mira.k"), name="mira.k", address="127.0.0.1")
+            work(
+                Call(
+                    connection=tx.connection,
+                    instance=world.instance,
+                    now=tx.now,
+                    acting=acting,
+                    key_encryption_key=lambda: world.kek,
+                    tx=tx,
+                    can_mail=True,
+                )
+            )
+        world.clock.advance(LOOK_AGAIN_SECONDS)
+
+    for not_hers in (BUYER.upper(), "a@b.example, c@d.example", ""):
+        with pytest.raises(InvalidInput):
+            act(partial(own_email.change, email=not_hers))
+    act(partial(own_email.change, email=moved))
+    assert "link=" not in text_of(mail.to(MIRA))
+    mail.to(moved)
+    for number in (2, 3):
+        act(own_email.confirm)
+        link = link_in(mail.to(moved, number))
+    with pytest.raises(Conflict, match="Too many"):
+        act(own_email.confirm)
+    assert confirm(world, link) == CONFIRMED
+    act(own_email.confirm)  # nothing to do
+    assert user(world, "mira.k").email_confirmed
 
 
 # Registration

@@ -17,18 +17,15 @@ from mintgate.contract.first_party import PROFILE_CLIENT
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import User, UserType
-from mintgate.identity.passwords import hash_password
 from mintgate.sites.visiting import Visitor
 from mintgate.sites.visiting.cookies import SiteCookies
 from mintgate.sites.visiting.door import Form
 from mintgate.sites.visiting.making import SiteGround
 from mintgate.store import applications, sessions, users
-from tests.site_visits import SiteVisit
-from tests.world import NOW, PASSWORD, PASSWORD_HASH, World, sqlite_url
+from tests.site_visits import SiteVisit, quick_passwords
+from tests.world import NOW, PASSWORD_HASH, World, sqlite_url
 
 _numbers = itertools.count()
-HASH = hash_password(PASSWORD)
-"""Of today's kind, so that no sign-in upgrades it."""
 
 
 def query_of(response: httpx.Response) -> dict[str, str]:
@@ -72,7 +69,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mintgate.sites.profile.routes", probe_of("profile"))
         patch.setattr("mintgate.sites.manage.routes", probe_of("manage"))
-        world = World(sqlite_url(tmp_path_factory.mktemp("world"))).start()
+        world = World(sqlite_url(tmp_path_factory.mktemp("world")))
+        world.password_hash = quick_passwords(patch)
+        world.start()
         try:
             yield world
         finally:
@@ -84,7 +83,7 @@ def person_in(world: World, **attributes: Any) -> User:
     given = {"user_type": UserType.INTERNAL} | attributes
     user = User(id=new_guid(), login=name, name={"en": name.title()}, **given)
     with world.database.begin() as tx:
-        users.add(tx, world.instance.id, user, HASH)
+        users.add(tx, world.instance.id, user, world.password_hash)
     world.sync()
     return user
 

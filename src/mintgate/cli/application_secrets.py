@@ -6,7 +6,6 @@ import enum
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
 from mintgate.cli import common, records
 from mintgate.cli.application_options import Uri
@@ -14,7 +13,10 @@ from mintgate.cli.common import DEFAULT_DATABASE, AsJson, DatabaseUrl, InstanceN
 from mintgate.cli.durations import seconds_of
 from mintgate.cli.secret_input import GivenSecret, show_if_generated
 from mintgate.contract.applications import TrustedApplication, problems_of
+from mintgate.contract.automation.problems import NoSuchRecord
+from mintgate.contract.automation.secrets import SecretRotation
 from mintgate.contract.identifiers import new_secret, secret_hash
+from mintgate.identity.administration import secrets
 
 secret_commands = typer.Typer(
     help="An application's secrets: rotate, list, end. Two may live at a time.",
@@ -59,22 +61,8 @@ def rotate(
     secret = GivenSecret(new_secret(), is_generated=True)
     with records.writing(database_url, instance_name) as writing:
         before, now = stored(writing, uri), writing.tx.now
-        after = replace(
-            before,
-            application_secret_hash=secret_hash(secret.text),
-            application_secret_end_utc=int(now) + life if life else None,
-            second_secret_hash=None,
-            second_secret_end_utc=None,
-        )
-        if kept and before.live_secret_hashes(now)[0]:
-            ends = int(now) + kept
-            if before.application_secret_end_utc is not None:
-                ends = min(ends, before.application_secret_end_utc)
-            after = replace(
-                after,
-                second_secret_hash=before.application_secret_hash,
-                second_secret_end_utc=ends,
-            )
+        wanted = SecretRotation(kept_seconds=kept, life_seconds=life)
+        after = secrets.rotated(before, secret_hash(secret.text), now, wanted)
         _write(writing, before, after)
     if after.second_secret_end_utc is not None:
         told = records.minute(after.second_secret_end_utc)
@@ -94,26 +82,9 @@ def list_secrets(
     """Tell when each secret was made and when it ends; the secrets themselves are not stored."""
     with records.writing(database_url, instance_name) as writing:
         application, now = stored(writing, uri), writing.tx.now
-    live = application.live_secret_hashes(now)
     rows = [
-        (which.value, made, end, is_live is not None)
-        for which, hashed, made, end, is_live in (
-            (
-                Which.FIRST,
-                application.application_secret_hash,
-                application.application_secret_made_utc,
-                application.application_secret_end_utc,
-                live[0],
-            ),
-            (
-                Which.SECOND,
-                application.second_secret_hash,
-                application.second_secret_made_utc,
-                application.second_secret_end_utc,
-                live[1],
-            ),
-        )
-        if hashed is not None
+        (line.which, line.made_at, line.ends_at, line.is_live)
+        for line in secrets.lines_of(application, now)
     ]
     if as_json:
         names = ("which", "made_at", "ends_at", "is_live")
@@ -144,13 +115,9 @@ def end(
     """End a secret now: the next request with it is refused."""
     with records.writing(database_url, instance_name) as writing:
         before = stored(writing, uri)
-        if which is Which.SECOND:
-            hashed = before.second_secret_hash
-            after = replace(before, second_secret_hash=None, second_secret_end_utc=None)
-        else:
-            hashed = before.application_secret_hash
-            after = replace(before, application_secret_hash=None, application_secret_end_utc=None)
-        if hashed is None:
+        try:
+            after = secrets.without(before, which.value)
+        except NoSuchRecord:
             common.fail(f"{uri} has no {which} secret; see: mintgate app secret list {uri}")
         _write(writing, before, after)
     typer.echo(f"The {which} secret of {uri} has ended.", err=True)

@@ -184,6 +184,20 @@ class Pages(Protocol):
         """For a form that no page of ours in this browser has sent [SGN-5]."""
         ...
 
+    def refused(self, request: Request, *, description: str, status: int) -> Response:
+        """For what a site of the instance does not do; `description` is for the person there."""
+        ...
+
+    def unavailable(
+        self, request: Request, *, status: int, request_id: str | None = None
+    ) -> Response:
+        """For an address where nothing is, for a method that is not taken, for what has failed.
+
+        Args:
+            request_id: by which the server's log names it, if it does.
+        """
+        ...
+
     def error(
         self,
         request: Request,

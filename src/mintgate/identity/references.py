@@ -58,13 +58,18 @@ def create(
     expires_at: float,
     description: str | None,
     address: str | None = None,
+    despite_policy: bool = False,
 ) -> tuple[str, ReferenceToken]:
     """Check and store a new token; returns its value, which is shown this once [REF-3].
+
+    Args:
+        despite_policy: for the token of an install, whatever `ReferenceTokens` says [INS-31].
 
     Raises:
         CreationForbidden, CreationInvalid: see `contract.reference_tokens`.
     """
-    require_policy(application, kind, creator)
+    if not despite_policy:
+        require_policy(application, kind, creator)
     if kind is TokenKind.SERVICE:
         require_system_user(application, system_user)
     instance = instances.by_id(tx.connection, instance_id)

@@ -40,6 +40,7 @@ from mintgate.store import (
     token_reminders,
 )
 from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
+from mintgate.store.audit_counts import keep_counts
 from mintgate.store.follower import STALE_SECONDS, Follower
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
@@ -53,6 +54,7 @@ SESSION_SECONDS = 14.0
 """Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
 MAIL_SECONDS = 0.25
+COUNT_SECONDS = 20.0
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -124,6 +126,7 @@ class Application:
             asyncio.create_task(self._for_ever(EXCHANGE_SECONDS, self._keep_limits)),
             asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
             asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
+            asyncio.create_task(self._for_ever(COUNT_SECONDS, self._keep_counts)),
         ]
         if self._post is not None:
             sending = self._for_ever(MAIL_SECONDS, self._deliver_mail)
@@ -354,6 +357,9 @@ class Application:
 
     async def _keep_audit(self, instance: InstanceApplication) -> None:
         await keep_audit(self.database, instance.instance, self._kek)
+
+    async def _keep_counts(self, instance: InstanceApplication) -> None:
+        await keep_counts(self.database, instance.instance.id)
 
     async def _deliver_logouts(self, instance: InstanceApplication) -> None:
         await instance.logout_delivery.start_due()

@@ -191,6 +191,14 @@ class SitePages(SecondFactorPages):
             detail=f"{error}: {description}",
         )
 
+    def refused(self, request: Request, *, description: str, status: int) -> Response:
+        return self._problem(
+            request,
+            problems.of_refusal(description, status),
+            status=status,
+            request_id=new_refusal_id(),
+        )
+
     def unavailable(
         self, request: Request, *, status: int, request_id: str | None = None
     ) -> Response:

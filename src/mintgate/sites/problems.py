@@ -64,6 +64,15 @@ UNAVAILABLE = Problem(
 )
 
 
+def of_refusal(description: str, status: int) -> Problem:
+    """What a site of the instance says when it refuses something; the sentence is for people."""
+    if status == 403:
+        return Problem(translatable("This is not open to you"), description, leads_home=True)
+    if status == 404:
+        return Problem(translatable("It is not there"), description, leads_home=True)
+    return Problem(translatable("This can't be done"), description, leads_home=True)
+
+
 def of_status(status: int) -> Problem:
     """That of an HTTP status from 400 up."""
     if status == 405:

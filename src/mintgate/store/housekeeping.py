@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, func, select
 
 from mintgate.store import (
+    audit_counts,
     codes,
     feed,
     idempotency,
@@ -71,6 +72,7 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "mails": lambda: mails.purge(tx, instance_id, now - MAIL_KEPT),
         "mailed_links": lambda: mailed_links.purge(tx, instance_id, before),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
+        "audit_counts": lambda: audit_counts.purge(tx, instance_id, now),
         # The two that may be millions come last: the others do not wait for them.
         "feed_entries": lambda: feed.purge(tx.connection, instance_id, now - FEED_KEPT),
         "revoked_tokens": lambda: revocations.purge(tx, instance_id, before),

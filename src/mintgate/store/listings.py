@@ -24,6 +24,7 @@ from sqlalchemy import (
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.users import User
 from mintgate.store import erp_session_ends, licence_pools
+from mintgate.store.applications import all_of as all_applications
 from mintgate.store.audit.rows import matching
 from mintgate.store.erp_sessions import ErpSession
 from mintgate.store.reference_tokens import ReferenceToken
@@ -75,21 +76,68 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def applications_part(
-    connection: Connection, instance_id: str, after: Place | None, limit: int, uri: str | None
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    uri: str | None,
+    search: str | None = None,
 ) -> Part:
-    conditions = [applications.c.application_uri == uri] if uri is not None else []
-    order = [(applications.c.application_uri_key, False)]
+    """By URI.
+
+    Args:
+        search: a part of the URI or of a name, in any case: applications are few.
+    """
+    table = applications.c
+    conditions: list[ColumnElement[bool]] = [table.application_uri == uri] if uri else []
+    if search is not None:
+        wanted = search.casefold()
+        found = [
+            a.id
+            for a in all_applications(connection, instance_id)
+            if any(wanted in text.casefold() for text in (a.application_uri, *a.name.values()))
+        ]
+        conditions.append(table.id.in_(found))
+    order = [(table.application_uri_key, False)]
     part = _part(connection, applications, instance_id, conditions, order, after, limit)
     return Part([from_row(TrustedApplication, row) for row in part.rows], part.following)
 
 
 def users_part(
-    connection: Connection, instance_id: str, after: Place | None, limit: int, login: str | None
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    login: str | None,
+    search: str | None = None,
 ) -> Part:
-    conditions = [users.c.login_key == login.casefold()] if login is not None else []
-    order = [(users.c.login_key, False)]
-    part = _part(connection, users, instance_id, conditions, order, after, limit)
+    """By login.
+
+    Args:
+        search: how the login begins, or the email address, in any case.
+    """
+    key: Column[Any] = users.c.login_key
+    conditions: list[ColumnElement[bool]] = [key == login.casefold()] if login is not None else []
+    if search is not None:
+        wanted = search.casefold()
+        if "@" in wanted and not _some_begin(connection, instance_id, key, wanted):
+            key = users.c.email_key
+        conditions += _begins_with(connection, key, wanted)
+    part = _part(connection, users, instance_id, conditions, [(key, False)], after, limit)
     return Part([from_row(User, row) for row in part.rows], part.following)
+
+
+def _some_begin(connection: Connection, instance_id: str, key: Column[Any], text: str) -> bool:
+    conditions = [users.c.instance_id == instance_id, *_begins_with(connection, key, text)]
+    return connection.execute(select(key).where(*conditions).limit(1)).first() is not None
+
+
+def _begins_with(connection: Connection, key: Column[Any], text: str) -> list[ColumnElement[bool]]:
+    conditions = [key >= text, key.startswith(text, autoescape=True)]
+    if connection.dialect.name == "sqlite":
+        # It orders by code points, so that the index ends where the last one can be.
+        conditions.append(key < text + chr(0x10FFFF))
+    return conditions
 
 
 def reference_tokens_part(
@@ -212,6 +260,7 @@ def audit_part(
     actor: str | None = None,
     application: str | None = None,
     request_id: str | None = None,
+    looks_through: int | None = None,
     person_id: str | None = None,
     events: Sequence[str] | None = None,
 ) -> Part:
@@ -219,13 +268,18 @@ def audit_part(
 
     Args:
         since, until: Unix seconds; the first is included, the second not.
-        event, actor, application: see `audit.rows.latest`.
+        event, actor, application: see `audit.rows.latest`; an event that begins with a dot is
+            the end of a name.
         request_id: of the refusal that is looked for; every other condition narrows the search.
+        looks_through: so many rows are looked at; what is asked for may be rare.
         person_id: of the user who acted, or to whom it happened.
         events: the only names that are looked for.
     """
     table = audit_events
-    conditions = matching(event, actor, application)
+    is_ending = event is not None and event.startswith(".")
+    conditions = matching(None if is_ending else event, actor, application)
+    if is_ending:
+        conditions.append(table.c.event.endswith(event, autoescape=True))
     if request_id is not None:
         told = msgspec.json.encode({"request_id": request_id}).decode()[1:-1]
         conditions.append(table.c.details.contains(told, autoescape=True))
@@ -238,7 +292,35 @@ def audit_part(
     if until is not None:
         conditions.append(table.c.at < until)
     order = [(table.c.at, True), (table.c.writer_id, True), (table.c.sequence, True)]
-    return _part(connection, table, instance_id, conditions, order, after, limit)
+    if looks_through is None:
+        return _part(connection, table, instance_id, conditions, order, after, limit)
+    last = _last_of(connection, table, instance_id, order, after, looks_through, until)
+    if last is not None:
+        conditions.append(table.c.at >= last[0])
+    if after is not None:
+        conditions.append(table.c.at <= after[0])
+    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    return part if part.following is not None else Part(part.rows, last)
+
+
+def _last_of(
+    connection: Connection,
+    table: Table,
+    instance_id: str,
+    order: Order,
+    after: Place | None,
+    number: int,
+    until: float | None,
+) -> Place | None:
+    """The place of the row that comes so many rows later; None when there are not so many."""
+    wanted = select(*(column for column, _ in order)).where(table.c.instance_id == instance_id)
+    if until is not None:
+        wanted = wanted.where(table.c.at < until)
+    if after is not None:
+        wanted = wanted.where(_is_after(order, after), table.c.at <= after[0])
+    wanted = wanted.order_by(*(c.desc() if descends else c.asc() for c, descends in order))
+    row = connection.execute(wanted.offset(number - 1).limit(1)).first()
+    return list(row) if row is not None else None
 
 
 def consents_of(connection: Connection, instance_id: str, user_id: str) -> list[Consent]:
@@ -249,6 +331,22 @@ def consents_of(connection: Connection, instance_id: str, user_id: str) -> list[
         .order_by(consents.c.given_at.desc(), consents.c.application_id)
     )
     return [from_row(Consent, row) for row in connection.execute(statement).mappings()]
+
+
+def consents_part(
+    connection: Connection,
+    instance_id: str,
+    after: Place | None,
+    limit: int,
+    *,
+    user_id: str | None = None,
+) -> Part:
+    """What people allowed, by user and application [EXT-2]."""
+    table = consents
+    order = [(table.c.user_id, False), (table.c.application_id, False)]
+    conditions = _equal(table, user_id=user_id)
+    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    return Part([from_row(Consent, row) for row in part.rows], part.following)
 
 
 def _family(row: RowMapping) -> ListedFamily:

@@ -119,8 +119,9 @@ def purge(tx: Transaction, instance_id: str, before: float) -> int:
     ended = (revoked_tokens.c.instance_id == instance_id) & (revoked_tokens.c.expires_at < before)
     removed = delete_some(tx.connection, revoked_tokens, ended, first=revoked_tokens.c.expires_at)
     # Of a time that long ago no token is left.
+    # A whole number, as the column is: for a fraction PostgreSQL would read all rows.
     long_ago = (revoked_before.c.instance_id == instance_id) & (
-        revoked_before.c.not_before < before - LONGEST_TOKEN
+        revoked_before.c.not_before < int(before - LONGEST_TOKEN)
     )
     return removed + delete_some(
         tx.connection, revoked_before, long_ago, first=revoked_before.c.not_before

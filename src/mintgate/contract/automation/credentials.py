@@ -31,11 +31,17 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ApplicationQuery(PageQuery, frozen=True, kw_only=True):
+    """`uri` is the whole one; `search` is a part of it or of a name, in any case."""
+
     uri: str | None = None
+    search: str | None = None
 
 
 class UserQuery(PageQuery, frozen=True, kw_only=True):
+    """`login` is the whole one; `search` is how it begins, in any case."""
+
     login: str | None = None
+    search: str | None = None
 
 
 class GrantQuery(PageQuery, frozen=True, kw_only=True):
@@ -48,9 +54,11 @@ class SessionQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
-    """`since` is included, `until` is not; an `event` that ends with a dot is a group.
+    """`since` is included, `until` is not; an `event` that ends with a dot is a group, one
+    that begins with a dot is the end of a name, such as `.refused`.
 
-    `request_id` is what a refusal's `X-Request-Id` says.
+    `request_id` is what a refusal's `X-Request-Id` says. With `looks_through`, at most so many
+    events are looked at; `next` goes on behind them, and a part may be empty.
     """
 
     since: Time | None = None
@@ -59,6 +67,7 @@ class AuditQuery(PageQuery, frozen=True, kw_only=True):
     actor: str | None = None
     application: str | None = None
     request_id: str | None = None
+    looks_through: Annotated[int, Meta(ge=1, le=100_000)] | None = None
 
 
 class LegacyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -274,6 +283,17 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     application_name: str | None
     scopes: tuple[str, ...]
     given_at: float
+
+
+class ConsentQuery(PageQuery, frozen=True, kw_only=True):
+    user_id: str | None = None
+
+
+class GivenConsent(ConsentRecord, frozen=True, kw_only=True):
+    """A consent as administrators see it."""
+
+    user_id: str
+    login: str | None
 
 
 class Reminder(msgspec.Struct, frozen=True, kw_only=True):

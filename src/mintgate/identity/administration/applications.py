@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ def list_all(call: Call) -> credentials.Page[Any]:
     after, limit = place_of(query.cursor), query.limit
     return page_of(
         lambda: listings.applications_part(
-            call.connection, call.instance.id, after, limit, query.uri
+            call.connection, call.instance.id, after, limit, query.uri, query.search
         ),
         lambda application: shown(call, application),
     )
@@ -48,10 +49,15 @@ def create(call: Call) -> msgspec.Struct:
         application_secret_hash=_hash_of(secret) if secret is not None else None,
         creation_time_utc=int(call.now),
     )
+    add(call, application, "application.added")
+    return shown(call, application)
+
+
+def add(call: Call, application: TrustedApplication, event: str) -> None:
+    """Store a new record, and note it as `event`. Raises InvalidInput."""
     _require_valid(call, application)
     applications.add(call.writing, call.instance.id, application)
-    _record(call, "application.added", None, application)
-    return shown(call, application)
+    _record(call, event, None, application)
 
 
 def change(call: Call) -> msgspec.Struct:
@@ -92,6 +98,14 @@ def set_secret(call: Call) -> credentials.MadeSecret:
     )
     _changed(call, before, after)
     return credentials.MadeSecret(None if given is not None else secret)
+
+
+def change_secrets(
+    call: Call, changed: Callable[[TrustedApplication], TrustedApplication]
+) -> msgspec.Struct:
+    """Store what `changed` makes of the record that the path names."""
+    before = _to_change(call)
+    return _changed(call, before, changed(before))
 
 
 def remove(call: Call) -> None:

@@ -29,6 +29,7 @@ def list_all(call: Call) -> Page[AuditRecord]:
             actor=query.actor,
             application=query.application,
             request_id=query.request_id,
+            looks_through=query.looks_through,
         ),
         shown,
     )

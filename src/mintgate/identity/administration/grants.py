@@ -50,6 +50,15 @@ def revoked(call: Call, family: Family) -> Revoked:
     return Revoked(kind="refresh_token", was_live=was_live)
 
 
+def login_of(call: Call) -> str:
+    """Whose grant the path names. Raises NoSuchRecord."""
+    family = listings.family(call.connection, call.instance.id, call.path["grant_id"])
+    if family is None:
+        raise NoSuchRecord("There is no grant with this id.")
+    user = users.by_id(call.connection, call.instance.id, family.user_id)
+    return user.login if user else family.user_id
+
+
 def shown(call: Call, listed: ListedFamily) -> GrantRecord:
     family = listed.family
     application = applications.by_id(call.connection, call.instance.id, family.application_id)

@@ -6,7 +6,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.automation import credentials
 from mintgate.contract.automation.credentials import MadeToken, Page, ReferenceTokenRecord, Revoked
 from mintgate.contract.automation.problems import NoSuchRecord
-from mintgate.contract.reference_tokens import TokenKind
+from mintgate.contract.reference_tokens import TokenKind, require_policy, require_system_user
 from mintgate.contract.users import User
 from mintgate.identity import references
 from mintgate.identity.administration import applications, users
@@ -35,6 +35,12 @@ def create_service(call: Call) -> MadeToken:
     """A SAT [REF-14]; only administrators get here, and the policy is asked again [REF-20]."""
     call.lock()
     return created(call, TokenKind.SERVICE, applications.stored(call), call.acting.user)
+
+
+def require_service_token(call: Call, application: TrustedApplication) -> None:
+    """Raises CreationForbidden when the caller can make no SAT for it now [TAP-43, IMG-4]."""
+    require_policy(application, TokenKind.SERVICE, call.acting.user)
+    require_system_user(application, _system_user(call, application))
 
 
 def created(

@@ -28,7 +28,9 @@ def list_all(call: Call) -> credentials.Page[Any]:
     query = call.given(credentials.UserQuery)
     after, limit = place_of(query.cursor), query.limit
     return page_of(
-        lambda: listings.users_part(call.connection, call.instance.id, after, limit, query.login),
+        lambda: listings.users_part(
+            call.connection, call.instance.id, after, limit, query.login, query.search
+        ),
         shown,
     )
 

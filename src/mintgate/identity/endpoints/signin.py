@@ -41,8 +41,9 @@ from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import form_target_of, respond_refusal
 from mintgate.identity.sessions import Sessions, SignedIn
+from mintgate.identity.signin.passkey_sign_in import SIGN_IN
 from mintgate.identity.signin.password import AMR, PasswordSignIn, Proved
-from mintgate.identity.signin.second_factor import SIGN_IN, SecondFactors
+from mintgate.identity.signin.second_factor import SecondFactors
 from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
 
@@ -221,7 +222,7 @@ class SignInEndpoint(InteractionEndpoint):
         self, request: Request, waiting: Waiting, form: dict[str, str]
     ) -> Response:
         """Both factors at once, and no login needs to be typed."""
-        proved = await self._second_factors.use_passkey(
+        proved = await self._second_factors.passkeys.use(
             form["credential"],
             SIGN_IN,
             waiting.interaction.row.id_hash,

@@ -6,9 +6,46 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
+from mintgate.sites.manage.acts import ActPages
+from mintgate.sites.manage.application_acts import APPLICATION_ACTS
+from mintgate.sites.manage.application_tokens import ApplicationTokenPages
+from mintgate.sites.manage.applications import ApplicationPages
+from mintgate.sites.manage.audit import AuditPages
+from mintgate.sites.manage.consents import CONSENT_ACTS, ConsentPages
+from mintgate.sites.manage.desk import Desk
+from mintgate.sites.manage.home import HomePages
+from mintgate.sites.manage.inspector import InspectorPages
+from mintgate.sites.manage.install import InstallPages
+from mintgate.sites.manage.keys import KEY_ACTS, KeyPages
+from mintgate.sites.manage.licences import LicencePages
+from mintgate.sites.manage.sessions import SESSION_ACTS, SessionPages
+from mintgate.sites.manage.settings import SettingPages
+from mintgate.sites.manage.user_acts import USER_ACTS
+from mintgate.sites.manage.users import UserPages
 from mintgate.sites.visiting.making import SiteGround
+
+ACTS = (*APPLICATION_ACTS, *USER_ACTS, *SESSION_ACTS, *KEY_ACTS, *CONSENT_ACTS)
+PAGES = (
+    HomePages,
+    InstallPages,
+    ApplicationPages,
+    ApplicationTokenPages,
+    UserPages,
+    SessionPages,
+    LicencePages,
+    KeyPages,
+    ConsentPages,
+    AuditPages,
+    InspectorPages,
+    SettingPages,
+)
 
 
 def routes(ground: SiteGround) -> Sequence[BaseRoute]:
     """The pages of the site."""
-    return []
+    desk = Desk(ground)
+    pages = [pages(desk) for pages in PAGES]
+    return [
+        *(route for one in pages for route in one.routes()),
+        *ActPages(desk, ACTS).routes(),
+    ]

@@ -153,8 +153,8 @@ class Door:
             refusal: Refusal = TemporarilyUnavailable(cause=str(error))
         except Refusal as refused:
             refusal = refused
-        response = self._parts.pages.error(
-            request, error=refusal.error, description=refusal.description, status=refusal.status
+        response = self._parts.pages.refused(
+            request, description=refusal.description, status=refusal.status
         )
         if isinstance(refusal, TemporarilyUnavailable):
             response.headers["Retry-After"] = str(refusal.retry_after)

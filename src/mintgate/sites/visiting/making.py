@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
-from mintgate.contract.translating import translatable
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.endpoints.end_session import EndSessionEndpoint
@@ -116,10 +114,5 @@ class _NotFound:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        response: Response = self._pages.error(
-            Request(scope, receive),
-            error="not_found",
-            description=translatable("There is no such page."),
-            status=404,
-        )
+        response = self._pages.unavailable(Request(scope, receive), status=404)
         await response(scope, receive, send)

@@ -11,7 +11,7 @@ from mintgate.contract.instance import MANAGE_PATH, PROFILE_PATH
 
 # What addresses of pages are made of: nothing that a browser would read as another place.
 _PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*/?")
-_QUERY = re.compile(r"[A-Za-z0-9_.~%&=+:-]*")
+_QUERY = re.compile(r"[A-Za-z0-9_.~%&=+:/-]*")
 MAX_ADDRESS = 2000
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mintgate.store.tables.audit import audit_checkpoints, audit_events, audit_heads, audit_keys
 from mintgate.store.tables.common import metadata
-from mintgate.store.tables.counters import rate_counters
+from mintgate.store.tables.counters import audit_counted, audit_counts, rate_counters
 from mintgate.store.tables.instance import (
     apis,
     idempotency_keys,
@@ -53,6 +53,8 @@ __all__ = [
     "application_authorizations",
     "applications",
     "audit_checkpoints",
+    "audit_counted",
+    "audit_counts",
     "audit_events",
     "audit_heads",
     "audit_keys",

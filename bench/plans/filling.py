@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -22,28 +24,13 @@ from sqlalchemy import (
     Table,
 )
 
+from bench.plans.tables import FEW, FEWER, SMALL
 from mintgate.store import Database
-from mintgate.store.records import catalog  # noqa: F401 - the tables of the data
 from mintgate.store.tables import metadata
 
-FEW = 2_000
 WRITERS = 50
 """Processes that have written to the audit log; its checkpoints name each."""
-SMALL = {
-    "instances": "one row for each instance",
-    "licence_pools": "one row for each instance",
-    "signing_keys": "a handful for each instance, read whole",
-    "apis": "those that administrators declare, read whole",
-    "audit_keys": "a few for each instance",
-    "audit_checkpoints": "one in some minutes, and forged ones would be found out",
-    "audit_heads": "as the checkpoints",
-    "reserved_seats": "at most as many as there are licences",
-    "gen_currencies": "the currencies of the world",
-    "gen_enterprise_companies": "those that the enterprise consists of",
-    "crm_customer_types": "those that administrators declare",
-}
-"""Tables that stay small by what they are; they are not filled."""
-FEWER = {"applications": FEW}
+CACHE_KIB = 400_000
 _MAPS = {"name", "data", "parameters", "claims"}
 _WORDS = {
     "user_type": "InternalUser",
@@ -56,27 +43,40 @@ _WORDS = {
 
 def fill(database: Database, instance_id: str, rows: int) -> None:
     """Give every table so many rows of one instance, and tell the planner of them."""
-    with database.engine.connect() as connection:
-        raw: Any = connection.connection.dbapi_connection
-        if database.is_sqlite:
-            for pragma in ("synchronous=OFF", "cache_size=-400000"):
-                raw.execute(f"PRAGMA {pragma}").close()
-        else:
-            raw.answer_seconds = float("inf")
-        connection.begin()
-        if not database.is_sqlite:
-            database.take_time(connection)
+    with filling(database) as connection:
         for table in metadata.sorted_tables:
             if table.name not in SMALL:
-                _fill(connection, table, instance_id, FEWER.get(table.name, rows))
-        position = f"UPDATE instances SET feed_position = {FEW + rows}"
-        connection.exec_driver_sql(position)
-        if not database.is_sqlite:
-            connection.exec_driver_sql("ANALYZE")
+                add(connection, table, instance_id, 1, FEWER.get(table.name, rows))
+        connection.exec_driver_sql(f"UPDATE instances SET feed_position = {FEW + rows}")
+    analyze(database)
+
+
+@contextlib.contextmanager
+def filling(database: Database) -> Iterator[Connection]:
+    """A transaction that may last, and that need not survive a loss of power."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.detach()  # nobody else gets it with these settings
+            raw: Any = connection.connection.dbapi_connection
+            pragmas = ("synchronous=OFF", f"cache_size=-{CACHE_KIB}", "secure_delete=OFF",
+                       "foreign_keys=OFF")  # fmt: skip
+            for pragma in pragmas:
+                raw.execute(f"PRAGMA {pragma}").close()
+        connection.begin()
+        database.take_time(connection)
+        yield connection
         connection.commit()
 
 
-def _fill(connection: Connection, table: Table, instance_id: str, rows: int) -> None:
+def analyze(database: Database, table: str = "") -> None:
+    """What autovacuum does by itself a minute later; SQLite is used without statistics."""
+    if not database.is_sqlite:
+        with filling(database) as connection:
+            connection.exec_driver_sql(f"ANALYZE {table}")
+
+
+def add(connection: Connection, table: Table, instance_id: str, first: int, last: int) -> None:
+    """Insert the rows with these numbers; rows with other numbers have other keys."""
     is_sqlite = connection.dialect.name == "sqlite"
     columns = [c for c in table.columns if not c.nullable or _is_looked_for(c)]
     values = ", ".join(
@@ -84,12 +84,12 @@ def _fill(connection: Connection, table: Table, instance_id: str, rows: int) -> 
     )
     names = ", ".join(f'"{column.name}"' for column in columns)
     if not is_sqlite:
-        numbers = f"generate_series(1, {rows}) AS numbers(n)"
+        numbers = f"generate_series({first}, {last}) AS numbers(n)"
         statement = f'INSERT INTO "{table.name}" ({names}) SELECT {values} FROM {numbers}'
     else:
         numbers = (
-            "WITH RECURSIVE numbers(n) AS "
-            f"(SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT {rows})"
+            f"WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL "
+            f"SELECT n + 1 FROM numbers LIMIT {last - first + 1})"
         )
         statement = f'{numbers} INSERT INTO "{table.name}" ({names}) SELECT {values} FROM numbers'
     connection.exec_driver_sql(statement)
