@@ -49,12 +49,15 @@ def test_pages_in_a_pop_up_window_keep_its_opener(shared_world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/id/nothing", "/profile/nothing", "/manage/nothing"])
-def test_not_found_for_persons_and_for_programs(path: str, shared_world: World) -> None:
+def test_not_found_is_a_page(path: str, shared_world: World) -> None:
     page = shared_world.http.get(path, headers=HTML)
     assert page.status_code == 404
     assert "<h1>There is no such page</h1>" in page.text
     assert "nothing" not in page.text
-    answer = shared_world.http.get(path, headers={"Accept": "*/*"})
+
+
+def test_not_found_for_programs(shared_world: World) -> None:
+    answer = shared_world.http.get("/id/nothing", headers={"Accept": "*/*"})
     assert answer.status_code == 404
     assert "<html" not in answer.text
 
