@@ -24,6 +24,10 @@ class _Application(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'<!doctype html><html lang="en"><link rel="icon" href="data:,">')
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         """Not into the output of the tests."""
 

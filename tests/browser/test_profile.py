@@ -21,6 +21,26 @@ CUSTOMERS = "Crm_Sales_Customers?$top=1"
 SCREENS = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 
 
+PROBLEMS: list[str] = []
+
+
+def note(kind: str, text: str) -> None:
+    """What a browser complains of, but for a form that is answered with 400 on purpose."""
+    if kind in {"error", "warning"} and "status of 400" not in text:
+        PROBLEMS.append(text)
+
+
+@pytest.fixture(autouse=True)
+def problems() -> Iterator[None]:
+    """No script fails, and nothing is against the policy of a page.
+
+    Looked at afterwards: what is raised in a listener ends the connection to the browser.
+    """
+    PROBLEMS.clear()
+    yield
+    assert PROBLEMS == []
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
@@ -52,10 +72,10 @@ def context_of(browser: Browser, screen: str, **options: Any) -> BrowserContext:
 
 
 def signed_in(world: World, context: BrowserContext, path: str = "/profile") -> Page:
-    """A page of the site, after the sign-in that it asks for; every problem fails the test."""
+    """A page of the site, after the sign-in that it asks for; see `problems`."""
     page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.on("console", lambda told: pytest.fail(told.text) if told.type == "error" else None)
+    page.on("pageerror", lambda error: PROBLEMS.append(str(error)))
+    page.on("console", lambda told: note(told.type, told.text))
     page.goto(world.base + path)
     page.get_by_label("Login or email").fill("mira.k")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -125,16 +145,16 @@ def test_the_account(screen: str, world: World, browser: Browser, tmp_path: Path
     page = signed_in(world, context)
     file = tmp_path / "me.webp"
     Image.new("RGB", (500, 300), "#2060a0").save(file)
-    page.get_by_label(re.compile("picture", re.IGNORECASE)).first.set_input_files(file)
+    page.get_by_label(re.compile("Add a picture|Another picture")).set_input_files(file)
     page.get_by_role("button", name="Upload").click()
     shown = page.get_by_role("img", name="Your picture")
     expect(shown).to_be_visible()
     assert shown.evaluate("image => image.naturalWidth") == 128
-    page.get_by_label("Language").select_option("bg")
+    page.get_by_label("Language", exact=True).select_option("bg")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("За мен")
     assert fits(page)
-    page.get_by_label("Език").select_option("en")
+    page.get_by_label("Език", exact=True).select_option("en")
     page.get_by_role("button", name="Запис").click()
     go_to(page, screen, "Sign-ins")
     page.get_by_role("button", name="Sign out all others").click()
@@ -144,8 +164,8 @@ def test_the_account(screen: str, world: World, browser: Browser, tmp_path: Path
     go_to(page, screen, "History")
     expect(page.get_by_text("The picture was changed").first).to_be_visible()
     assert fits(page)
-    page.get_by_role("button", name="Mira" if screen == "desk" else "", exact=False).last.click()
-    page.get_by_role("button", name="Sign out").click()
+    page.locator("button[popovertarget=account-menu]").click()
+    page.locator("#account-menu").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
     page.goto(f"{world.base}/profile")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -139,6 +139,7 @@ def test_nothing_dead_lives_again(
             "codes": 1,
             "refresh_tokens": 1,
             "erp_sessions": 0,
+            "recovery_codes": 0,
             "keys": 1,
             "reference_tokens": 0,
         }

@@ -49,12 +49,15 @@ def test_pages_in_a_pop_up_window_keep_its_opener(shared_world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/id/nothing", "/profile/nothing", "/manage/nothing"])
-def test_not_found_for_persons_and_for_programs(path: str, shared_world: World) -> None:
+def test_not_found_is_a_page(path: str, shared_world: World) -> None:
     page = shared_world.http.get(path, headers=HTML)
     assert page.status_code == 404
     assert "<h1>There is no such page</h1>" in page.text
     assert "nothing" not in page.text
-    answer = shared_world.http.get(path, headers={"Accept": "*/*"})
+
+
+def test_not_found_for_programs(shared_world: World) -> None:
+    answer = shared_world.http.get("/id/nothing", headers={"Accept": "*/*"})
     assert answer.status_code == 404
     assert "<html" not in answer.text
 
@@ -63,7 +66,7 @@ def test_a_form_is_no_address(shared_world: World) -> None:
     """[EP-9] RFC 9110 §15.5.6: what is allowed is told all the same."""
     page = shared_world.http.delete("/id/signin", headers=HTML)
     assert (page.status_code, page.headers["allow"]) == (405, "GET, POST")
-    assert "<h1>This page can&#39;t be opened like that</h1>" in page.text
+    assert "<h1>This page can't be opened like that</h1>" in page.text
 
 
 def test_apis_stay_apis(shared_world: World) -> None:
@@ -90,7 +93,7 @@ def test_a_foreign_form_is_found_in_the_audit_log(world: World) -> None:
     browser = world.browser()
     page = browser.submit(browser.authorize(), anti_forgery="forged")
     assert page.status_code == 400
-    assert "<h1>This form can&#39;t be accepted</h1>" in page.text
+    assert "<h1>This form can't be accepted</h1>" in page.text
     shown = ID.search(page.text)
     assert shown is not None
     (event,) = world.events("form.refused")

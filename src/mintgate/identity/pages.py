@@ -139,6 +139,14 @@ class Pages(Protocol):
         """The consent form [EXT-2]."""
         ...
 
+    def form_post(self, request: Request, action: str, fields: dict[str, str]) -> Response:
+        """Brings an answer to the application; it sends itself, or by its button [AUT-43].
+
+        Args:
+            action: the redirect URI, the only address that its form may lead to.
+        """
+        ...
+
     def sign_out(
         self,
         request: Request,
@@ -176,14 +184,18 @@ class Pages(Protocol):
         """For a form that no page of ours in this browser has sent [SGN-5]."""
         ...
 
+    def refused(self, request: Request, *, description: str, status: int) -> Response:
+        """For what a site of the instance does not do; `description` is for the person there."""
+        ...
+
     def unavailable(
         self, request: Request, *, status: int, request_id: str | None = None
     ) -> Response:
-        """For what is not there, is not taken or has failed."""
-        ...
+        """For an address where nothing is, for a method that is not taken, for what has failed.
 
-    def refused(self, request: Request, *, description: str, status: int) -> Response:
-        """For what a site of the instance does not do; `description` is for the person there."""
+        Args:
+            request_id: by which the server's log names it, if it does.
+        """
         ...
 
     def error(

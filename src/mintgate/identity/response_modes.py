@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Callable
 from urllib.parse import quote, urlencode, urlsplit
 
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from mintgate.contract.errors import Refusal
 from mintgate.identity.authorization import ReturnAddress
 
-SUBMIT_SCRIPT_PATH = "/assets/submit.js"
-"""Below the issuer; an external script, because the policy allows no inline code [AUT-43]."""
-
-_FORM = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Back to the application</title></head>
-<body>
-<form method="post" action="{action}">
-{fields}
-<noscript><p>Press the button to go back to the application.</p></noscript>
-<button type="submit">Continue</button>
-</form>
-<script src="{script}"></script>
-</body>
-</html>
-"""
+FormPage = Callable[[str, dict[str, str]], Response]
+"""Draws the page whose form sends itself: address and fields in, see `Pages.form_post`."""
 
 
 def form_target_of(redirect_uri: str) -> str:
@@ -36,7 +22,9 @@ def form_target_of(redirect_uri: str) -> str:
     return f"{parts.scheme}:"
 
 
-def respond(address: ReturnAddress, parameters: dict[str, str], issuer: str) -> Response:
+def respond(
+    address: ReturnAddress, parameters: dict[str, str], issuer: str, form_page: FormPage
+) -> Response:
     """Answer by the chosen mode; `state` and `iss` are added (RFC 9207 §2).
 
     Args:
@@ -47,7 +35,7 @@ def respond(address: ReturnAddress, parameters: dict[str, str], issuer: str) -> 
         fields["state"] = address.state
     fields["iss"] = issuer
     if address.mode == "form_post":
-        return _form_post(address.redirect_uri, fields, issuer)
+        return form_page(address.redirect_uri, fields)
     return RedirectResponse(
         _with_parameters(address.redirect_uri, fields, fragment=address.mode == "fragment"),
         status_code=303,
@@ -55,12 +43,15 @@ def respond(address: ReturnAddress, parameters: dict[str, str], issuer: str) -> 
     )
 
 
-def respond_refusal(address: ReturnAddress, refusal: Refusal, issuer: str) -> Response:
+def respond_refusal(
+    address: ReturnAddress, refusal: Refusal, issuer: str, form_page: FormPage
+) -> Response:
     """An error sent by redirect [AUT-49]."""
     return respond(
         address,
         {"error": refusal.error, "error_description": refusal.description},
         issuer,
+        form_page,
     )
 
 
@@ -70,27 +61,3 @@ def _with_parameters(uri: str, fields: dict[str, str], *, fragment: bool) -> str
     if fragment:
         return f"{uri}#{encoded}"
     return f"{uri}{'&' if '?' in uri else '?'}{encoded}"  # [AUT-42] an existing query is kept
-
-
-def _form_post(action: str, fields: dict[str, str], issuer: str) -> Response:
-    inputs = "\n".join(
-        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-        for name, value in fields.items()
-    )
-    page = _FORM.format(
-        action=html.escape(action),
-        fields=inputs,
-        script=html.escape(issuer + SUBMIT_SCRIPT_PATH),
-    )
-    policy = (
-        f"default-src 'none'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action {form_target_of(action)}"
-    )
-    return HTMLResponse(
-        page,
-        headers={
-            "Content-Security-Policy": policy,
-            "X-Frame-Options": "DENY",
-            "Cache-Control": "no-store",
-        },
-    )

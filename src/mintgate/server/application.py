@@ -53,8 +53,8 @@ FLUSH_SECONDS = 15.0
 SESSION_SECONDS = 14.0
 """Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
 LOGOUT_SECONDS = 0.25
-COUNT_SECONDS = 20.0
 MAIL_SECONDS = 0.25
+COUNT_SECONDS = 20.0
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 

@@ -32,9 +32,19 @@ class Language:
         """The sentence in this language, else as it is."""
         return self.translations.gettext(sentence) if sentence else ""
 
-    def knows(self, sentence: str) -> bool:
-        """Whether `gettext` answers in this language."""
-        return self.code == "en" or self.gettext(sentence) != sentence
+    def markup(self, sentence: str) -> str:
+        """For `_()` of templates, which takes what it gets for HTML and fills in `%(name)s`.
+
+        So only our own texts come back as they are; any other is escaped.
+        """
+        ours = sentence in _our_sentences()
+        return _without_values(self.gettext(sentence)) if ours else _inert(sentence)
+
+    def plural_markup(self, one: str, many: str, count: int) -> str:
+        """The same for `ngettext`."""
+        if one in _our_sentences():
+            return _without_values(self.translations.ngettext(one, many, count))
+        return _inert(one if count == 1 else many)
 
     def date(self, at: float) -> str:
         from babel.dates import format_date
@@ -87,12 +97,38 @@ def best_language(wanted: Iterable[str | None], accept_language: str | None) -> 
     return language("en")
 
 
-def _translations(code: str) -> gettext.NullTranslations:
-    catalogues = sorted((LOCALE_FOLDER / code).glob("*.mo"))
-    first: gettext.NullTranslations = gettext.NullTranslations()
-    for path in reversed(catalogues):
+def _catalogues(code: str) -> list[gettext.GNUTranslations]:
+    found = []
+    for path in sorted((LOCALE_FOLDER / code).glob("*.mo")):
         with path.open("rb") as file:
-            one = gettext.GNUTranslations(file)
-        one.add_fallback(first)
-        first = one
-    return first
+            found.append(gettext.GNUTranslations(file))
+    return found
+
+
+def _translations(code: str) -> gettext.NullTranslations:
+    chain = gettext.NullTranslations()
+    for one in reversed(_catalogues(code)):
+        one.add_fallback(chain)
+        chain = one
+    return chain
+
+
+@cache
+def _our_sentences() -> frozenset[str]:
+    """What the code says and a catalogue has, so that it comes from nowhere else."""
+    texts: set[str] = set()
+    for one in _catalogues("bg"):
+        catalogue: dict[str | tuple[str, int], str] = vars(one)["_catalog"]
+        texts.update(key if isinstance(key, str) else key[0] for key in catalogue)
+    return frozenset(texts)
+
+
+def _without_values(text: str) -> str:
+    """A text in which nothing is to be filled in may have a percent sign."""
+    return text if "%(" in text else text.replace("%", "%%")
+
+
+def _inert(text: str) -> str:
+    from markupsafe import escape
+
+    return str(escape(text)).replace("%", "%%")

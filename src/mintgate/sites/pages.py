@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
+from mintgate.identity.response_modes import form_target_of
 from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
@@ -113,6 +114,17 @@ class SitePages(SecondFactorPages):
             sentences=[scope_text(scope, language) for scope in scopes],
             interaction=interaction,
             anti_forgery=anti_forgery,
+        )
+
+    def form_post(self, request: Request, action: str, fields: dict[str, str]) -> Response:
+        return self._renderer.page(
+            request,
+            "identity/form_post.html",
+            form_target=form_target_of(action),
+            has_own_forms=False,
+            may_have_opener=True,
+            action=action,
+            fields=fields,
         )
 
     def sign_out(

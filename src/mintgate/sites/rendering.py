@@ -80,6 +80,7 @@ class PageRenderer:
         locale: str | Language | None = None,
         status: int = 200,
         form_target: str | None = None,
+        has_own_forms: bool = True,
         frames: Sequence[str] = (),
         may_have_opener: bool = False,
         **values: Any,
@@ -90,6 +91,7 @@ class PageRenderer:
             template: below `templates/`.
             locale: of the person, when known.
             form_target: an origin or a scheme that its forms may lead to, besides ours [SGN-9].
+            has_own_forms: whether forms may lead to us as well.
             frames: addresses that it loads in frames.
             may_have_opener: whether a page of another origin may have it in a pop-up window, as
                 applications do for signing in; it then keeps the window's handle.
@@ -98,7 +100,7 @@ class PageRenderer:
             locale = self.language_of(request, locale)
         issuer = self.instance.issuer
         text = (
-            _environment(locale.code)
+            environment(locale.code)
             .get_template(template)
             .render(
                 instance=self.instance,
@@ -112,13 +114,14 @@ class PageRenderer:
                 **values,
             )
         )
-        headers = security_headers(form_target, frames, may_have_opener=may_have_opener)
+        targets = [*(["'self'"] if has_own_forms else []), *([form_target] if form_target else [])]
+        headers = security_headers(targets, frames, may_have_opener=may_have_opener)
         headers["Content-Language"] = locale.code
         return HTMLResponse(text, status_code=status, headers=headers)
 
 
 def security_headers(
-    form_target: str | None = None, frames: Sequence[str] = (), *, may_have_opener: bool = False
+    form_targets: Sequence[str], frames: Sequence[str] = (), *, may_have_opener: bool = False
 ) -> dict[str, str]:
     """Of every page; see `PageRenderer.page`. `BASE_HEADERS` of the server come on top."""
     # Browsers apply form-action to the redirect after the POST as well [SGN-9].
@@ -129,7 +132,7 @@ def security_headers(
         "img-src": "'self' data:",
         "connect-src": "'self'",
         "base-uri": "'none'",
-        "form-action": f"'self' {form_target}" if form_target else "'self'",
+        "form-action": " ".join(form_targets),
         "frame-ancestors": "'none'",  # [EP-7]
     }
     if frames:
@@ -148,12 +151,13 @@ def security_headers(
 
 
 @cache
-def _environment(code: str) -> Environment:
+def environment(code: str) -> Environment:
+    """The templates in one of `LANGUAGES`."""
     # One a language, so that compiled templates hold its texts; made with its first page.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     spoken = language(code)
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("mintgate.sites", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -162,15 +166,15 @@ def _environment(code: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters.update(
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        spoken.markup, spoken.plural_markup, newstyle=True
+    )
+    made.filters.update(
         date=spoken.date,
         date_and_time=spoken.date_and_time,
         iso=spoken.iso,
         relative=spoken.relative,
         number=spoken.number,
         percent=spoken.percent,
-        # For a text that a value holds: `_()` takes literals only, as it escapes nothing.
-        translated=spoken.gettext,
     )
-    return environment
+    return made

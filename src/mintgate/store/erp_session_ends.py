@@ -118,7 +118,7 @@ def close_over(tx: Transaction, instance_id: str, now: float, process: str, *, k
     """Close what must not be in the way of a new session [SES-16]; under the lock of the pool.
 
     That is what this process alone has touched, as nobody else knows yet that it is idle, and the
-    session `key`. What everybody takes for ended is not counted, and is left to `sweep`.
+    session `key`. The rest that has ended is left to `make_room` and `sweep`.
 
     Args:
         now: Unix seconds.
@@ -130,6 +130,18 @@ def close_over(tx: Transaction, instance_id: str, now: float, process: str, *, k
         _column.toucher == process, _column.key == key
     )
     return key in _close_ended(tx, instance_id, chosen, now)
+
+
+def make_room(tx: Transaction, instance_id: str, now: float, process: str) -> bool:
+    """Close sessions that have ended and still have their slots; under the lock of the pool.
+
+    A slot is free when its session is closed, and not when a clock says that it should be: a server
+    whose clock is an hour ahead would give away the slots of those who are at work.
+
+    Returns:
+        Whether there were any.
+    """
+    return bool(_close_ended(tx, instance_id, licence_pools.is_over(now, process), now, BATCH))
 
 
 def any_over(connection: Connection, instance_id: str, now: float, process: str) -> bool:

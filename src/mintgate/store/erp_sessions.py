@@ -132,8 +132,13 @@ def open_or_join(tx: Transaction, instance_id: str, opening: Opening) -> Opened:
     seat = Seat.NONE
     if opening.takes_slot:
         key = licences.login_key(opening.login)
-        found = licence_pools.occupancy(tx.connection, instance_id, key, now)
+        found = licence_pools.occupancy(tx.connection, instance_id, key)
         free = licences.seat_for(found)
+        if (free is None or found.holds_reserved) and erp_session_ends.make_room(
+            tx, instance_id, now, opening.process
+        ):
+            found = licence_pools.occupancy(tx.connection, instance_id, key)
+            free = licences.seat_for(found)
         if free is None:
             return Opened(None, found, gone)
         seat = free

@@ -15,7 +15,7 @@ never waits for anybody, but for an administrator who closes sessions or reserve
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, true
 
 from mintgate.contract.licences import IDLE_ELSEWHERE_SECONDS, IDLE_SECONDS, Occupancy, Seat
 from mintgate.store.conflicts import insert_into
@@ -111,13 +111,20 @@ def counts(
     )
 
 
-def occupancy(connection: Connection, instance_id: str, login_key: str, now: float) -> Occupancy:
-    """The slots as the account `login_key` finds them, under `lock`."""
+def occupancy(
+    connection: Connection, instance_id: str, login_key: str, now: float | None = None
+) -> Occupancy:
+    """The slots as the account `login_key` finds them.
+
+    Args:
+        now: Unix seconds, at which a session must be open to be counted. None counts every one
+            that nobody has closed, whatever a clock says: so slots are given, under `lock`.
+    """
     general = _column.seat == Seat.GENERAL
     own = (_column.seat == Seat.RESERVED) & (_column.login_key == login_key)
     taken = connection.execute(
         select(func.count().filter(general), func.count().filter(own)).where(
-            _column.instance_id == instance_id, is_open(now)
+            _column.instance_id == instance_id, is_open(now) if now is not None else true()
         )
     ).one()
     total, reserved = _sizes(connection, instance_id)

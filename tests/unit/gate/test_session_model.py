@@ -98,7 +98,7 @@ class Model:
                 del self.held[other]
         mine = self.held.get(key)
         if mine is None:
-            seat = self.free_seat(login)
+            seat = self.seat_of_newcomer(login, process)
             if seat is None:
                 return False
             end = self.now + 3600 if service else float("inf")
@@ -110,13 +110,22 @@ class Model:
         self.untold[process][key] = (mine.started, self.now)
         return True
 
+    def seat_of_newcomer(self, login: str, process: int) -> str | None:
+        """A session that is over has its slot until somebody needs it."""
+        seat = self.free_seat(login)
+        if seat is None or self.holds_reserved(login):
+            for key in [key for key, one in self.held.items() if self.is_over(one, process)]:
+                del self.held[key]
+            seat = self.free_seat(login)
+        return seat
+
+    def holds_reserved(self, login: str) -> bool:
+        return any(one.login == login and one.seat == "reserved" for one in self.held.values())
+
     def free_seat(self, login: str) -> str | None:
-        counted = [one for one in self.held.values() if not self.is_over(one, None)]
-        if login in self.reserved and not any(
-            one.login == login and one.seat == "reserved" for one in counted
-        ):
+        if login in self.reserved and not self.holds_reserved(login):
             return "reserved"
-        general = sum(one.seat == "general" for one in counted)
+        general = sum(one.seat == "general" for one in self.held.values())
         return "general" if general < self.total - len(self.reserved) else None
 
     def close(self, key: str) -> None:

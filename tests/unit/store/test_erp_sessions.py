@@ -86,6 +86,22 @@ def test_another_process_waits_until_touches_must_have_arrived(office: Office) -
     assert office.counts("P3").in_use == 1
 
 
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_a_wrong_clock_gives_no_slot_twice(office: Office, ahead: int) -> None:
+    """[SES-33] Who was taken for idle has lost the slot, and hears of it [SES-27]."""
+    assert office.gets_in("ann")
+    assert office.gets_in("bob")
+    office.clock.advance(ahead)
+    gets_in = office.gets_in("cem", here="P2")
+    assert gets_in == (ahead > 0)
+    office.clock.advance(-ahead)
+    assert office.counts().in_use <= 2
+    gone = office.flush(touch("ann", NOW + 1), touch("bob", NOW + 1))
+    assert office.counts().in_use <= 2
+    assert bool(gone) == gets_in
+    assert {"ann", "bob"}.difference(gone) == {k for k in ("ann", "bob") if office.session(k)}
+
+
 def test_who_shares_a_session_does_not_know_alone_that_it_is_idle(office: Office) -> None:
     """[SES-27]"""
     office.open("ann", here="P1")

@@ -45,6 +45,13 @@ def begin_own_app(call: Call) -> f.AppToSetUp:
     return f.AppToSetUp(secret=offer.secret, uri=offer.uri, picture=offer.picture)
 
 
+def waiting_own_app(call: Call) -> f.AppToSetUp:
+    """The secret that waits for its first code, or a new one: for a page that may be reloaded."""
+    with _possible():
+        offer = _own(call).offer_totp()
+    return f.AppToSetUp(secret=offer.secret, uri=offer.uri, picture=offer.picture)
+
+
 def confirm_own_app(call: Call) -> f.RecoveryCodes:
     """Raises InvalidInput when the code is wrong, Conflict when nothing waits for one."""
     with _possible():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -31,7 +32,7 @@ from mintgate.identity.expected_user import without_hint
 from mintgate.identity.forms import client_address, query_of, read_form
 from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
-from mintgate.identity.response_modes import respond, respond_refusal
+from mintgate.identity.response_modes import FormPage, respond, respond_refusal
 from mintgate.identity.sessions import Sessions
 from mintgate.store import Database, DatabaseUnavailable
 
@@ -128,7 +129,8 @@ class AuthorizeEndpoint:
         )
         if answer is None:
             return expired_page(self._pages, request)
-        return respond(valid.return_address, answer, self._directory.instance.issuer)
+        issuer = self._directory.instance.issuer
+        return respond(valid.return_address, answer, issuer, self._form_page(request))
 
     async def _show(
         self,
@@ -166,7 +168,8 @@ class AuthorizeEndpoint:
         )
         if isinstance(refused, ReturnedRefusal):
             issuer = self._directory.instance.issuer
-            return respond_refusal(refused.return_address, refusal, issuer)
+            form_page = self._form_page(request)
+            return respond_refusal(refused.return_address, refusal, issuer, form_page)
         return self._pages.error(
             request,
             error=refusal.error,
@@ -174,6 +177,9 @@ class AuthorizeEndpoint:
             status=refused.status,
             request_id=refusal.id,
         )
+
+    def _form_page(self, request: Request) -> FormPage:
+        return partial(self._pages.form_post, request)
 
 
 def see_other(issuer: str, path: str, interaction: str) -> Response:

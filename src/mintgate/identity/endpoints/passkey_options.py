@@ -11,8 +11,8 @@ from mintgate.identity.endpoints.signin import InteractionEndpoint
 from mintgate.identity.forms import client_address, read_form
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.identity.signin.enrolment import REGISTER, Enrolment, NotPossible
+from mintgate.identity.signin.passkey_sign_in import SECOND_STEP, SIGN_IN
 from mintgate.identity.signin.passkeys import Json
-from mintgate.identity.signin.second_factor import SECOND_STEP, SIGN_IN
 
 PATH = "/signin/passkey"
 
@@ -37,13 +37,13 @@ class PasskeyOptionsEndpoint(InteractionEndpoint):
         step = form.get("step")
         if step == SIGN_IN:
             bound_to = waiting.interaction.row.id_hash
-            return await self._second_factors.passkey_options(SIGN_IN, bound_to)
+            return await self._second_factors.passkeys.options(SIGN_IN, bound_to)
         half = await self._steps.find(request, waiting.interaction)
         if half is None or half.proof.amr is not None:
             raise InvalidRequest("The page has expired.")
         bound_to = half.proof.proof_hash
         if step == SECOND_STEP:
-            return await self._second_factors.passkey_options(SECOND_STEP, bound_to, half.user)
+            return await self._second_factors.passkeys.options(SECOND_STEP, bound_to, half.user)
         if step != REGISTER:
             raise InvalidRequest("There is no such step.")
 

@@ -12,7 +12,8 @@ from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see
 from mintgate.identity.endpoints.sign_in_steps import HalfSignedIn
 from mintgate.identity.endpoints.signin import WRONG_PASSKEY, InteractionEndpoint, Waiting
 from mintgate.identity.forms import client_address
-from mintgate.identity.signin.second_factor import SECOND_STEP, WITH_CODE
+from mintgate.identity.signin.passkey_sign_in import SECOND_STEP
+from mintgate.identity.signin.second_factor import WITH_CODE
 
 # One sentence for a wrong code, a used one and a wait [SGN-6].
 WRONG_CODE = translatable(
@@ -72,7 +73,7 @@ class SecondFactorEndpoint(InteractionEndpoint):
     async def _use_passkey(
         self, request: Request, waiting: Waiting, half: HalfSignedIn, credential: str
     ) -> Response:
-        proved = await self._second_factors.use_passkey(
+        proved = await self._second_factors.passkeys.use(
             credential,
             SECOND_STEP,
             half.proof.proof_hash,

@@ -19,8 +19,8 @@ from mintgate.identity.forms import client_address
 from mintgate.identity.interactions import OpenInteraction
 from mintgate.identity.sessions import Sessions
 from mintgate.identity.signin.devices import KnownDevices
+from mintgate.identity.signin.passkey_sign_in import ProvedPasskey
 from mintgate.identity.signin.password import Proved
-from mintgate.identity.signin.second_factor import ProvedPasskey
 from mintgate.store import Database, Transaction, passkeys, sign_in_proofs, users
 from mintgate.store.sign_in_proofs import SignInProof
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -40,8 +41,9 @@ from mintgate.identity.interactions import Interactions, OpenInteraction
 from mintgate.identity.pages import Pages
 from mintgate.identity.response_modes import form_target_of, respond_refusal
 from mintgate.identity.sessions import Sessions, SignedIn
+from mintgate.identity.signin.passkey_sign_in import SIGN_IN
 from mintgate.identity.signin.password import AMR, PasswordSignIn, Proved
-from mintgate.identity.signin.second_factor import SIGN_IN, SecondFactors
+from mintgate.identity.signin.second_factor import SecondFactors
 from mintgate.store import AuditEvent, Database, Transaction, applications
 from mintgate.store import sessions as session_rows
 
@@ -125,7 +127,8 @@ class InteractionEndpoint:
         )
         await self._interactions.close(waiting.interaction, event)
         issuer = self._directory.instance.issuer
-        return respond_refusal(waiting.request.return_address, refusal, issuer)
+        form_page = partial(self._pages.form_post, request)
+        return respond_refusal(waiting.request.return_address, refusal, issuer, form_page)
 
     async def _own_form(self, request: Request) -> dict[str, str] | Response:
         """The form that was sent, or the page to answer with when it is not one of ours."""
@@ -219,7 +222,7 @@ class SignInEndpoint(InteractionEndpoint):
         self, request: Request, waiting: Waiting, form: dict[str, str]
     ) -> Response:
         """Both factors at once, and no login needs to be typed."""
-        proved = await self._second_factors.use_passkey(
+        proved = await self._second_factors.passkeys.use(
             form["credential"],
             SIGN_IN,
             waiting.interaction.row.id_hash,

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from mintgate.sites.profile import consents, history, me, overview, password, sign_ins, tokens
+from mintgate.sites.profile import (
+    consents,
+    history,
+    me,
+    overview,
+    password,
+    second_factors,
+    sign_ins,
+    tokens,
+)
 from mintgate.sites.profile.frame import Frame
 from mintgate.sites.visiting.making import SiteGround
 
@@ -18,6 +27,7 @@ def routes(ground: SiteGround) -> Sequence[BaseRoute]:
         *me.routes(ground),
         *overview.routes(frame),
         *password.routes(frame),
+        *second_factors.routes(frame),
         *sign_ins.routes(frame),
         *consents.routes(frame),
         *history.routes(frame),

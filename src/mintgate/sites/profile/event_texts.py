@@ -35,6 +35,23 @@ _TEXTS = {
     "user.everything_revoked": EventText(
         translatable("All tokens and sign-ins were ended"), "shield", "warning"
     ),
+    "user.second_factor_failed": EventText(
+        translatable("A second factor was refused"), "alert", "warning"
+    ),
+    "user.passkey_refused": EventText(translatable("A passkey was refused"), "alert", "warning"),
+    "user.passkey_count_went_back": EventText(
+        translatable("A passkey may have been copied"), "alert", "warning"
+    ),
+    "user.totp_added": EventText(translatable("An authenticator app was set up"), "shield"),
+    "user.totp_removed": EventText(
+        translatable("The authenticator app was removed"), "shield", "warning"
+    ),
+    "user.passkey_added": EventText(translatable("A passkey was registered"), "passkey"),
+    "user.passkey_removed": EventText(translatable("A passkey was removed"), "passkey", "warning"),
+    "user.recovery_codes_made": EventText(translatable("Recovery codes were made"), "shield"),
+    "user.second_factors_reset": EventText(
+        translatable("An administrator removed the second factors"), "shield", "warning"
+    ),
     "consent.given": EventText(translatable("An application was allowed access"), "apps"),
     "consent.withdrawn": EventText(
         translatable("Access was taken back from an application"), "apps"

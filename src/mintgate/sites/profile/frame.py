@@ -16,6 +16,7 @@ from mintgate.sites.visiting.door import LEAVE_PATH
 from mintgate.sites.visiting.making import SiteGround
 
 PASSWORD = "/security/password"  # noqa: S105 - a path
+SECOND_FACTORS = "/security/second-factors"
 TOKENS = "/security/tokens"
 SIGN_INS = "/security/sign-ins"
 HISTORY = "/security/history"
@@ -24,6 +25,7 @@ APPLICATIONS = "/applications"
 ENTRIES = (
     Entry(translatable("About me"), PROFILE_PATH, "user"),
     Entry(translatable("Password"), PROFILE_PATH + PASSWORD, "lock"),
+    Entry(translatable("Second factors"), PROFILE_PATH + SECOND_FACTORS, "shield"),
     Entry(translatable("Tokens"), PROFILE_PATH + TOKENS, "token"),
     Entry(translatable("Sign-ins"), PROFILE_PATH + SIGN_INS, "device"),
     Entry(translatable("Applications"), PROFILE_PATH + APPLICATIONS, "apps"),
@@ -38,6 +40,9 @@ DONE = {
     "password": translatable(
         "Your password was changed. You are signed out everywhere but in this browser."
     ),
+    "app-added": translatable("The app is set up."),
+    "passkey-added": translatable("The passkey is registered."),
+    "factor-removed": translatable("It is removed."),
     "signed-out": translatable("That browser is signed out."),
     "signed-out-others": translatable("All other browsers are signed out."),
     "withdrawn": translatable("The application may do nothing in your name any more."),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -117,5 +116,5 @@ class _NotFound:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        response: Response = self._pages.unavailable(Request(scope, receive), status=404)
+        response = self._pages.unavailable(Request(scope, receive), status=404)
         await response(scope, receive, send)
