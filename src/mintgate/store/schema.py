@@ -141,17 +141,21 @@ def upgrade(database: Database) -> Schema:
         NotRunnable: it is too new or unfinished.
         DatabaseUnavailable: it cannot be opened or written.
     """
-    found = state(database)
-    found.require_runnable()
-    if found.standing in {Standing.CURRENT, Standing.NEWER}:
-        return found
     for tries_left in reversed(range(TRIES)):
         try:
+            found = state(database)
+            found.require_runnable()
+            if found.standing in {Standing.CURRENT, Standing.NEWER}:
+                return found
             with database.engine.begin() as connection:
                 return _upgrade(connection)
         except DBAPIError as error:
             if not (_is_lock_timeout(error) and tries_left):
                 raise _unavailable(database, error) from error
+        except DatabaseUnavailable as error:
+            # Also to look one waits for who migrates, when that one began with a new SQLite file.
+            if not (_is_locked(error.__cause__) and tries_left):
+                raise
     raise AssertionError  # the last try returns or raises
 
 
@@ -228,6 +232,10 @@ def _scripts() -> ScriptDirectory:
 
 def _is_lock_timeout(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    return isinstance(error, DBAPIError) and "database is locked" in str(error.orig)
 
 
 def _unavailable(database: Database, error: DBAPIError) -> DatabaseUnavailable:
