@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 from mintgate.store import Database, schema
 
@@ -31,6 +32,15 @@ def with_migration(folder: Path, text: str) -> Path:
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / "9001_next.py").write_text(text.replace("{head}", str(head)))
     return folder
+
+
+def migrate_to(url: str, revision: str) -> None:
+    """Make the tables as an older release did."""
+    database, config = Database(url), schema._config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    database.close()
 
 
 def migrate(url: str, *options: str) -> None:

@@ -15,6 +15,7 @@ SMALL = {
     "audit_keys": "a few for each instance",
     "audit_checkpoints": "one in some minutes, and forged ones would be found out",
     "audit_heads": "as the checkpoints",
+    "audit_counted": "one row for each process that has written to the audit log",
     "reserved_seats": "at most as many as there are licences",
     "gen_currencies": "the currencies of the world",
     "gen_enterprise_companies": "those that the enterprise consists of",

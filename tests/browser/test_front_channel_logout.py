@@ -91,7 +91,7 @@ def test_every_application_of_the_session_is_loaded(
 
 
 def test_the_browser_does_not_wait_for_a_slow_application(
-    world: World, page: Page, parties: Parties
+    world: World, page: Page, parties: Parties, problems: list[str]
 ) -> None:
     office, _ = parties
     id_token = sign_in(world, page, office)
@@ -100,6 +100,9 @@ def test_the_browser_does_not_wait_for_a_slow_application(
     page.goto(sign_out_url(world, office, id_token), wait_until="commit")
     page.wait_for_url(f"{office.base}/bye?state=s-2")
     assert SLOW_SECONDS * 0.9 < time.monotonic() - started < SLOW_SECONDS + 5
+    # What it did not wait for may be told as not loaded.
+    assert all("Failed to load resource" in problem for problem in problems)
+    problems.clear()
 
 
 def test_no_other_origin_can_be_framed(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PROGRAMS
-from tests.clients.conftest import missing
 from tests.site_visits import quick_passwords
 from tests.world import BACKOFFICE, PASSWORD, STOCK, World, sqlite_url
 
@@ -56,15 +53,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             world.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        missing("Chromium (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
+@pytest.fixture
+def browser(chromium_browser: Browser) -> Browser:
+    return chromium_browser
 
 
 def context_of(browser: Browser, screen: str, **options: Any) -> BrowserContext:

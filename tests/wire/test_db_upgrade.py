@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 
 import httpx
@@ -70,13 +69,7 @@ def test_an_older_release_refuses_a_schema_that_was_contracted(folder: Path) -> 
 
 def test_a_newer_release_migrates_at_its_start_or_says_how(folder: Path) -> None:
     """Only `serve` and `db upgrade` do: who looks at something must not migrate for all."""
-    command("db", "upgrade")
-    with sqlite3.connect(folder / "mintgate.db") as database:  # as the release before left it
-        database.executescript(
-            "DROP TABLE schema_state; DROP INDEX ix_revoked_before_time;"
-            "UPDATE alembic_version SET version_num = '0015'"
-        )
-    database.close()
+    newer_release.migrate_to(f"sqlite:///{folder / 'mintgate.db'}", "0015")
     for arguments in (("user", "list"), ("serve", "--no-upgrade", "--port", str(free_port()))):
         done = command(*arguments)
         assert done.returncode == 1

@@ -16,7 +16,7 @@ from mintgate.contract.applications import TrustedApplication, problems_of
 from mintgate.contract.automation.problems import NoSuchRecord
 from mintgate.contract.automation.secrets import SecretRotation
 from mintgate.contract.identifiers import new_secret, secret_hash
-from mintgate.identity.administration import secrets
+from mintgate.contract.secret_rotation import lines_of, rotated, without
 
 secret_commands = typer.Typer(
     help="An application's secrets: rotate, list, end. Two may live at a time.",
@@ -62,7 +62,7 @@ def rotate(
     with records.writing(database_url, instance_name) as writing:
         before, now = stored(writing, uri), writing.tx.now
         wanted = SecretRotation(kept_seconds=kept, life_seconds=life)
-        after = secrets.rotated(before, secret_hash(secret.text), now, wanted)
+        after = rotated(before, secret_hash(secret.text), now, wanted)
         _write(writing, before, after)
     if after.second_secret_end_utc is not None:
         told = records.minute(after.second_secret_end_utc)
@@ -84,7 +84,7 @@ def list_secrets(
         application, now = stored(writing, uri), writing.tx.now
     rows = [
         (line.which, line.made_at, line.ends_at, line.is_live)
-        for line in secrets.lines_of(application, now)
+        for line in lines_of(application, now)
     ]
     if as_json:
         names = ("which", "made_at", "ends_at", "is_live")
@@ -116,7 +116,7 @@ def end(
     with records.writing(database_url, instance_name) as writing:
         before = stored(writing, uri)
         try:
-            after = secrets.without(before, which.value)
+            after = without(before, which.value)
         except NoSuchRecord:
             common.fail(f"{uri} has no {which} secret; see: mintgate app secret list {uri}")
         _write(writing, before, after)

@@ -21,6 +21,7 @@ from mintgate.contract.reference_tokens import (
     CreationForbidden,
     CreationInvalid,
 )
+from mintgate.contract.secret_rotation import lines_of
 from mintgate.contract.translating import translatable
 from mintgate.identity.administration import (
     applications,
@@ -78,7 +79,7 @@ class ApplicationTokenPages:
     async def _secrets(self, request: Request, visitor: Visitor, template: str) -> Response:
         def run(call: Call) -> tuple[Any, list[Any]]:
             stored = applications.stored(call)
-            return applications.shown(call, stored), secrets.lines_of(stored, call.now)
+            return applications.shown(call, stored), lines_of(stored, call.now)
 
         app, lines = await self._desk.calls.read(request, visitor, run)
         return self._desk.page(
