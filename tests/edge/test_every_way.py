@@ -85,16 +85,18 @@ class Changes:
         CHANGES[self._state].undo(self._ways)
         self._ways.learn()
         self._state = ""
-        if CHANGES[state].spoils:
+        if state:
             self._require_permissions(state)
         CHANGES[state].make(self._ways)
         self._state = state
         self._ways.learn()
 
     def _require_permissions(self, state: str) -> None:
-        """The same tokens pass before it."""
+        """The same tokens pass before it; what goes on after it is in session then."""
         for row, kind, audience in ASKED:
-            if row.state == state and kind in LOGINS:
+            if row.state != state or kind not in LOGINS:
+                continue
+            if CHANGES[state].spoils or row.answer(kind, audience).is_permission:
                 request = row.request(self._ways, kind, audience)
                 for way in WAYS:
                     answer = self._ways.ask(way, audience, request)
