@@ -12,6 +12,9 @@ from bench.plans.tables import BIG
 
 FIRST_FOUND = {
     r"SELECT min\(\S+\) AS \S+ FROM \S+ WHERE \S+ = \S+$": "the first entry of an index",
+    r"WITH RECURSIVE known\(id\) AS \(SELECT min\(": (
+        "the processes that have written to the audit log: one look into the index for each"
+    ),
     r".* FROM crm_customers AS t0 WHERE t0.instance_id = \S+ ORDER BY t0.id LIMIT": (
         "a page in the order of the key"
     ),
