@@ -247,8 +247,8 @@ def test_what_an_instance_became_is_seen(house: World, client: Client) -> None:
     assert client.ask(data)[2]["expires_in"] != 600
 
 
-def test_who_guesses_closes_the_short_way_for_that_client(house: World, client: Client) -> None:
-    """[SGN-6]-like waits: a known address goes on, and a wait that has begun is kept."""
+def test_a_known_address_goes_on_after_wrong_secrets(house: World, client: Client) -> None:
+    """Whoever guesses from the same address cannot keep the application out."""
     wrong = request(FORM | {"client_secret": "wrong-secret-of-the-tests"}, port=house.port)
     for _ in range(5):
         client.refused(wrong)

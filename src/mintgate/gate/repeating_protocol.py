@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from typing import Any
 
 from mintgate.gate.answering_protocol import WITH_MORE, AnsweringProtocol
@@ -15,6 +16,7 @@ from mintgate.identity.repeating import REPEAT, Headers, RepeatedRequest
 _MOST_HELD = 64 * 1024
 """Bytes that are kept for after an answer; a client that sends more is not read meanwhile."""
 _CLOSE = b"connection: close\r\n"
+_log = logging.getLogger(__name__)
 
 
 class RepeatingProtocol(AnsweringProtocol):
@@ -30,7 +32,7 @@ class RepeatingProtocol(AnsweringProtocol):
         self._repetition: _Repetition | None = None
         self._is_waiting = False
         """Whether an answer was begun here that has not been sent yet."""
-        self._held: list[bytes] = []
+        self._held = bytearray()
         self._ends = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,7 +56,7 @@ class RepeatingProtocol(AnsweringProtocol):
         key = self.known.key_of(self._peer, data)
         request = self.known.find(key)
         if request is not None:
-            if request.begin(self._send_whole):
+            if self._begins(request):
                 self._is_waiting = True
                 self._has_read_known_head()
                 return
@@ -63,6 +65,13 @@ class RepeatingProtocol(AnsweringProtocol):
         super().data_received(data)
         self._repetition = None
         repetition.is_whole = self._is_between and self._begun == 1
+
+    def _begins(self, request: RepeatedRequest) -> bool:
+        try:
+            return request.begin(self._send_whole)
+        except Exception:  # noqa: BLE001 - logged, and the application answers for it
+            _log.exception("a repeated request failed")
+            return False
 
     def _answered_at_once(self, method: str, version: str, head: Telling) -> dict[str, Any] | None:
         left = super()._answered_at_once(method, version, head)
@@ -77,8 +86,8 @@ class RepeatingProtocol(AnsweringProtocol):
 
     def _hold(self, data: bytes) -> None:
         """Keep what came after a request that is being answered (RFC 9112 §9.3.2)."""
-        self._held.append(data)
-        if sum(map(len, self._held)) > _MOST_HELD:
+        self._held += data
+        if len(self._held) > _MOST_HELD:
             self.flow.pause_reading()
 
     def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
@@ -106,7 +115,7 @@ class RepeatingProtocol(AnsweringProtocol):
         if self._idle_timer is None:
             self._expect_more(self.timeout_keep_alive)
         if self._held:
-            held, self._held = b"".join(self._held), []
+            held, self._held = bytes(self._held), bytearray()
             self.flow.resume_reading()
             self.data_received(held)
 

@@ -62,6 +62,8 @@ class Again:
     def begin(self, send: SendWhole) -> bool:
         if len(self._app.log) % 7 == 6:
             return False
+        if len(self._app.log) % 11 == 10:
+            raise RuntimeError("this way is closed")
         loop = asyncio.get_running_loop()
 
         def answer() -> None:
