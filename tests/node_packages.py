@@ -38,6 +38,11 @@ def node_with_packages() -> str | None:
     return program
 
 
+def node_alone() -> str | None:
+    """Path of a Node.js program, whatever is installed beside it."""
+    return _node_and_npm()[0]
+
+
 def _is_complete() -> bool:
     """Whether what is installed is what is locked."""
     wanted = json.loads((FOLDER / "package-lock.json").read_text())["packages"]

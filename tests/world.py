@@ -46,6 +46,7 @@ from mintgate.store import (
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.records import fill_demo_data
 from mintgate.store.tables import application_authorizations, identity_sessions
+from tests import ready_databases
 from tests.leaks import Leaks
 
 NOW = 1_790_000_100.0
@@ -295,7 +296,7 @@ class World:
         """Have the server do now what it does by itself from time to time."""
         assert self.application is not None
         instance = self.application._instances[self.instance.id]
-        loop = self.application._tasks[0].get_loop()
+        loop = self.application.chores.tasks[0].get_loop()
         asyncio.run_coroutine_threadsafe(work(self.application, instance), loop).result(30)
 
     def events(self, name: str) -> list[AuditEvent]:
@@ -442,4 +443,13 @@ def pkce() -> tuple[str, str]:
 
 
 def sqlite_url(folder: Path) -> str:
+    """A database in a folder, with tables when there was none yet."""
+    file = folder / "test.db"
+    if folder.is_dir() and not file.exists():
+        ready_databases.make_sqlite(file)
+    return f"sqlite:///{file}"
+
+
+def empty_sqlite_url(folder: Path) -> str:
+    """A file that is not there yet: for what begins with migrating."""
     return f"sqlite:///{folder}/test.db"

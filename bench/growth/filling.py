@@ -34,7 +34,7 @@ def _fill_sqlite(file: str, table: Table, rows: Iterable[Row]) -> None:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         places = ", ".join("?" for _ in table.columns)
-        columns = ", ".join(column.name for column in table.columns)
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
         statement = f"INSERT INTO {table.name} ({columns}) VALUES ({places})"  # noqa: S608 - ours
         connection.execute("BEGIN")
         connection.executemany(statement, rows)
@@ -45,7 +45,7 @@ def _fill_sqlite(file: str, table: Table, rows: Iterable[Row]) -> None:
 
 
 def _fill_postgresql(database: Database, table: Table, rows: Iterable[Row]) -> None:
-    columns = ", ".join(column.name for column in table.columns)
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
     with database.engine.begin() as connection:
         database.take_time(connection)
         raw: Any = connection.connection.dbapi_connection

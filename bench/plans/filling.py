@@ -37,7 +37,7 @@ _WORDS = {
     "client_type": "Confidential",
     "reference_tokens": "None",
     "kind": "SAT",
-    "seat": "GENERAL",
+    "seat": "none",  # takes no licence
 }
 
 

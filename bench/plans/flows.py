@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from bench.plans import site_flows
 from bench.plans.place import Place
 from bench.plans.visitors import (
     API,
@@ -81,6 +82,7 @@ def run(place: Place) -> None:
     _apis(place)
     _legacy(place)
     _ends(place)
+    site_flows.run(place)
     _background(place)
 
 
@@ -202,10 +204,10 @@ def _background(place: Place) -> None:
         await database.write(lambda tx: token_reminders.remind(tx, instance_id))
         lane = licence_pools.lane(instance_id)
         await database.write(lambda tx: erp_session_ends.sweep(tx, instance_id, process), lane=lane)
-        await application._flush(instance)
-        await application._keep_sessions(instance)
-        await application._keep_limits(instance)
-        await application._deliver_logouts(instance)
+        await application.chores.flush(instance)
+        await application.chores.keep_sessions(instance)
+        await application.chores.keep_limits(instance)
+        await application.chores.deliver(instance)
 
     place.run_in_server(sweep)
 

@@ -157,7 +157,7 @@ class Place:
     ) -> None:
         """Have the server do now what it does by itself from time to time."""
         instance = self._application._instances[self.instance_id]
-        loop = self._application._tasks[0].get_loop()
+        loop = self._application.chores.tasks[0].get_loop()
         asyncio.run_coroutine_threadsafe(work(self._application, instance), loop).result(
             _ANSWER_SECONDS
         )
@@ -169,5 +169,5 @@ class Place:
 
 async def _stop_background(application: Application, _: InstanceApplication) -> None:
     """Housekeeping runs when a flow says so."""
-    for task in application._tasks:
+    for task in application.chores.tasks:
         task.cancel()

@@ -18,6 +18,24 @@ FIRST_FOUND = {
     r".* FROM crm_customers AS t0 WHERE t0.instance_id = \S+ ORDER BY t0.id LIMIT": (
         "a page in the order of the key"
     ),
+    r"SELECT .* FROM users WHERE users.instance_id = \S+ ORDER BY users.login_key ASC LIMIT": (
+        "the first page in the order of the key"
+    ),
+    r"SELECT users.login_key FROM users WHERE users.instance_id = \S+ "
+    r"ORDER BY users.login_key LIMIT \S+ OFFSET": (
+        "where a search for a part of a name ends: so many users"
+    ),
+    r"SELECT .* FROM consents WHERE consents.instance_id = \S+ ORDER BY consents.user_id ASC, ": (
+        "the first page in the order of the key"
+    ),
+    r"SELECT .* FROM identity_sessions WHERE identity_sessions.instance_id = \S+ "
+    r"AND identity_sessions.expires_at \+ \S+ > \S+ ORDER BY identity_sessions.created_at DESC": (
+        "the newest sign-ins; only the few that have ended are passed over"
+    ),
+    r"SELECT audit_events.at, .* FROM audit_events WHERE audit_events.instance_id = \S+ "
+    r"ORDER BY audit_events.at DESC, .* LIMIT \S+ OFFSET": (
+        "where a page of the audit log ends its search: so many of the newest events"
+    ),
 }
 """Statements whose plan names all rows of an instance, and which stop at the first ones."""
 ON_PURPOSE = {
@@ -30,6 +48,18 @@ ON_PURPOSE = {
     ),
 }
 """Statements that look at all rows of an instance on purpose, and why."""
+BOUNDED = {
+    r"SELECT .* FROM audit_events WHERE (?!.*(actor|subject)_id = ).* ORDER BY audit_events.at ": (
+        "a page of the audit log looks at 20,000 events"
+    ),
+    r"SELECT .* FROM users WHERE .*CAST\(users.name AS": (
+        "a search for a part of a name looks at 20,000 users"
+    ),
+}
+"""Statements that end at a row which is looked for before; where there are fewer, they have no end.
+
+Recorded with few rows they say nothing of many: `tests/scans` looks at them with enough.
+"""
 _EXPLAINED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _ALIAS = re.compile(r'(?:FROM|JOIN|,|UPDATE|INTO)\s+"?(\w+)"?\s+AS\s+"?(\w+)"?', re.IGNORECASE)
@@ -53,12 +83,12 @@ def names(statement: str, table: str) -> bool:
 
 def purpose_of(statement: str) -> str | None:
     """Why it looks at all rows of an instance; None when it must not."""
-    return _known(statement, ON_PURPOSE)
+    return _known(statement, ON_PURPOSE | BOUNDED)
 
 
 def scan_in(connection: Connection, statement: str, parameters: Any) -> str | None:
     """The plan, when it has a look at all rows of a big table that it must not have."""
-    if purpose_of(statement) is not None or _known(statement, FIRST_FOUND) is not None:
+    if _known(statement, ON_PURPOSE | FIRST_FOUND) is not None:
         return None
     is_sqlite = connection.dialect.name == "sqlite"
     raw: Any = connection.connection.dbapi_connection

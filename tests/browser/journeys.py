@@ -6,13 +6,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.world import BACKOFFICE, PASSWORD, World
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "is_mobile": True, "has_touch": True}
+SCREENS: dict[str, dict[str, Any]] = {"desktop": {}, "phone": PHONE}
+WAYS = SCREENS | {"no scripts": PHONE | {"java_script_enabled": False}}
+"""Options of a browser's context, by what a person has before them."""
+
+# Five seconds, what Playwright waits unless told, are not enough for a busy machine.
+expect.set_options(timeout=30_000)
 
 
 class _Application(BaseHTTPRequestHandler):
@@ -65,3 +72,26 @@ def answer_of(page: Page, redirect_uri: str) -> dict[str, str]:
     """What the application got, once the browser is there."""
     page.wait_for_url(f"{redirect_uri}?*")
     return dict(parse_qsl(urlsplit(page.url).query))
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the screen."""
+    wide: bool = page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    return wide
+
+
+def is_at(page: Page, heading: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    assert fits(page), heading
+
+
+def redeemed(
+    stage: World, page: Page, callback: str, client_id: str = BACKOFFICE
+) -> dict[str, Any]:
+    """What the application gets for the code that the browser brought to it."""
+    answer = stage.redeem(answer_of(page, callback)["code"], client_id, redirect_uri=callback)
+    assert answer.status_code == 200, answer.text
+    tokens: dict[str, Any] = answer.json()
+    return tokens

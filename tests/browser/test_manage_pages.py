@@ -34,7 +34,11 @@ PAGES = [
     "/audit",
     "/inspector",
     "/settings",
+    "/settings/appearance",
+    "/settings/appearance/remove-logo",
+    "/settings/second-factors",
     "/sites",
+    "/apps/events",
     "/apps/install?applicationUri=link.example%2Fa&impersonate=all",
 ]
 

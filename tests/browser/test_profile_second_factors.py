@@ -8,6 +8,8 @@ import pyotp
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.conftest import OpenContext
+from tests.browser.journeys import SCREENS
 from tests.browser.test_passkeys import Phone
 from tests.wire.second_factor_world import factors_of
 from tests.world import PASSWORD, World
@@ -35,9 +37,12 @@ def sign_in(world: World, page: Page, login: str = "ada") -> list[str]:
     return problems
 
 
-def test_from_nothing_to_everything_and_back(world: World, page: Page) -> None:
-    phone = Phone(page)
-    phone.answers(at_all=True)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_from_nothing_to_everything_and_back(
+    screen: str, world: World, open_context: OpenContext
+) -> None:
+    page = open_context(**SCREENS[screen]).new_page()
+    Phone(page)
     problems = sign_in(world, page)
     page.click("text=Set up an app")
     secret = str(page.text_content("#secret"))

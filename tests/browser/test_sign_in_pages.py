@@ -21,7 +21,6 @@ from tests.browser.journeys import (
 from tests.world import BACKOFFICE, PASSWORD, World, sqlite_url
 
 MAX_PAGE_BYTES = 100_000
-NATIVE = "org.example.app:/callback"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,8 @@ def test_with_the_keyboard_only(asking_world: World, callback: str, page: Page) 
     """From the address to the application: nothing is clicked."""
     page.goto(authorize_url(asking_world, callback))
     keys = page.keyboard
-    keys.type("ada")  # the cursor is there already
+    page.wait_for_selector("#login:focus")  # the cursor is there already
+    keys.type("ada")
     keys.press("Tab")
     keys.type(PASSWORD)
     keys.press("Tab")  # show the password
@@ -220,15 +220,6 @@ def test_in_the_language_of_the_browser(
     assert h1(page) == "Вход"
     assert page.get_attribute("html", "lang") == "bg"
     require_accessible(page)
-
-
-def test_the_return_to_a_custom_scheme(usual_world: World, page: Page) -> None:
-    """[SGN-9] The policy of the page lets the browser leave for the application."""
-    usual_world.change_application(BACKOFFICE, impersonate_login_url=NATIVE)
-    page.goto(authorize_url(usual_world, NATIVE))
-    with page.expect_response(lambda one: one.status == 303 and "/resume" in one.url) as leaving:
-        fill_in(page)
-    assert leaving.value.headers["location"].startswith(f"{NATIVE}?code=")
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -15,6 +15,7 @@ from mintgate.identity import auditing
 from tests.edge import servers
 from tests.edge.conftest import Edge
 from tests.edge.exchange import Pairs, Reply, exchange
+from tests.wire.test_metadata import ORIGIN
 from tests.wire.test_state_feed import API_SECRET
 
 CUSTOMERS = "/api/domain/odata/Crm_Sales_Customers"
@@ -84,6 +85,25 @@ def test_refused(
     ids = [(e.details or {}).get("request_id") for e in edge.world.events("api.refused")]
     assert reply.headers["x-request-id"] in ids
     assert "x-mintgate-status" not in reply.headers
+
+
+@pytest.mark.parametrize(("name", "status"), [(None, 401), ("nothing", 403), ("user", 405)])
+def test_a_page_can_read_why_it_was_refused(
+    name: str | None, status: int, edge: Edge, front: Front
+) -> None:
+    """[EP-8, API-23] of an application that has a redirect URI there, and of no other"""
+    method = "PROPFIND" if status == 405 else "GET"
+    for origin, is_allowed in ((ORIGIN, True), ("https://evil.example", False), ("null", False)):
+        sent = [("Origin", origin), *(bearer(edge, name) if name else [])]
+        reply = exchange(front[1], method, CUSTOMERS, sent)
+        assert reply.status == status
+        assert reply.headers.get("access-control-allow-origin") == (origin if is_allowed else None)
+        exposed = reply.headers.get("access-control-expose-headers", "")
+        assert ("WWW-Authenticate, Retry-After" in exposed) == is_allowed
+        assert reply.headers["vary"] == "Origin"
+    allowed = exchange(front[1], "GET", CUSTOMERS, [("Origin", ORIGIN), *bearer(edge, "user")])
+    assert allowed.status == 200
+    assert "access-control-allow-origin" not in allowed.headers, "the API speaks for itself"
 
 
 def test_a_batch_is_not_taken(edge: Edge, front: Front) -> None:

@@ -100,7 +100,7 @@ def test_the_owner_is_told_before_a_secret_ends(a_world: Callable[..., World]) -
 
     def sweep() -> list[int]:
         for _ in range(2):
-            world.run_in_server(lambda app, instance: app._sweep(instance))
+            world.run_in_server(lambda app, instance: app.chores.sweep(instance))
         found = reversed(world.events("application_secret.expiring"))
         return [event.details["days_left"] for event in found if event.details]
 

@@ -14,7 +14,7 @@ from mintgate.contract.policy import Policy
 from mintgate.contract.reference_tokens import TokenKind
 from mintgate.store import apis
 from tests.wire.management_world import MORE, Automation
-from tests.wire.test_reference_tokens import create, introspect
+from tests.wire.test_reference_tokens import create, introspect, revocation
 from tests.world import BACKOFFICE, SPA, STOCK, World, payload_of, pkce, sqlite_url
 
 SHOP_SECRET = "the secret of the shop"
@@ -92,6 +92,17 @@ FLOWS: dict[str, Callable[[World], dict[str, Any]]] = {
 def test_declared_apis_come_after_the_four(flow: str, shared: World) -> None:
     """[TOK-50, EXT-12] in the order of `Audiences`"""
     assert FLOWS[flow](shared)["aud"] == audiences(shared, "Store", "Shop")
+
+
+def test_an_api_ends_reference_tokens_that_are_for_it(shops: World) -> None:
+    """[EXT-13] as the application lists its APIs now"""
+    token = create(shops)
+    shops.change_application(BACKOFFICE, audiences="Store")
+    shop, store = ("Shop", SHOP_SECRET), ("Store", STORE_SECRET)
+    assert revocation(shops, token, shop) == 200
+    assert introspect(shops, token, *store).json()["active"] is True
+    assert revocation(shops, token, store) == 200
+    assert introspect(shops, token, *store).json() == {"active": False}
 
 
 def test_a_removed_api_is_in_no_token_any_more(shops: World) -> None:

@@ -261,7 +261,7 @@ def test_a_server_removes_what_its_instance_need_not_keep(a_world: Callable[...,
     world = a_world(instance_settings="audit_retention_days = 30")
 
     def keep() -> None:
-        world.run_in_server(lambda app, instance: app._keep_audit(instance))
+        world.run_in_server(lambda app, instance: app.chores.keep_audit(instance))
 
     world.service_token()
     world.clock.advance(CHECKPOINT_SECONDS)

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from mintgate.identity.endpoints.signin import WRONG_PASSWORD
 from mintgate.identity.passwords import hash_password
 from mintgate.identity.signin.password import PasswordSignIn, Proved
-from mintgate.store import applications, users
+from mintgate.store import DatabaseUnavailable, applications, users
 from mintgate.store.tables import consents
 from tests.world import BACKOFFICE, PASSWORD, REDIRECT, SPA, World, answer_of, payload_of, pkce
 
@@ -453,6 +453,50 @@ def test_an_internal_failure_goes_back_to_the_application(world: World) -> None:
     assert answer["state"] == "st-1"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        pytest.param(DatabaseUnavailable("away"), "temporarily_unavailable", id="away"),
+        pytest.param(LookupError("broken"), "server_error", id="broken"),
+    ],
+)
+def test_a_request_that_cannot_be_kept_goes_back(
+    method: str, failure: Exception, error: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[AUT-37, AUT-49, AUT-50] a POST is stored before the session is looked at"""
+
+    def fails(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr("mintgate.store.sessions.open_interaction", fails)
+    answer = answer_of(world.browser().authorize(method))
+    assert set(answer) == {"error", "error_description", "state", "iss"}
+    assert (answer["error"], answer["state"]) == (error, "st-1")
+    assert "broken" not in answer["error_description"]
+    monkeypatch.undo()
+    assert "<h1>Sign in</h1>" in world.browser().authorize(method).text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_hint_that_cannot_be_judged_now(
+    method: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[AUT-23, AUT-37] the address is judged all the same, before anything is sent to it"""
+
+    async def away(*_: Any) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr("mintgate.identity.expected_user.read_hint", away)
+    browser = world.browser()
+    answer = answer_of(browser.authorize(method, id_token_hint="x.y.z"))
+    assert (answer["error"], answer["state"]) == ("temporarily_unavailable", "st-1")
+    page = browser.authorize(method, id_token_hint="x.y.z", redirect_uri=BAD_URI)
+    assert (page.status_code, "invalid_redirect_uri" in page.text) == (400, True)
+    wrong = answer_of(browser.authorize(method, id_token_hint="x.y.z", scope="everything"))
+    assert wrong["error"] == "invalid_scope"
+
+
 def test_a_community_user_agrees_to_what_is_shown(world: World) -> None:
     """[EXT-2, SCP-13]"""
     application = world.change_application(BACKOFFICE, require_consent=True)
@@ -478,15 +522,15 @@ def test_a_password_that_is_changed_while_it_is_checked(
 ) -> None:
     """[USR-22] who signs in all the time with a stolen password is out with the change"""
     user = world.change_user("mira.k")
-    authenticate = PasswordSignIn.authenticate
+    prove = PasswordSignIn.prove
 
     async def then_changed(*arguments: Any) -> Proved | None:
-        proved = await authenticate(*arguments)
+        proved = await prove(*arguments)
         with world.database.begin() as tx:
             users.set_password(tx, world.instance.id, user.id, hash_password("another one"))
         return proved
 
-    monkeypatch.setattr(PasswordSignIn, "authenticate", then_changed)
+    monkeypatch.setattr(PasswordSignIn, "prove", then_changed)
     browser = world.browser()
     page = browser.sign_in()
     assert page.status_code == 400

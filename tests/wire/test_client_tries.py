@@ -72,7 +72,7 @@ class House:
 
     def flush(self) -> None:
         """What the server does every 15 seconds."""
-        self.world.run_in_server(lambda app, instance: app._flush(instance))
+        self.world.run_in_server(lambda app, instance: app.chores.flush(instance))
 
     @contextlib.contextmanager
     def next_door(self) -> Iterator[House]:

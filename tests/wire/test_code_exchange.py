@@ -17,6 +17,7 @@ from tests.world import (
     BACKOFFICE,
     NOW,
     PASSWORD_HASH,
+    REDIRECT,
     SPA,
     Browser,
     World,
@@ -129,6 +130,23 @@ def test_exchange(
         # A failed attempt does not burn the code of the rightful client.
         good = {"code_verifier": VERIFIER} if request_ else {}
         assert shared_world.redeem(code, client_id, **good).status_code == 200
+
+
+@pytest.mark.parametrize("challenge", [True, False])
+def test_a_confidential_client_sends_its_secret_always(
+    challenge: bool, shared_world: World
+) -> None:
+    """[TKN-4, TKN-34, TKN-37, DIF-24] what PKCE proves does not stand in for it"""
+    asked = WITH_CHALLENGE if challenge else {}
+    proof = {"code_verifier": VERIFIER} if challenge else {}
+    code = shared_world.browser().code(scope="openid", **asked)
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT} | proof
+    for more in ({}, {"client_secret": "wrong"}, {"client_secret": ""}):
+        answer = shared_world.request_token(client_id=BACKOFFICE, **form, **more)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
+    empty = shared_world.request_token((BACKOFFICE, ""), **form)
+    assert (empty.status_code, empty.json()["error"]) == (401, "invalid_client")
+    assert shared_world.redeem(code, **proof).status_code == 200
 
 
 def test_code_of_another_client(shared_world: World) -> None:
@@ -312,3 +330,20 @@ def test_userinfo_of_a_community_user(shared_world: World) -> None:
     """[TOK-54, UIN-5]"""
     token = shared_world.user_tokens("buyer@client.example", scope="openid")["access_token"]
     assert userinfo(shared_world, token).json() == {"sub": "buyer@client.example"}
+
+
+def test_signing_in_opens_no_session_at_an_api(world: World) -> None:
+    """[AUT-48, UIN-7, LIF-16, SES-10, SES-12, SES-24] the first call of an API does"""
+    browser = world.browser()
+    tokens = world.redeem(answer_of(browser.sign_in(scope=CODE))["code"]).json()
+    assert "code" in answer_of(browser.authorize(prompt="none"))
+    tokens = world.refresh(tokens["refresh_token"]).json()
+    token = tokens["access_token"]
+    assert userinfo(world, token).status_code == 200
+    me = world.http.get("/profile/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.status_code == 200
+    world.service_token()
+    assert world.api("Crm_Sales_Customers", token, method="POST", json={}).status_code == 403
+    assert world.rows("erp_sessions") == []
+    assert world.api("Crm_Sales_Customers", token).status_code == 200
+    assert [row["key"] for row in world.rows("erp_sessions")] == [payload_of(token)["sid"]]

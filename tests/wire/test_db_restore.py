@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.portable.ending import end_all
 from mintgate.store.records import fill_demo_data
 from tests.command_line import command
+from tests.ready_databases import PostgresqlDatabases
 from tests.wire.test_reference_tokens import CUSTOMERS, create
 from tests.wire.test_serve import PROGRAM, free_port, run
 from tests.wire.verifier_process import VerifierProcess
-from tests.world import FULL, PASSWORD_HASH, TOML, World, payload_of, sqlite_url
+from tests.world import FULL, PASSWORD_HASH, TOML, World, empty_sqlite_url, payload_of, sqlite_url
 
 API_SECRET = "the + secret % of an API"
 AUTH = ("DomainAPI", API_SECRET)
@@ -100,8 +101,8 @@ def test_nothing_dead_lives_again(
     engines: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """[TKN-47, TKN-48, LIF-14, API-13, API-16, TOP-13]"""
-    other = str(request.getfixturevalue("postgresql")())
-    here = sqlite_url(tmp_path)
+    other = str(request.getfixturevalue("postgresql").empty())
+    here = empty_sqlite_url(tmp_path)
     before, after = (here, other) if engines.startswith("sqlite") else (other, here)
     place = Place(before)
     place.prepare(free_port())
@@ -239,13 +240,13 @@ def test_what_restore_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_copy_command(
-    tmp_path: Path, postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgresql: PostgresqlDatabases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     source = Database(sqlite_url(tmp_path))
     schema.upgrade(source)
     source.close()
-    target = postgresql()
+    target = postgresql.empty()
     done = command("db", "copy", "--from", "sqlite:///test.db", "--to", target)
     assert done.returncode == 0, done.stderr
     assert re.match(r"Copied 0 rows of \d+ tables; every row was compared.\n", done.stdout)

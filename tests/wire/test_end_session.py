@@ -147,6 +147,19 @@ def test_a_genuine_hint_ends_what_the_session_gave(world: World) -> None:
     assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
+def test_a_hint_ends_no_sign_in_of_another_browser(world: World) -> None:
+    """[END-2] who holds an ID token, however old, can end nothing from where nobody is signed in"""
+    browser, tokens = signed_in(world)
+    elsewhere = world.browser().http.get(
+        ENDPOINT,
+        params={"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": LOGOUT},
+    )
+    assert elsewhere.headers["location"] == LOGOUT  # there, nobody is signed in
+    assert world.events("user.signed_out") == []
+    assert "code" in answer_of(browser.authorize(prompt="none"))
+    assert world.refresh(tokens["refresh_token"]).status_code == 200
+
+
 def test_the_hint_is_stored_nowhere(world: World) -> None:
     """[TOK-14]"""
     browser, tokens = signed_in(world)
@@ -160,6 +173,51 @@ def test_the_hint_is_stored_nowhere(world: World) -> None:
             data = file.read()
         assert hint.encode() not in data
         assert b"y" * 100 not in data
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_state_comes_back_whole(method: str, world: World) -> None:
+    """[END-6] also one of many kilobytes; one that is too long is refused, never cut"""
+    browser, tokens = signed_in(world)
+    state = "/заявка?" + "x" * 12_000
+
+    def ask(state: str) -> httpx.Response:
+        asked = {
+            "id_token_hint": tokens["id_token"],
+            "post_logout_redirect_uri": LOGOUT,
+            "state": state,
+        }
+        if method == "GET":
+            return browser.http.get(ENDPOINT, params=asked)
+        return browser.follow(browser.http.post(ENDPOINT, data=asked))
+
+    refused = ask("x" * 20_000)
+    assert refused.status_code == 400
+    assert "too long" in refused.text
+    assert is_signed_in(browser)
+    assert answer_of(ask(state)) == {"state": state}
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_ui_locales(method: str, world: World) -> None:
+    """[END-1, AUT-11] for who has chosen no language"""
+
+    def ask(browser: Browser, locales: str) -> httpx.Response:
+        asked = {"ui_locales": locales}
+        if method == "GET":
+            return browser.http.get(ENDPOINT, params=asked)
+        return browser.follow(browser.http.post(ENDPOINT, data=asked))
+
+    assert SIGNED_OUT in ask(world.browser(), "xx bg").text
+    assert "You are signed out" in ask(world.browser(), "xx <bg>").text
+    mira, ada = world.browser(), world.browser()
+    mira.sign_in("mira.k")
+    assert SIGN_OUT in ask(mira, "en").text
+    ada.sign_in("ada")
+    page = ask(ada, "bg en")
+    assert SIGN_OUT in page.text
+    assert SIGNED_OUT in ada.submit(page).text
 
 
 def test_methods(shared_world: World) -> None:

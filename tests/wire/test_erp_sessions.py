@@ -63,9 +63,9 @@ def test_the_server_flushes_and_sweeps_by_itself(world: World) -> None:
             await instance.erp_sessions.open_async(principal_of("ann", key))
         world.clock.advance(1000)
         assert instance.erp_sessions.touch(principal_of("ann", "B")) is not None
-        await application._keep_sessions(instance)
+        await application.chores.keep_sessions(instance)
         world.clock.advance(200)
-        await application._keep_sessions(instance)
+        await application.chores.keep_sessions(instance)
 
     world.run_in_server(call)
     assert [row["key"] for row in world.rows("erp_sessions")] == ["B"]

@@ -170,6 +170,26 @@ def test_choose_another_account(shared_world: World) -> None:
     assert payload_of(shared_world.redeem(answer["code"]).json()["id_token"])["sub"] == "ada"
 
 
+def test_who_is_the_same_user(world: World) -> None:
+    """[SES-51, SES-52, SES-56] whoever has the same Id, by whatever name and way"""
+    browser, before = signed_in(world)
+    sid = payload_of(before)["sid"]
+
+    def again(login: str) -> str:
+        page = browser.authorize(prompt="login")
+        answer = answer_of(browser.submit(page, login=login, password=PASSWORD))
+        claims = payload_of(world.redeem(answer["code"]).json()["id_token"])
+        return str(claims["sid"])
+
+    assert again("mira.k@orion.example") == sid
+    world.make_sessions_external()
+    assert again("mira.k") == sid
+    world.change_user("mira.k", login="mira.new")
+    assert again("mira.new") == sid
+    world.change_user("ada", login="mira.k")
+    assert again("mira.k") != sid
+
+
 def test_choose_nobody(shared_world: World) -> None:
     """[AUT-33, SES-55]"""
     browser, _ = signed_in(shared_world)

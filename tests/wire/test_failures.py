@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -130,19 +131,23 @@ def test_a_revocation_during_a_reload_is_kept(world: World) -> None:
     keys = directory._keys
     rows = keys._rows
 
+    revoked = threading.Event()
+
     def rows_then_revoked(connection: Any) -> Any:
         found = rows(connection)
         keys._rows = rows  # type: ignore[method-assign]
         with world.database.begin() as tx:
             revocations.add(tx, world.instance.id, "A" * 32, 2e9)
         world.sync()
+        revoked.set()
         return found
 
     keys._rows = rows_then_revoked  # type: ignore[method-assign]
-    while keys._rows is rows_then_revoked:
-        keys.must_reload = True  # the housekeeping at the start may have reloaded already
+    # The housekeeping at the start may have reloaded already, or may be just doing so.
+    while not revoked.is_set():
+        keys.must_reload = True
         world.service_token()
-    world.sync()
+    world.service_token()  # waits for a reload that is under way
     assert "A" * 32 in directory._revoked._tokens
 
 

@@ -94,7 +94,7 @@ def test_the_whole_way(world: World, mail: MailServer) -> None:
 
 
 async def _delivered(instance: Any) -> None:
-    for task in list(instance.mail_delivery._running):
+    for task in list(instance.mail_delivery.rounds._running):
         await task
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mintgate.contract.automation.problems import Conflict, InvalidInput
+from mintgate.contract.automation.problems import Conflict
 from mintgate.contract.users import User, UserType
 from mintgate.identity.administration import own_email
 from mintgate.identity.administration.call import Acting, Call
@@ -25,6 +25,7 @@ from tests.wire.mail_world import BUYER, MIRA, choose, comparable, forget, headi
 from tests.wire.management_world import MORE, Automation
 from tests.world import PASSWORD, SPA, Browser, World, answer_of, sqlite_url
 
+NOT = own_email.NOT_AN_ADDRESS
 NEW = "several words nobody guesses"
 JANE = "jane@client.example"
 ADA = "ada@orion.example"
@@ -117,10 +118,10 @@ def test_a_person_changes_the_own_address(world: World, mail: MailServer) -> Non
     """What the page for it does, once it has asked for the password."""
     moved = "mira@elsewhere.example"
 
-    def act(work: Callable[[Call], Any]) -> None:
+    def act(work: Callable[[Call], Any]) -> Any:
         with world.database.begin() as tx:
             acting = Acting(user=user(world, "mira.k"), name="mira.k", address="127.0.0.1")
-            work(
+            told = work(
                 Call(
                     connection=tx.connection,
                     instance=world.instance,
@@ -132,11 +133,13 @@ def test_a_person_changes_the_own_address(world: World, mail: MailServer) -> Non
                 )
             )
         world.clock.advance(LOOK_AGAIN_SECONDS)
+        return told
 
-    for not_hers in (BUYER.upper(), "a@b.example, c@d.example", ""):
-        with pytest.raises(InvalidInput):
-            act(partial(own_email.change, email=not_hers))
-    act(partial(own_email.change, email=moved))
+    refused = (BUYER.upper(), own_email.NOT_FREE), ("a@b.example, c@d.example", NOT), ("", NOT)
+    for not_hers, why in refused:
+        assert act(partial(own_email.change, email=not_hers)) == why
+    assert act(partial(own_email.change, email=moved)) is None
+    assert act(partial(own_email.change, email=moved)) == own_email.SAME
     assert "link=" not in text_of(mail.to(MIRA))
     mail.to(moved)
     for number in (2, 3):
@@ -178,6 +181,29 @@ def test_somebody_registers(world: World, mail: MailServer) -> None:
     assert user(world, JANE).email_confirmed
     forget(world, JANE)
     mail.to(JANE, 2)
+
+
+def test_active_administrators_are_told(world: World, mail: MailServer) -> None:
+    """[SGN-7] and of these who has a confirmed address; nobody else"""
+    api = Automation(world)
+    for login, changes in {
+        "left": {"Active": False},
+        "unconfirmed": {"EmailConfirmed": False},
+        "no-admin": {"IsAdmin": False},
+        "second": {},
+    }.items():
+        address = {"Email": f"{login}@orion.example", "EmailConfirmed": True}
+        kind = {"Login": login, "Name": login, "UserType": "InternalUser", "IsAdmin": True}
+        api.post("/users", {"Password": NEW, **kind, **address, **changes}, 201)
+    register(world.browser())
+    told = {ADA, "second@orion.example"}
+    for address in (JANE, *told):
+        mail.to(address)
+    deadline = time.monotonic() + 20
+    while world.rows("mails"):
+        assert time.monotonic() < deadline, "letters wait"
+        time.sleep(0.01)
+    assert {m["To"] for m in mail.messages if JANE in text_of(m)} - {JANE} == told
 
 
 def test_nobody_learns_who_is_registered(world: World, mail: MailServer) -> None:
@@ -271,9 +297,10 @@ def test_an_invitation_again(world: World, mail: MailServer) -> None:
     made = api("POST", "/invitations", {"email": JANE, "user_type": "community"}).json()
     first = link_in(mail.to(JANE))
     assert api("POST", f"/users/{made['user_id']}/invite", {}).status_code == 200
+    world.clock.advance(LOOK_AGAIN_SECONDS)  # no user was changed, so that nobody tells of it
     second = link_in(mail.to(JANE, 2))
     assert heading(world.browser().http.get(first)) == "This invitation works no more"
-    world.clock.advance(7 * 24 * 3600 - 1)
+    world.clock.advance(7 * 24 * 3600 - LOOK_AGAIN_SECONDS - 1)
     browser = world.browser()
     form = browser.http.get(second)
     world.clock.advance(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +21,10 @@ from mintgate.contract.key_life import (
 )
 from mintgate.store import keys
 from tests.wire.test_claims_by_flow import header_of
-from tests.world import LOGOUT, SECRET, STOCK, World, answer_of
+from tests.world import LOGOUT, SECRET, STOCK, World, answer_of, sqlite_url
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
+METADATA = "/id/.well-known/openid-configuration"
 DAY = 24 * 3600.0
 
 
@@ -32,7 +35,7 @@ def published(world: World) -> set[str]:
 
 def keep_keys(world: World) -> None:
     """As the server does by itself, at the clock of the world."""
-    world.run_in_server(lambda app, instance: app._sweep(instance))
+    world.run_in_server(lambda app, instance: app.chores.sweep(instance))
     world.sync()
 
 
@@ -53,6 +56,24 @@ def test_a_new_key_is_published_before_it_signs(world: World) -> None:
     world.clock.advance(LONGEST_TOKEN)
     keep_keys(world)
     assert published(world) == {second}
+
+
+def test_the_name_of_a_key(tmp_path: Path) -> None:
+    """[DSC-15, TOK-3] random, and the same for as long as the key lives"""
+    names = []
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        url = sqlite_url(tmp_path / folder)
+        for _ in range(2):
+            world = World(url).start()
+            name = header_of(world.service_token())["kid"]
+            assert published(world) == {name}
+            assert re.fullmatch(r"[0-9A-F]{32}", name)
+            names.append(name)
+            world.stop()
+    first, after_restart, other, _ = names
+    assert first == after_restart
+    assert other != first
 
 
 def test_tokens_of_the_old_key_stay_good(world: World) -> None:
@@ -80,6 +101,23 @@ def test_a_compromised_key(world: World) -> None:
     assert "signing key is unknown" in answer.headers["www-authenticate"]
     assert kid not in published(world)
     assert world.api(CUSTOMERS, world.service_token()).status_code == 200
+
+
+def test_no_keys_are_never_published(world: World) -> None:
+    """[DSC-13, API-20] Readers would drop the keys that they have."""
+    (kid,) = published(world)
+    with world.database.begin() as tx:
+        keys.remove(tx, world.instance.id, kid)
+    world.sync()
+    for path in ("/id/.well-known/openid-configuration/jwks", METADATA):
+        answer = world.http.get(path)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["access-control-allow-origin"] == "*"  # [API-23]
+    another_key(world)
+    assert len(published(world)) == 1
+    assert world.http.get(METADATA).status_code == 200
 
 
 def another_key(world: World) -> None:

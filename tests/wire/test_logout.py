@@ -17,8 +17,8 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select
 
-from mintgate.identity.logout.delivery import AT_ONCE
-from mintgate.identity.logout.targets import CONNECT_SECONDS
+from mintgate.identity.outgoing.rounds import Pace
+from mintgate.identity.outgoing.targets import CONNECT_SECONDS
 from mintgate.server.application import Application
 from mintgate.store import AuditEvent, Database, feed, logout_notices, sessions, users
 from mintgate.store.tables import logout_notices as notice_table
@@ -296,7 +296,7 @@ def test_a_hanging_application_delays_nobody(world: World) -> None:
         slow = world.change_application(SPA, back_channel_logout_url=slow_url)
         world.change_application(BACKOFFICE, back_channel_logout_url=receiver.url)
         with world.database.begin() as tx:
-            for number in range(2 * AT_ONCE):
+            for number in range(2 * Pace(60.0).at_once):
                 name = {"application_id": slow.id, "sid": f"{number:032X}", "sub": "ada"}
                 logout_notices.add(tx, world.instance.id, **name)
         browser, _ = signed_in(world, BACKOFFICE, SPA)
@@ -437,5 +437,5 @@ def test_what_a_session_leaves_is_swept(world: World) -> None:
     assert len(world.database.read_now(lambda c: c.execute(rows).all())) == 1
     for days, left in ((29, 1), (2, 0)):
         world.clock.advance(days * DAY)
-        world.run_in_server(lambda app, instance: app._purge(instance))
+        world.run_in_server(lambda app, instance: app.chores.purge(instance))
         assert len(world.database.read_now(lambda c: c.execute(rows).all())) == left

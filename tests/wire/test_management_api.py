@@ -249,6 +249,33 @@ def test_a_user_from_the_first_to_the_last_day(api: Automation) -> None:
     assert (renamed["before"]["Login"], renamed["after"]["Login"]) == ("jane", "jane.doe")
 
 
+def test_a_new_user_has_the_language_of_its_creator(api: Automation) -> None:
+    """[USR-6] unless the body says another, or none"""
+    api.world.change_user("svc.admin", default_language="bg")
+    new = {"Name": "X", "UserType": "SystemUserNoLogin"}
+    for login, more, language in (
+        ("a", {}, "bg"),
+        ("b", {"DefaultLanguage": "de-AT"}, "de-AT"),
+        ("c", {"DefaultLanguage": None}, None),
+    ):
+        made = api.post("/users", new | {"Login": login, **more}, 201)
+        assert made["DefaultLanguage"] == language
+
+
+def test_who_is_to_sign_in_needs_a_password(api: Automation) -> None:
+    """[USR-11] also when the type changes"""
+    new = {"Login": "svc.later", "Name": "Later", "UserType": "ApplicationUserNoLogin"}
+    path = f"/users/{api.post('/users', new, 201)['Id']}"
+    for user_type in ("InternalUser", "ExternalCommunityUser"):
+        refused = api("PATCH", path, {"UserType": user_type}, If_Match="*")
+        assert refused.status_code == 400, refused.text
+        assert "needs a password" in refused.json()["error"]["message"]
+    assert api.get(path)["UserType"] == "ApplicationUserNoLogin"
+    api.post(f"{path}/password", {"password": "from now on"}, 204)
+    assert api("PATCH", path, {"UserType": "InternalUser"}, If_Match="*").status_code == 200
+    assert api.world.browser().sign_in("svc.later", "from now on").is_redirect
+
+
 def test_reference_tokens_of_an_application(api: Automation) -> None:
     """[IMG-3, IMG-4, REF-10..20, REF-51]"""
     world, stock = api.world, api.application(STOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,59 @@ def test_metadata(path: str, shared_world: World) -> None:
     assert document["scopes_supported"] == "openid profile read update offline_access".split()
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    for absent in ("registration_endpoint", "device_authorization_endpoint"):
-        assert absent not in document
+
+
+SAID: list[tuple[str, str, Any]] = [
+    ("DSC-5", "grant_types_supported", "authorization_code client_credentials refresh_token"),
+    ("DSC-9", "subject_types_supported", "public"),
+    ("DSC-9", "id_token_signing_alg_values_supported", "RS256"),
+    ("DSC-9", "code_challenge_methods_supported", "S256"),
+    (
+        "DSC-10",
+        "token_endpoint_auth_methods_supported",
+        "client_secret_basic client_secret_post none",
+    ),
+    (
+        "DSC-11 UIN-5 EXT-15",
+        "claims_supported",
+        "sub sub_id name preferred_username email email_verified locale user_type acr",
+    ),
+    ("DSC-11", "request_parameter_supported", False),
+    ("DSC-11", "request_uri_parameter_supported", False),
+    ("DSC-11", "authorization_response_iss_parameter_supported", True),
+    ("DSC-11 EXT-15", "prompt_values_supported", "none login select_account"),
+    ("EXT-15", "claims_parameter_supported", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [pytest.param(*row[1:], id=f"{row[0]} {row[1]}") for row in SAID]
+)
+def test_a_member_of_the_metadata(member: str, value: Any, shared_world: World) -> None:
+    document = shared_world.http.get("/id/.well-known/openid-configuration").json()
+    assert document[member] == (value.split() if isinstance(value, str) else value)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "check_session_iframe",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+        "require_pushed_authorization_requests",
+        "registration_endpoint",
+        "backchannel_logout_supported",
+        "backchannel_logout_session_supported",
+        "frontchannel_logout_supported",
+        "frontchannel_logout_session_supported",
+    ],
+)
+def test_what_the_metadata_does_not_say(member: str, shared_world: World) -> None:
+    """[DSC-12]"""
+    document = shared_world.http.get("/id/.well-known/openid-configuration").json()
+    assert member not in document
+    for kind in ("implicit", "password", "device", "token-exchange"):
+        assert not any(kind in grant for grant in document["grant_types_supported"])
 
 
 def test_every_endpoint_of_the_metadata_answers(shared_world: World) -> None:
@@ -62,7 +114,11 @@ def test_auto_discovery(path: str, shared_world: World) -> None:
     assert document["DbName"] == "ORION_PROD X-1"
     sites = {site["Type"]: site for site in document["WebSites"]}
     assert sites["ID"]["Url"] == shared_world.issuer
-    assert sites["ID"]["System"] is True
+    systems = {kind for kind, site in sites.items() if site["System"] is True}
+    assert systems == {"ID", "UserProfile", "InstanceManager"}
+    assert sites["UserProfile"]["Url"] == f"{shared_world.base}/profile"
+    assert sites["InstanceManager"]["Url"] == f"{shared_world.base}/manage"
+    assert all(site["System"] in {True, False} for site in sites.values())
     domain = sites["DomainAPI"]
     assert domain["Status"] == "Working"
     root = domain["AdditionalProperties"]["ODataServiceRoot"]
@@ -96,7 +152,16 @@ def test_version(shared_world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/id/connect/token", "/id/connect/userinfo", "/api/domain/odata/"]
+    "path",
+    [
+        "/id/connect/token",
+        "/id/connect/userinfo",
+        "/id/connect/revocation",
+        "/api/domain/odata/",
+        "/tableapi/odata/",
+        "/olap/",
+        "/appserver/",
+    ],
 )
 def test_preflight(path: str, shared_world: World) -> None:
     """[EP-8, API-25]"""
@@ -106,8 +171,21 @@ def test_preflight(path: str, shared_world: World) -> None:
         assert answer.status_code == 204
         assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
         if allowed:
-            assert "Authorization" in answer.headers["access-control-allow-headers"]
+            names = answer.headers["access-control-allow-headers"].lower().split(", ")
+            assert {"authorization", "content-type", "x-api-key", "api-key"} <= set(names)
+            assert "POST" in answer.headers["access-control-allow-methods"].split(", ")
+        else:
+            assert "access-control-allow-headers" not in answer.headers
         assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["introspect", "authorize", "endsession"])
+def test_who_is_no_browser_application_needs_no_cors(path: str, shared_world: World) -> None:
+    """[EP-8] pages, and what only the servers of APIs ask"""
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    answer = shared_world.http.options(f"/id/connect/{path}", headers=headers)
+    assert answer.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
 
 
 def test_cors_on_success_and_refusal(shared_world: World) -> None:

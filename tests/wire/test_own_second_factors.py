@@ -131,6 +131,20 @@ def test_a_passkey_is_for_the_sign_in_in_which_it_was_begun(world: World) -> Non
     assert not factors_of(world, "ada").has_any
 
 
+def test_an_app_is_confirmed_in_the_sign_in_in_which_it_was_begun(world: World) -> None:
+    """[USR-8] Another sign-in of the same person has a secret of its own."""
+    site, other = Site(world), Site(world)
+    offer = post(site, "/app")
+    code = App(world, offer["secret"]).code()
+    post(other, "/app/confirm", {"code": code}, 409)
+    others = post(other, "/app")
+    assert others["secret"] != offer["secret"]
+    post(other, "/app/confirm", {"code": code}, 400)
+    post(site, "/app/confirm", {"code": code})
+    late = App(world, others["secret"]).code()
+    post(other, "/app/confirm", {"code": late}, 409)  # begun before the one that counts
+
+
 def test_the_last_factor_stays_where_one_is_required(world: World) -> None:
     site = Site(world)
     _, first = new_passkey(site)

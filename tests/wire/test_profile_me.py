@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mintgate.contract.users import UserType
 from tests.site_visits import SiteVisit, quick_passwords
 from tests.world import BACKOFFICE, STOCK, World, sqlite_url
 
@@ -167,6 +168,60 @@ def test_a_token_says_no_more_than_is_true_now(stage: World) -> None:
         assert stage.http.get(ME, headers=headers).status_code == 401
     finally:
         stage.change_user("ada", is_admin=True, active=True)
+
+
+@pytest.mark.parametrize("user_type", ["VirtualUserNoLogin", "SystemUserNoLogin"])
+def test_a_user_of_another_type_is_told_nothing(user_type: str, stage: World) -> None:
+    """[PRF-13] 403 for who was somebody when the token was made"""
+    visit = SiteVisit(stage)
+    visit.open("/profile")
+    given = [user_token()(stage), bearer(personal_token(stage))]
+    assert [stage.http.get(ME, headers=one).status_code for one in given] == [200, 200]
+    stage.change_user("mira.k", user_type=UserType(user_type))
+    try:
+        for headers in given:
+            answer = stage.http.get(ME, headers=headers)
+            assert answer.status_code == 403
+            assert 'realm="UserProfile"' in answer.headers["www-authenticate"]
+        assert visit.http.get(ME).status_code in {401, 403}
+    finally:
+        stage.change_user("mira.k", user_type=UserType.INTERNAL)
+
+
+def disable(stage: World) -> None:
+    stage.change_application(BACKOFFICE, is_enabled=False)
+
+
+def lock_user(stage: World) -> None:
+    stage.change_user("mira.k", locked_until=2e9)
+
+
+def expire(stage: World) -> None:
+    stage.clock.advance(3600)
+
+
+ENDS = [("API-9", expire), ("API-13", disable), ("API-14", lock_user)]
+
+
+@pytest.mark.parametrize("end", [pytest.param(row[1], id=row[0]) for row in ENDS])
+def test_the_checks_of_an_api_hold(end: Callable[[World], None], stage: World) -> None:
+    """[PRF-11] 401 with the site's own realm"""
+    given = [user_token()(stage)]
+    if end is not expire:
+        given.append(bearer(personal_token(stage)))
+    assert {stage.http.get(ME, headers=one).status_code for one in given} == {200}
+    before = stage.clock.now
+    end(stage)
+    try:
+        for headers in given:
+            answer = stage.http.get(ME, headers=headers)
+            assert answer.status_code == 401
+            challenge = answer.headers["www-authenticate"]
+            assert challenge.startswith('Bearer realm="UserProfile", error="invalid_token"')
+    finally:
+        stage.clock.now = before
+        stage.change_application(BACKOFFICE, is_enabled=True)
+        stage.change_user("mira.k", locked_until=None)
 
 
 def test_other_methods(stage: World) -> None:

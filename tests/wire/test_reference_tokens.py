@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mintgate.contract.applications import ReferenceTokenPolicy
+from mintgate.contract.applications import ClientType, ReferenceTokenPolicy
 from mintgate.contract.identifiers import secret_hash, token_digest
 from mintgate.contract.reference_tokens import CreationForbidden, CreationInvalid, TokenKind
 from mintgate.contract.users import UserType
 from mintgate.identity import references
 from mintgate.store import apis, reference_tokens, users
-from tests.world import BACKOFFICE, NOW, SECRET, STOCK, World, payload_of
+from tests.world import BACKOFFICE, NOW, REDIRECT, SECRET, STOCK, World, payload_of
 
 CUSTOMERS = "Crm_Sales_Customers?$top=1"
 YEAR = 365 * 24 * 3600
@@ -185,8 +185,105 @@ def test_last_used(world: World) -> None:
         return found.last_used_at
 
     assert last_used() is None
-    world.run_in_server(lambda app, instance: app._flush(instance))
+    world.run_in_server(lambda app, instance: app.chores.flush(instance))
     assert last_used() == NOW + 50
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+def test_its_session(kind: TokenKind, world: World) -> None:
+    """[SES-3, SES-4, SES-15, SES-17] a fixed key a token; only a service's ends after an hour"""
+    tokens = [create(world, kind) for _ in range(2)]
+    named = {row["token_key"]: row for row in world.rows("reference_tokens")}
+    records = [named[token_digest(token)] for token in tokens]
+    is_person = kind is TokenKind.PERSONAL
+    keys = [record["sid" if is_person else "jti"] for record in records]
+
+    def sessions() -> dict[str, Any]:
+        for _ in range(2):
+            for token in tokens:
+                assert world.api(CUSTOMERS, token).status_code == 200
+        return {row["key"]: row for row in world.rows("erp_sessions")}
+
+    first = sessions()
+    assert set(first) == set(keys)
+    for row in first.values():
+        expected = ("interactive", None) if is_person else ("service", NOW + 3600)
+        assert (row["kind"], row["absolute_end"]) == expected
+    for _ in range(4):
+        world.clock.advance(900)  # never idle for long
+        last = sessions()
+    assert set(last) == set(keys)
+    assert {row["started_at"] for row in last.values()} == {NOW if is_person else NOW + 3600}
+
+
+def test_it_is_exchanged_for_nothing(world: World) -> None:
+    """[REF-6, TKN-31]"""
+    token = create(world)
+    by_grant = [
+        ({"grant_type": "refresh_token", "refresh_token": token}, "invalid_grant"),
+        (
+            {"grant_type": "authorization_code", "code": token, "redirect_uri": REDIRECT},
+            "invalid_grant",
+        ),
+        (
+            {
+                "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                "subject_token": token,
+                "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            },
+            "unsupported_grant_type",
+        ),
+        (
+            {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": token},
+            "unsupported_grant_type",
+        ),
+    ]
+    for form, error in by_grant:
+        answer = world.request_token((BACKOFFICE, SECRET), **form)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)
+    form = {"grant_type": "client_credentials"}
+    assert world.request_token((STOCK, token), **form).json()["error"] == "invalid_client"
+    assert world.api(CUSTOMERS, token).status_code == 200
+
+
+def test_it_is_of_one_instance(world: World, shared_world: World) -> None:
+    """[REF-6, TOP-6]"""
+    token = create(world)
+    assert world.api(CUSTOMERS, token).status_code == 200
+    answer = shared_world.api(CUSTOMERS, token)
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_placeholder_has_personal_tokens_and_no_flow(world: World) -> None:
+    """[TAP-42, TAP-52, TKN-38, AUT-21] neither secret nor flags nor addresses matter to them"""
+    tokens = world.user_tokens()
+    world.change_application(
+        BACKOFFICE,
+        client_type=ClientType.NONE,
+        application_secret_hash=None,
+        impersonate_login_url=None,
+        impersonate_as_internal_user_allowed=False,
+        impersonate_as_community_user_allowed=False,
+    )
+    page = world.browser().authorize()
+    assert page.status_code == 400
+    assert "unauthorized_client" in page.text
+    for form in (
+        {"grant_type": "client_credentials"},
+        {"grant_type": "authorization_code", "code": "A" * 64, "redirect_uri": REDIRECT},
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]},
+    ):
+        for auth in ((BACKOFFICE, SECRET), None):
+            sent = form if auth else form | {"client_id": BACKOFFICE}
+            answer = world.request_token(auth, **sent)
+            assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert world.api(CUSTOMERS, create(world)).status_code == 200
+    with pytest.raises(CreationInvalid):
+        create(world, scopes=("read", "sec"))
+    world.change_application(BACKOFFICE, is_enabled=False)
+    with pytest.raises(CreationForbidden):
+        create(world)
 
 
 POLICIES: list[tuple[str, ReferenceTokenPolicy, str, TokenKind, bool]] = [
@@ -360,13 +457,16 @@ def test_revoking_a_refresh_token(world: World) -> None:
 
 
 def test_revoking_a_reference_token(api_world: World) -> None:
-    """[EXT-13] by its application, or by an API that found it"""
+    """[EXT-13, REV-6] by its application, or by an API that may introspect it"""
     world = api_world
     mine, found = create(world), create(world)
     assert revocation(world, mine, (STOCK, SECRET)) == 200
     assert world.api(CUSTOMERS, mine).status_code == 200
     assert revocation(world, mine, (BACKOFFICE, SECRET)) == 200
     assert world.api(CUSTOMERS, mine).status_code == 401
+    assert introspect(world, found, "Other").json() == {"active": False}
+    assert revocation(world, found, ("Other", API_SECRET)) == 200  # as for no token [REV-2]
+    assert world.api(CUSTOMERS, found).status_code == 200
     assert revocation(world, found, ("DomainAPI", API_SECRET)) == 200
     assert world.api(CUSTOMERS, found).status_code == 401
 
@@ -376,6 +476,21 @@ def test_revoking_what_is_no_token(token: str, world: World) -> None:
     """[REV-2, TKN-34]"""
     assert revocation(world, token, (STOCK, SECRET)) == (200 if token else 400)
     assert revocation(world, "x", (STOCK, "wrong")) == 401
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
+def test_userinfo_needs_openid(kind: TokenKind, header: str, world: World) -> None:
+    """[UIN-3, UIN-4, REF-38] which no reference token has; one that has ended is no token"""
+    token = create(world, kind)
+    value = f"Bearer {token}" if header == "Authorization" else token
+    answer = world.http.get("/id/connect/userinfo", headers={header: value})
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope", scope="openid"' in answer.headers["www-authenticate"]
+    revoke(world, token)
+    answer = world.http.get("/id/connect/userinfo", headers={header: value})
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 def test_metadata_lists_both(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from mintgate.contract.identifiers import secret_hash
@@ -70,6 +71,40 @@ def test_replay_by_another_client_ends_nothing(world: World) -> None:
     second = world.refresh(first).json()["refresh_token"]
     assert world.refresh(first, SPA).json()["error"] == "invalid_grant"
     assert world.refresh(second).status_code == 200
+
+
+def test_a_confidential_client_sends_its_secret(world: World) -> None:
+    """[TKN-37, TKN-4]"""
+    token = world.user_tokens()["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    answer = world.request_token(client_id=BACKOFFICE, **form)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
+    assert world.refresh(token).status_code == 200
+
+
+@pytest.mark.parametrize("hint", [{}, {"token_type_hint": "refresh_token"}])
+def test_revocation_by_a_public_client(hint: dict[str, str], world: World) -> None:
+    """[REV-1, REV-2, REV-3, REV-6] its own by its `client_id` alone, and nobody else's"""
+
+    def revoke(token: str, client_id: str) -> httpx.Response:
+        form = {"token": token, "client_id": client_id} | hint
+        return world.http.post("/id/connect/revocation", data=form)
+
+    own, others = spa_tokens(world)["refresh_token"], world.user_tokens()["refresh_token"]
+    answers = [
+        revoke(others, SPA),
+        revoke(own, "internal.erp.net/profile"),  # public too
+        revoke("A" * 64, SPA),
+    ]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"")] * 3
+    others = world.refresh(others).json()["refresh_token"]
+    own = world.refresh(own, SPA).json()["refresh_token"]
+    assert revoke(own, BACKOFFICE).json()["error"] == "invalid_client"  # without its secret
+    assert revoke(own, SPA).status_code == 200
+    assert world.refresh(own, SPA).json()["error"] == "invalid_grant"
+    assert world.refresh(others).status_code == 200
+    (event,) = world.events("token.revoked")
+    assert event.application == SPA
 
 
 def test_narrowing(world: World) -> None:

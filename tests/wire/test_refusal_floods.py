@@ -64,7 +64,7 @@ def test_refusals_are_summed_up_within_the_minute(name: str, world: World) -> No
     flood(world, name)
     assert len(world.events(name)) == OF_SOURCE
     world.clock.advance(60)
-    world.run_in_server(lambda app, instance: app._flush(instance))
+    world.run_in_server(lambda app, instance: app.chores.flush(instance))
     events = world.events(name)
     assert len(events) == OF_SOURCE + 1
     assert total(events) == TIMES

@@ -50,6 +50,9 @@ class Pair(NamedTuple):
 def pair() -> Iterator[Pair]:
     with contextlib.ExitStack() as stack:
         primary = stack.enter_context(own_postgresql())
+        database = Database(primary.url())
+        schema.upgrade(database)
+        database.close()
         standby = stack.enter_context(own_postgresql(copy_of=primary))
         yield Pair(primary, standby)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Callable
 
 import pytest
+from argon2 import PasswordHasher
 
+from mintgate.store import users
+from tests.site_visits import SiteVisit
 from tests.wire.second_factor_world import (
     CODE_PAGE,
     ENROL_PAGE,
@@ -19,6 +24,9 @@ from tests.wire.second_factor_world import (
     user_id_of,
 )
 from tests.world import PASSWORD, World, answer_of, payload_of
+
+MFA = json.dumps({"id_token": {"acr": {"essential": True, "values": ["mfa"]}}})
+APP_PAGE = "/profile/security/second-factors/app"
 
 
 @pytest.fixture
@@ -144,8 +152,6 @@ def test_the_password_alone_sets_up_no_further_factor(world: World) -> None:
 
 def test_a_password_change_ends_a_sign_in_that_is_half_done(world: World) -> None:
     """[USR-22]"""
-    from mintgate.store import users
-
     app, _ = enrol(world)
     browser = world.browser()
     page = browser.sign_in()
@@ -154,7 +160,8 @@ def test_a_password_change_ends_a_sign_in_that_is_half_done(world: World) -> Non
     world.sync()
     answer = browser.submit(page, one_time_code=app.code())
     assert "<h1>Sign in</h1>" in answer.text
-    assert world.events("user.sign_in_failed")[0].cause == "the password was changed"
+    assert not world.count_rows("identity_sessions") + world.count_rows("sign_in_proofs")
+    assert not world.events("user.second_factor_used"), "nor is the code used up"
 
 
 def test_a_half_done_sign_in_is_over_after_a_while(world: World) -> None:
@@ -245,3 +252,40 @@ def test_the_session_cookie_is_new_and_the_proof_is_gone(world: World) -> None:
     assert sum("device" not in name and "form" not in name for name in new) == 1
     assert not any("proof" in name for name in after)
     assert not world.count_rows("sign_in_proofs")
+
+
+def test_the_secret_of_an_app_is_shown_in_one_sign_in_only(a_world: Callable[..., World]) -> None:
+    """[USR-8] Who knows the password alone does not see the one that the person is to confirm."""
+    world = a_world(instance_settings='second_factor_internal = "allowed"')
+    thief, person = world.browser(), SiteVisit(world)
+    enrolling = thief.sign_in(claims=MFA)
+    page = person.open(APP_PAGE)
+    assert secret_of(person.open(APP_PAGE)) == secret_of(page), "a reload shows the same"
+    thief.http.get(f"/id{ENROL_PAGE}?interaction={interaction_of(enrolling)}")
+    stolen, own = secret_of(enrolling), secret_of(page)
+    assert stolen != own
+    refused = person.submit(page, one_time_code=App(world, stolen).code())
+    assert refused.status_code == 400, "it counts only where it was shown"
+    done = person.submit(refused, one_time_code=App(world, own).code())
+    assert len(recovery_codes_of(done)) == 10, "what the thief opened did not replace it"
+    late = thief.follow(thief.submit(enrolling, one_time_code=App(world, stolen).code()))
+    assert CODE_PAGE in late.text
+    world.clock.advance(30)
+    for secret, good in ((stolen, False), (own, True)):
+        browser = world.browser()
+        answer = browser.submit(browser.sign_in(), one_time_code=App(world, secret).code())
+        assert answer.is_redirect is good
+
+
+def test_another_password_ends_what_was_begun_with_the_one_before(world: World) -> None:
+    """[USR-8, USR-22] No factor is set up by who knew the password of before."""
+    thief = world.browser()
+    page = thief.sign_in()
+    app = App(world, secret_of(page))
+    with world.database.begin() as tx:
+        hashed = PasswordHasher().hash("another password")
+        users.set_password(tx, world.instance.id, user_id_of(world), hashed)
+    world.sync()
+    answer = thief.follow(thief.submit(page, one_time_code=app.code()))
+    assert "<h1>Sign in</h1>" in answer.text
+    assert not factors_of(world).has_any

@@ -427,6 +427,35 @@ def test_reference_tokens_are_asked_about_once_a_minute(
     assert "no live reference token" in one.cause(token)
 
 
+def test_made_up_reference_tokens_cost_one_question_each(
+    elsewhere: Callable[..., Elsewhere], feed_world: World
+) -> None:
+    """[API-6] and a token that was created a moment ago is good at once [REF-34]"""
+    one = elsewhere()
+    one.monotonic.advance(2.1)
+    one.state.poll()
+    made_up = f"enrt_{'F' * 64}"
+    for _ in range(3):
+        assert "no live reference token" in one.cause(made_up)
+    assert one.asked == 1
+    token = create(feed_world)
+    assert one.cause(token) == ""
+    revoke(feed_world, token)
+    one.state.poll()
+    one.monotonic.advance(2.1)
+    one.state.poll()
+    asked = one.asked
+    for _ in range(3):
+        assert "no live reference token" in one.cause(token)
+    assert one.asked == asked + 1
+    one.state._on_gap = one.references.on_gap
+    one.state._position, one.state._at = 10**6, None
+    one.state.poll()
+    one.state.poll()
+    assert "no live reference token" in one.cause(made_up)
+    assert one.asked == asked + 2
+
+
 def test_reference_tokens_follow_their_user(
     elsewhere: Callable[..., Elsewhere], feed_world: World
 ) -> None:

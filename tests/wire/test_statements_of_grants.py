@@ -90,7 +90,7 @@ def counting(database_url: str) -> Iterator[tuple[World, Statements]]:
     with statements.noted():
         world = World(database_url).start()
         assert world.application is not None
-        for task in world.application._tasks:
+        for task in world.application.chores.tasks:
             task.get_loop().call_soon_threadsafe(task.cancel)
         # However busy the machine is: what was read is taken to be followed up to now.
         follower = world.application.follower
@@ -148,3 +148,13 @@ def test_a_service_token_reads_nothing(counting: tuple[World, Statements]) -> No
     with statements.counted() as mine:
         world.service_token()
     assert any("FROM users" in s for s in mine)  # what was changed is read again, once
+
+
+def test_a_sign_in_commits_no_oftener_than_it_must(counting: tuple[World, Statements]) -> None:
+    """[SGN-6] the request, the try, the session and the code; what a sign-in ends goes with them"""
+    world, statements = counting
+    world.browser().code()  # the first one prepares statements
+    with statements.counted() as mine:
+        world.browser().code()
+    assert sum(s.upper().startswith("COMMIT") for s in mine) == 4, "\n".join(s[:70] for s in mine)
+    assert any(s.startswith("DELETE FROM sign_in_tries") for s in mine)

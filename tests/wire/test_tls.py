@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import ssl
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mintgate.store import Database, audit, instances
+from tests.certificates import write_certificate
 from tests.wire.test_serve import free_port, run, serving
 from tests.world import PASSWORD, aspnet_hash
 
@@ -50,34 +46,6 @@ AUTHORIZE = {
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return write_certificate(tmp_path)
-
-
-def write_certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A new self-signed certificate for localhost, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = tmp_path / "cert.pem", tmp_path / "key.pem"
-    files[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 def declare(folder: Path, base: str) -> None:

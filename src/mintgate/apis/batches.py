@@ -21,8 +21,9 @@ from mintgate.apis.odata.problems import NotBuilt, TooLarge
 from mintgate.apis.operations import Operations, Work
 from mintgate.contract.errors import FailedDependency, Refusal
 from mintgate.contract.instance import DOMAIN_API_PATH
+from mintgate.contract.policy import is_security_set
 from mintgate.contract.request_target import normal_path
-from mintgate.store import Database, Transaction
+from mintgate.store import Database, Transaction, instances
 from mintgate.verify.batch import USUAL_LIMITS
 from mintgate.verify.batch.asgi import body_of
 from mintgate.verify.batch.envelope import format_of, host_of, preferences_of, units_of
@@ -190,6 +191,10 @@ class _OneFailed(Exception):
 
 def _all(tx: Transaction, works: list[Work]) -> list[Response]:
     """Every change of a change set, or none: the exception undoes the transaction's part."""
+    security = [work.change for work in works if is_security_set(work.change.entity_set.name)]
+    if security:
+        # Before the rows of other records, which somebody who has the lock may be about to take.
+        instances.lock(tx, security[0].instance_id)
     responses = []
     for index, work in enumerate(works):
         try:

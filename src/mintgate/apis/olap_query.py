@@ -55,7 +55,7 @@ async def cube_request(request: Request) -> CubeRequest:
     bodies.require_json(request.headers.get("content-type", ""), body)
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         told = str(error) if isinstance(error, msgspec.ValidationError) else "no JSON object"
         raise BadRequest(f"The query is malformed: {told[:200]}.") from None
 

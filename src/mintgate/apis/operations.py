@@ -178,9 +178,11 @@ class Operations:
             security_records.is_administrator,
             instance_id=self._instance.id,
             principal=principal,
+            now=self._clock(),
         )
+        # Asked again in the transaction; here, so that nobody else makes the server work.
         if not await self._database.read(is_administrator):
-            raise Forbidden("Changing this needs an administrator.")
+            raise Forbidden(security_records.NO_ADMINISTRATOR)
 
     def _reader(self, request: Request, options: Parameters, principal: Principal) -> Reader:
         language = language_of(request, options.other.get("culture"), principal)

@@ -18,10 +18,12 @@ from mintgate.contract import applications as application_rules
 from mintgate.contract import users as user_rules
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.converting import convert
+from mintgate.contract.errors import Forbidden
 from mintgate.contract.first_party import is_built_in
 from mintgate.contract.record_changes import before_and_after
-from mintgate.contract.users import MAY_SIGN_IN, User
-from mintgate.store import AuditEvent, Transaction, apis, applications, users
+from mintgate.contract.users import User
+from mintgate.identity.lifecycle import telling
+from mintgate.store import AuditEvent, Transaction, apis, applications, instances, users
 from mintgate.store.records import (
     APPLICATIONS,
     USERS,
@@ -33,28 +35,53 @@ from mintgate.store.records import (
 from mintgate.verify.principal import Principal
 
 S = TypeVar("S", bound=msgspec.Struct)
+NO_ADMINISTRATOR = "Changing this needs an administrator."
 
 
-def is_administrator(connection: Connection, instance_id: str, principal: Principal) -> bool:
-    """Whether the acting user is an administrator now [API-33].
+def is_administrator(
+    connection: Connection, instance_id: str, principal: Principal, now: float
+) -> bool:
+    """Whether the acting user is an administrator now [API-33], and not shut out [USR-4].
 
     A user token must say so too; a service token has no such claim.
     """
-    if principal.user_id is not None:
-        user = users.by_id(connection, instance_id, principal.user_id)
-    else:
-        user = users.by_login(connection, instance_id, principal.login)
+    user = _caller(connection, instance_id, principal)
     says_so = principal.is_admin or principal.kind == "service"
-    return says_so and user is not None and user.is_admin
+    may_act = user is not None and user.active and not user.is_locked(now) and user.is_admin
+    return says_so and may_act
+
+
+def _begin(tx: Transaction, instance_id: str, principal: Principal) -> None:
+    """Take the lock of the instance, and see that the caller may change what is there now.
+
+    Records are written whole: one that was read before the lock would undo what another process
+    has just committed, such as a kill switch [TAP-4]. And what is waited for may be the end of the
+    caller's right [TOP-13].
+
+    Raises:
+        Forbidden: the caller is no administrator any more.
+    """
+    instances.lock(tx, instance_id)
+    if not is_administrator(tx.connection, instance_id, principal, tx.now):
+        raise Forbidden(NO_ADMINISTRATOR)
+
+
+def _caller(connection: Connection, instance_id: str, principal: Principal) -> User | None:
+    """Who acts; a service token may lack the id [TOK-42]."""
+    if principal.user_id is not None:
+        return users.by_id(connection, instance_id, principal.user_id)
+    return users.by_login(connection, instance_id, principal.login)
 
 
 def add(tx: Transaction, change: Change) -> None:
     """Insert an application or a user.
 
     Raises:
+        Forbidden: the caller is no administrator any more.
         RuleViolation: the record is not a valid one, or is there already.
         ValueProblem: `SystemUser` does not exist.
     """
+    _begin(tx, change.instance_id, change.principal)
     if change.entity_set.name == APPLICATIONS:
         application = _built(TrustedApplication, change, {"id": change.key})
         _refuse_built_in(application)
@@ -63,8 +90,11 @@ def add(tx: Transaction, change: Change) -> None:
         _record(tx, change, "application.added", None, application)
         return
     user = _built(User, change, {"id": change.key})
-    if user.user_type in MAY_SIGN_IN and change.hashed_password is None:  # [USR-11]
-        raise RuleViolation(f"Password: a user of type {user.user_type} needs one [USR-11].")
+    _require_password(tx.connection, change, None, user)
+    if user.default_language is None:  # [USR-6] a new entity has null for what was left out
+        creator = _caller(tx.connection, change.instance_id, change.principal)
+        language = creator.default_language if creator else None
+        user = msgspec.structs.replace(user, default_language=language)
     _check_user(user)
     _store(users.add, tx, change.instance_id, user, change.hashed_password)
     _record(tx, change, "user.added", None, user)
@@ -77,6 +107,7 @@ def update(tx: Transaction, change: Change) -> None:
         NoSuchRecord: there is none with this id.
     """
     instance_id, key = change.instance_id, change.key
+    _begin(tx, instance_id, change.principal)
     if change.entity_set.name == APPLICATIONS:
         stored_application = applications.by_id(tx.connection, instance_id, key)
         fields = _values(stored_application)
@@ -93,6 +124,7 @@ def update(tx: Transaction, change: Change) -> None:
     user = _built(User, change, _values(stored_user))
     if stored_user and user.email != stored_user.email and "EmailConfirmed" not in change.values:
         user = msgspec.structs.replace(user, email_confirmed=False)  # [USR-3]
+    _require_password(tx.connection, change, stored_user, user)
     _check_user(user)
     _store(users.change, tx, instance_id, user)
     if change.hashed_password is not None:
@@ -104,15 +136,18 @@ def remove(tx: Transaction, change: Change) -> None:
     """Delete an application or a user.
 
     Raises:
+        Forbidden: the caller is no administrator any more.
         NoSuchRecord: there is none with this id.
         RuleViolation: an application runs as this user.
     """
     connection, instance_id, key = tx.connection, change.instance_id, change.key
+    _begin(tx, instance_id, change.principal)
     if change.entity_set.name == APPLICATIONS:
         removed_application = applications.by_id(connection, instance_id, key)
-        _values(removed_application)
+        if removed_application is None:
+            raise NoSuchRecord
         _refuse_built_in(removed_application)
-        applications.remove(tx, instance_id, key)
+        telling.remove_application(tx, instance_id, removed_application, change.principal.login)
         _record(tx, change, "application.removed", removed_application, None)
         return
     removed_user = users.by_id(connection, instance_id, key)
@@ -158,6 +193,16 @@ def _check_application(
 
 def _check_user(user: User) -> None:
     _refuse(user_rules.problems_of(user))
+
+
+def _require_password(
+    connection: Connection, change: Change, before: User | None, after: User
+) -> None:
+    """[USR-11] Raises RuleViolation: somebody would sign in who has no password."""
+    if not user_rules.begins_to_sign_in(before, after) or change.hashed_password is not None:
+        return
+    if not users.password_hash(connection, change.instance_id, change.key):
+        raise RuleViolation(f"Password: a user of type {after.user_type} needs one [USR-11].")
 
 
 def _refuse_built_in(application: TrustedApplication | None) -> None:

@@ -14,6 +14,7 @@ from mintgate.cli import (
     keys,
     legacy,
     licences,
+    marketplace,
     reference_tokens,
     sign_in_tries,
     sign_ins,
@@ -45,6 +46,7 @@ app.add_typer(databases.db_commands, name="db")
 app.add_typer(sign_ins.sign_in_commands, name="sign-in")
 app.add_typer(erp_sessions.session_commands, name="session")
 app.add_typer(licences.licence_commands, name="licence")
+app.add_typer(marketplace.marketplace_commands, name="marketplace")
 app.add_typer(legacy.legacy_commands, name="legacy")
 app.add_typer(reference_tokens.pat_commands, name="pat")
 app.add_typer(reference_tokens.sat_commands, name="sat")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from msgspec import UNSET
 
 from mintgate.cli import common, records
 from mintgate.cli.administration import administration, everything, user
@@ -98,7 +99,7 @@ def add(
         user_type=user_type,
         email=email,
         email_confirmed=email_confirmed,
-        default_language=language,
+        default_language=UNSET if language is None else language,
         phone_number=phone,
         is_admin=admin,
         password=password.text if password else None,

@@ -168,5 +168,5 @@ _T = TypeVar("_T")
 def _decoded(body: bytes, kind: type[_T]) -> _T | None:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

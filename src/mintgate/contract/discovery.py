@@ -6,7 +6,9 @@ from typing import Any
 
 from mintgate.contract.instance import (
     DOMAIN_API_PATH,
+    MANAGE_PATH,
     OLAP_PATH,
+    PROFILE_PATH,
     TABLE_API_PATH,
     Instance,
 )
@@ -28,6 +30,8 @@ def sites_of(instance: Instance) -> list[dict[str, Any]]:
     """
     return [
         _site("ID", instance.issuer, system=True),
+        _site("UserProfile", instance.base_url + PROFILE_PATH, system=True),
+        _site("InstanceManager", instance.base_url + MANAGE_PATH, system=True),
         _site(
             "DomainAPI",
             instance.base_url + DOMAIN_API_PATH,

@@ -17,6 +17,8 @@ from mintgate.contract.translating import translatable
 SYSTEM_APPLICATION_USER = "SYSTEM_APPLICATION_USER"
 """[USR-24] The built-in user that installed applications act as."""
 UNNAMED = "(unnamed)"
+SCOPES = scopes.PROTOCOL_SCOPES | {scopes.READ, scopes.UPDATE}
+"""[SCP-21] What a link can ask for: never `sec` [SCP-3], and nothing obsolete."""
 
 
 class Impersonate(enum.StrEnum):
@@ -39,7 +41,7 @@ E = TypeVar("E", bound=enum.StrEnum)
 
 NO_URI = translatable("The link does not name an application: applicationUri is missing.")
 UNKNOWN_VALUE = translatable("A value of the link is not one of those that are allowed.")
-UNKNOWN_SCOPE = translatable("The link asks for a scope that does not exist.")
+UNKNOWN_SCOPE = translatable("The link asks for a scope that no link can give.")
 NO_REDIRECT = translatable(
     "The link must name a complete https address in redirectUri, without # in it."
 )
@@ -169,6 +171,6 @@ def _flag(text: str | None) -> bool:
 
 def _scope(text: str) -> str:
     names = text.split()
-    if not scopes.KNOWN_SCOPES.issuperset(names):
+    if not SCOPES.issuperset(names):
         raise InvalidInput(UNKNOWN_SCOPE)
     return " ".join(dict.fromkeys(names))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mintgate.contract import lifetimes
-from mintgate.contract.appearance import colour_problem, logo_problem
+from mintgate.contract.appearance import colour_problem, logo_problem, name_problem
 from mintgate.contract.redirects import LOOPBACK_HOSTS
 
 API_AUDIENCES = ("DomainAPI", "TableAPI", "OLAP", "AppServer")
@@ -65,6 +65,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         display_name: what people see of it; None is `name`.
         accent_colour: of its pages, as `#rrggbb`; each theme makes it dark or light enough.
         logo: a picture as a data URI.
+        fresh_sign_in_seconds: how long ago a person may have signed in for dangerous acts of
+            Profile and Instance Manager.
         second_factor_internal, second_factor_community: for the two types of users who sign in.
     """
 
@@ -84,6 +86,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     accent_colour: str | None = None
     logo: str | None = None
+    fresh_sign_in_seconds: int = lifetimes.FRESH_SIGN_IN
     second_factor_internal: SecondFactorRule = SecondFactorRule.ALLOWED
     second_factor_community: SecondFactorRule = SecondFactorRule.ALLOWED
 
@@ -129,6 +132,8 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
     problem = _base_url_problem(instance.base_url)
     if problem:
         found.append(("base_url", problem))
+    if instance.display_name is not None and (problem := name_problem(instance.display_name)):
+        found.append(("display_name", problem))
     if instance.accent_colour is not None and (problem := colour_problem(instance.accent_colour)):
         found.append(("accent_colour", problem))
     if instance.logo is not None and (problem := logo_problem(instance.logo)):
@@ -139,6 +144,8 @@ def problems_of(instance: Instance) -> list[tuple[str, str]]:
         ("refresh_grace_seconds", instance.refresh_grace_seconds, 0, 300),
         ("max_reference_token_days", instance.max_reference_token_days, 1, 36_500),
         ("audit_retention_days", instance.audit_retention_days, 1, 36_500),
+        # Less, and nobody gets a form filled in; more, and a browser that was left open is enough.
+        ("fresh_sign_in_seconds", instance.fresh_sign_in_seconds, 60, 3600),
     ):
         if value is not None and not low <= value <= high:
             found.append((key, f"must be between {low} and {high}"))

@@ -20,6 +20,8 @@ BROWSER_SESSION = 24 * 3600
 """[SGN-4] The server's bound on a cookie that the browser drops when it closes."""
 SESSION_USE_NOTED = 300
 """How old the note of a sign-in's last use may be before the next use is noted."""
+FRESH_SIGN_IN = 600
+"""How long ago a sign-in may be for what is dangerous; an instance setting may change it."""
 INTERACTION = 3600
 """How long a sign-in or consent page may stay open before the request must start again."""
 SIGN_IN_PROOF = 900

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mintgate.contract.appearance import logo_summary
+
 SET, CHANGED = "(set)", "(changed)"
 SECRETS = frozenset({"ApplicationSecretHash", "SecondSecretHash", "SecretHash", "Password"})
 UNTOLD = frozenset({"Id", "id", "CreationTimeUtc"})
@@ -42,15 +44,17 @@ def before_and_after(
         if name in UNTOLD or was == becomes:
             continue
         if was is not None:
-            told.before[name] = SET if name in SECRETS else _plain(was)
+            told.before[name] = SET if name in SECRETS else _plain(name, was)
         if becomes is not None:
             secret = CHANGED if was is not None else SET
-            told.after[name] = secret if name in SECRETS else _plain(becomes)
+            told.after[name] = secret if name in SECRETS else _plain(name, becomes)
     if new_password:
         told.after["Password"] = SET if before is None else CHANGED
     return told
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
+    if name == "logo":
+        return logo_summary(str(value))
     # JSON has no infinity.
     return "for ever" if isinstance(value, float) and math.isinf(value) else value

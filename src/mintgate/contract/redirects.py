@@ -36,6 +36,10 @@ def problem_of(uri: str, *, public: bool) -> str | None:
     return _scheme_problem(parts, public=public)
 
 
+def is_https(uri: str) -> bool:
+    return uri.lower().startswith("https:")
+
+
 def _scheme_problem(parts: SplitResult, *, public: bool) -> str | None:
     if parts.scheme in {"http", "https"}:
         if not parts.hostname or not _HOST.fullmatch(parts.hostname):
@@ -76,6 +80,22 @@ def origin_of(uri: str) -> str | None:
     authority = parts.netloc.lower()
     default_port = ":443" if parts.scheme == "https" else ":80"
     return f"{parts.scheme}://{authority.removesuffix(default_port)}"
+
+
+def policy_source_of(uri: str) -> str:
+    """What stands in a Content-Security-Policy for where a URI leads [SGN-9].
+
+    Returns:
+        Its origin, or its scheme where that is a custom one.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"}:
+        return f"{parts.scheme}:"
+    if parts.netloc.startswith("["):
+        # A policy can name no IPv6 address (CSP Level 3 §2.3.1): browsers drop the whole source,
+        # and RFC 8252 §7.3 has applications on `[::1]`. The port, at least, can be named.
+        return f"{parts.scheme}://*" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _without_loopback_port(uri: str) -> str | None:

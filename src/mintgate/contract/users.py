@@ -103,6 +103,12 @@ def translated(texts: Mapping[str, str], language: str) -> str | None:
     return next((text for text in texts.values() if text), None)
 
 
+def begins_to_sign_in(before: User | None, after: User) -> bool:
+    """Whether somebody may sign in now who could not before: that takes a password [USR-11]."""
+    could = before is not None and before.user_type in MAY_SIGN_IN
+    return after.user_type in MAY_SIGN_IN and not could
+
+
 def problems_of(user: User) -> list[tuple[str, str]]:
     """What is wrong with a user record, as (attribute, sentence) pairs; empty when nothing is."""
     found: list[tuple[str, str]] = []

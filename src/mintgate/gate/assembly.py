@@ -17,6 +17,7 @@ from mintgate.gate.identity import TOKEN_HEADER, InternalTokens, identity_header
 from mintgate.gate.proxy import Forwarder, UpstreamClient
 from mintgate.gate.proxy.forwarding import IdentityOf
 from mintgate.gate.proxy.upstreams import upstreams_of
+from mintgate.gate.readable_answers import ReadableAnswers
 from mintgate.gate.route_limits import RouteLimits
 from mintgate.gate.settings import GateSettings, RouteSettings
 from mintgate.gate.tenants import (
@@ -117,7 +118,10 @@ class Gate:
             limits=limits_of(route),
         )
         forwarder = Forwarder(route, guard, self._client, self._name, self._identity_of(route))
-        return guarded(forwarder, guard, route)
+        if not route.allowed_origins:
+            return guarded(forwarder, guard, route)
+        readable = ReadableAnswers(route.allowed_origins)
+        return readable.around(guarded(readable.behind(forwarder), guard, route))
 
     def _identity_of(self, route: RouteSettings) -> IdentityOf:
         if route.identity == "headers":

@@ -39,6 +39,7 @@ from mintgate.gate.forward_guards import (
 from mintgate.gate.forward_targets import Target, target_of
 from mintgate.gate.identity import NOBODY, TOKEN_HEADER, InternalTokens
 from mintgate.gate.permissions import Permissions
+from mintgate.gate.readable_answers import headers_for, sent_origin
 from mintgate.gate.refusal_log import RefusalLog
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
@@ -176,7 +177,19 @@ class ForwardAuth:
             instance = self._directory.instance
             log = RefusalLog(instance, guard.audience, self._database, self._clock)
             await log(_scope_of(request), refusal)
-        return handed_back(target.dialect, refusal_response(refusal, target.api))
+        status, headers, body = refusal_response(refusal, target.api)
+        return handed_back(target.dialect, (status, headers + await self._for_page(request), body))
+
+    async def _for_page(self, request: ApiRequest) -> Headers:
+        """What lets a page of an application in a browser read the refusal [EP-8, API-23]."""
+        origin = sent_origin(request.headers)
+        if origin is None:
+            return []
+        try:
+            origins = await self._directory.browser_origins()
+        except DatabaseUnavailable:
+            origins = frozenset()
+        return headers_for(origin, is_allowed=origin in origins)
 
     async def _misused(self, scope: Scope, refusal: UnknownGate, api: str) -> Answer:
         """Written down for the operator; every server in front takes the status for a failure."""

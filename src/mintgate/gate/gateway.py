@@ -19,6 +19,7 @@ from mintgate.contract.errors import (
 from mintgate.contract.gateway_errors import NoRoute
 from mintgate.contract.request_target import normal_path, not_what_arrived
 from mintgate.gate.access_log import Record, note_refusal
+from mintgate.gate.readable_answers import OWN_HEADERS
 from mintgate.gate.routes import OWN_PREFIX, RouteTable
 from mintgate.verify.asgi import Application, Message, Receive, Scope, Send
 from mintgate.verify.noting import RECORD
@@ -159,6 +160,7 @@ async def _refuse(refusal: Refusal, record: Record, send: Send) -> None:
         return  # the connection is closed without the end of the answer
     realm = OWN_REALM if record.api == "-" else record.api
     status, headers, body = refusal_response(refusal, realm)
+    headers += record.scope.get(OWN_HEADERS, ())
     kind = "http" if record.scope["type"] == "http" else "websocket.http"
     await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": body})

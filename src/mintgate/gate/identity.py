@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +21,23 @@ Headers = list[tuple[bytes, bytes]]
 TOKEN_HEADER = b"x-mintgate-token"
 TOKEN_SECONDS = 60
 MAX_KEPT = 4096
-_Key = tuple[str, str, str, bool, frozenset[str]]
+_TOLD = {
+    "sub": "login",
+    "kind": "kind",
+    "sub_id": "user_id",
+    "user_type": "user_type",
+    "name": "name",
+    "email": "email",
+    "is_admin": "is_admin",
+    "client_id": "client_id",
+    "tenant": "issuer",
+    "db": "database",
+    "scope": "scopes",
+    "session": "session",
+    "jti": "jti",
+}
+"""What a token tells of its caller, by claim: the principal's attributes."""
+_told = attrgetter(*_TOLD.values())
 # A header value is ASCII, and loses the spaces at its ends (RFC 9110 §5.5).
 _UNSAFE = re.compile(r"^ +| +$|[^ -$&-~]+")
 
@@ -56,6 +73,15 @@ NOBODY: Headers = [
 """The same headers for a request that nobody in particular sends [API-25]."""
 
 
+class _Kept(NamedTuple):
+    """A token, and for whom it was made."""
+
+    made_at: float
+    end: int
+    principal: Principal
+    token: str
+
+
 class InternalTokens:
     """Makes a JWT from any credential, so that an API needs one kind of check only.
 
@@ -71,7 +97,7 @@ class InternalTokens:
         self._signing_key = signing_key
         self._issuer = issuer
         self._clock = clock
-        self._kept: dict[_Key, tuple[float, str]] = {}
+        self._kept: dict[tuple[str, str, str], _Kept] = {}
 
     def token_for(self, principal: Principal, audience: str) -> str:
         """A token that lives for a minute; the same one for half of it, as signing takes time.
@@ -80,41 +106,38 @@ class InternalTokens:
             audience: the API that it is for.
         """
         now = self._clock()
-        key = (audience, principal.issuer, principal.jti, principal.is_admin, principal.scopes)
+        key = (audience, principal.issuer, principal.jti)
         kept = self._kept.get(key)
-        if kept is not None and 0 <= now - kept[0] < TOKEN_SECONDS / 2:
-            return kept[1]
+        if (
+            kept is not None
+            and 0 <= now - kept.made_at < TOKEN_SECONDS / 2
+            and (kept.principal is principal or _is_still(kept, principal))
+        ):
+            return kept.token
+        # No longer than the credential itself.
+        end = min(int(now) + TOKEN_SECONDS, principal.expires_at)
         token = self._signing_key().sign(
-            msgspec.json.encode(self._claims(principal, audience, int(now))), CALLER_TYPE
+            msgspec.json.encode(self._claims(principal, audience, int(now), end)), CALLER_TYPE
         )
         while len(self._kept) >= MAX_KEPT:
             self._kept.pop(next(iter(self._kept)), None)
-        self._kept[key] = (now, token)
+        self._kept[key] = _Kept(now, end, principal, token)
         return token
 
-    def _claims(self, principal: Principal, audience: str, now: int) -> dict[str, Any]:
-        # No longer than the credential itself.
-        end = min(now + TOKEN_SECONDS, principal.expires_at)
-        claims = {
-            "iss": self._issuer,
-            "aud": audience,
-            "sub": principal.login,
-            "iat": now,
-            "exp": end,
-            "kind": principal.kind,
-            "sub_id": principal.user_id,
-            "user_type": principal.user_type,
-            "name": principal.name,
-            "email": principal.email,
-            "is_admin": principal.is_admin,
-            "client_id": principal.client_id,
-            "tenant": principal.issuer,
-            "db": principal.database,
-            "scope": sorted(principal.scopes),
-            "session": principal.session,
-            "jti": principal.jti,
-        }
+    def _claims(self, principal: Principal, audience: str, now: int, end: int) -> dict[str, Any]:
+        claims = {"iss": self._issuer, "aud": audience, "iat": now, "exp": end}
+        claims |= zip(_TOLD, _told(principal), strict=True)
+        claims["scope"] = sorted(principal.scopes)
         return {name: value for name, value in claims.items() if value not in (None, "")}
+
+
+def _is_still(kept: _Kept, principal: Principal) -> bool:
+    """Whether a token tells what is true now.
+
+    Of one credential that may change: a reference token is whoever the user, or the application's
+    system user, is at the request [REF-36, REF-37].
+    """
+    return kept.end <= principal.expires_at and _told(kept.principal) == _told(principal)
 
 
 def _value(text: str | None) -> bytes:

@@ -97,6 +97,7 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
         limits: requests per minute, counted in this process; off unless given [EXT-11].
         concurrency: how many run at once in this process; any number unless given.
         batch: what one OData batch may be.
+        allowed_origins: whose pages may read what the gate itself answers [API-23].
     """
 
     prefix: str
@@ -115,6 +116,7 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     concurrency: ConcurrencySettings = ConcurrencySettings()
     batch: BatchLimits = USUAL_LIMITS
+    allowed_origins: tuple[str, ...] = ()
 
     @property
     def is_by_tenant(self) -> bool:

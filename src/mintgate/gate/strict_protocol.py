@@ -134,7 +134,7 @@ class StrictProtocol(HttpToolsProtocol):
             self._require_bounded()
             head = telling(self.headers)
             self.url = origin_form(self.url, method, version, head)
-            if len(head) > 1:  # there is more than `Host`
+            if len(head) > (b"host" in head):  # there is more than `Host`, which 1.0 may lack
                 require_plain_framing(version, head)
                 require_no_other_upgrade(method, head)
             if self._is_answering() and self.parser.should_upgrade():

@@ -146,6 +146,8 @@ def _from_basic(authorization: str) -> PresentedClient:
         decoded = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except UnicodeDecodeError:
         decoded = raw  # it cannot have been encoded
+    if "\0" in decoded[0]:
+        raise InvalidRequest("The Authorization header is malformed.")
     is_ambiguous = any(mark in half for half in raw for mark in "%+")
     return PresentedClient(
         decoded[0], decoded[1] or None, basic=True, raw=raw if is_ambiguous else None

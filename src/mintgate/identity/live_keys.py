@@ -39,8 +39,9 @@ class LiveKeys:
         self._own_times: list[KeyTimes] = []
         # A key that another process made a moment ago may sign before the feed tells of it.
         self._look_again = Coalesced(self._reload_keys, LOOK_AGAIN_SECONDS, source.monotonic)
-        self.must_reload = False
-        """Whether something changed, so that nothing here is used before everything is read."""
+        self.must_reload = True
+        """Whether nothing here may be used before everything is read: at first, and after what is
+        not told row by row."""
 
     @property
     def times(self) -> list[KeyTimes]:
@@ -73,9 +74,15 @@ class LiveKeys:
         return None if active is None else self._own[active.kid]
 
     async def key_set(self) -> KeySet:
-        """What the JWKS publishes."""
+        """What the JWKS publishes.
+
+        Raises:
+            TemporarilyUnavailable: there is no key. Readers would drop the ones that they have.
+        """
         if self.must_reload:
             await self.reload()
+        if not self._keys:
+            raise TemporarilyUnavailable(cause="the instance has no key to publish")
         return KeySet(stored.public for stored in self._keys)
 
     async def public_key(self, kid: str) -> PublicKey | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from mintgate.contract import scopes as scope_rules
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.claims import ServiceClaims, UserClaims, encode
+from mintgate.contract.claims import ServiceClaims, UserClaims, audience_of, encode
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_guid, new_hex128, token_digest
 from mintgate.contract.instance import Instance
@@ -126,10 +126,21 @@ class References:
 
     Records are copied and dropped by the state feed [REF-39]; application and user are asked of
     the directory at every use, so that the current state wins [REF-34].
+
+    Args:
+        is_fresh: whether the state feed is followed up to now.
+        clock: Unix seconds.
+        before: the source before a setting of the instance changed; uses that it noted and has not
+            written down are not lost [REF-38].
     """
 
     def __init__(
-        self, directory: Directory, database: Database, is_fresh: Callable[[], bool], clock: Clock
+        self,
+        directory: Directory,
+        database: Database,
+        is_fresh: Callable[[], bool],
+        clock: Clock,
+        before: References | None = None,
     ) -> None:
         self._directory = directory
         self._database = database
@@ -137,7 +148,7 @@ class References:
         self._clock = clock
         self._copies: dict[str, _Known] = {}
         self._generation = 0
-        self._used: dict[str, float] = {}
+        self._used: dict[str, float] = before._used if before is not None else {}
 
     def forget(self, token_key: str) -> None:
         """The record was changed."""
@@ -158,18 +169,18 @@ class References:
 
     async def flush(self) -> None:
         """Write down when tokens were last used; at most once a minute for each is enough."""
-        used, self._used = self._used, {}
-        if not used:
-            return
         instance_id = self._directory.instance.id
 
         # Many tokens are many pages that are read and written, and others wait for the writer.
-        moments = list(used.items())
+        moments = list(self._used.items())
         for start in range(0, len(moments), MAX_TOUCHED):
-            part = dict(moments[start : start + MAX_TOUCHED])
+            part = moments[start : start + MAX_TOUCHED]
             await self._database.write(
-                partial(reference_tokens.touch, instance_id=instance_id, used=part)
+                partial(reference_tokens.touch, instance_id=instance_id, used=dict(part))
             )
+            for jti, at in part:
+                if self._used.get(jti) == at:  # else it was used once more meanwhile
+                    del self._used[jti]
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
         if not FORMAT.fullmatch(token):
@@ -222,6 +233,20 @@ def acting_user_id(token: ReferenceToken, application: TrustedApplication) -> st
     return application.system_user if application.system_user_allowed else None  # [REF-34]
 
 
+def granted_scopes(token: ReferenceToken, application: TrustedApplication) -> tuple[str, ...]:
+    """[REF-35] What the application may do now bounds what the token may do."""
+    return tuple(name for name in token.scopes if name in application.scope_names)
+
+
+def is_for(
+    api: str, token: ReferenceToken, application: TrustedApplication, instance: Instance
+) -> bool:
+    """Whether an API is among the audiences of a token [ITR-4]."""
+    granted = granted_scopes(token, application)
+    audience = audience_of(granted, instance.issuer, application.audience_names)
+    return api in audience if isinstance(audience, tuple) else api == audience
+
+
 def claims_of(
     token: ReferenceToken,
     application: TrustedApplication,
@@ -233,8 +258,7 @@ def claims_of(
     Args:
         user: the one that `acting_user_id` names.
     """
-    # [REF-35] What the application may do now bounds what the token may do.
-    granted = tuple(name for name in token.scopes if name in application.scope_names)
+    granted = granted_scopes(token, application)
     if not granted or user is None:
         return None
     issued, expires = int(token.created_at), int(token.expires_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from starlette.responses import RedirectResponse, Response
 
@@ -12,14 +12,6 @@ from mintgate.identity.authorization import ReturnAddress
 
 FormPage = Callable[[str, dict[str, str]], Response]
 """Draws the page whose form sends itself: address and fields in, see `Pages.form_post`."""
-
-
-def form_target_of(redirect_uri: str) -> str:
-    """The origin, or custom scheme, of a redirect URI as `form-action` names it [SGN-9]."""
-    parts = urlsplit(redirect_uri)
-    if parts.scheme in {"http", "https"}:
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:"
 
 
 def respond(

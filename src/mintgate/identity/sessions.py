@@ -15,7 +15,7 @@ from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
-from mintgate.store import AuditEvent, Database, Transaction, sessions
+from mintgate.store import AuditEvent, Database, Transaction, sessions, user_devices
 from mintgate.store.sessions import SIGNED_OUT, IdentitySession
 
 
@@ -85,6 +85,8 @@ class Sessions:
         before: SignedIn | None,
         interaction_hash: str,
         address: str | None,
+        device_hash: str,
+        user_agent: str | None,
     ) -> str | None:
         """Sign a user in, note it in the interaction, and return the cookie's new value.
 
@@ -97,6 +99,7 @@ class Sessions:
         Args:
             holds: looks once more, in the transaction, and tells why the proof does not hold.
             amr: the methods of the sign-in [IDT-13].
+            device_hash: of the device's name; see `user_devices`.
         """
         now = self._clock()
         cookie = new_token()
@@ -112,6 +115,10 @@ class Sessions:
             tid=None,
             created_at=now,
             expires_at=now + lifetime,
+            last_used_at=now,  # as `note_use` would at the next request, with a commit of its own
+            address=address,
+            user_agent=user_agent,
+            device_hash=device_hash,
         )
         instance_id = self._directory.instance.id
 
@@ -125,6 +132,7 @@ class Sessions:
                 # Nobody holds that cookie any more; tokens of its sid live on [SES-53].
                 sessions.forget(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
+            user_devices.note(tx, instance_id, user.id, device_hash, user_agent)
             sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
             begun = self._event("user.signed_in", user, session.sid, address)
             tx.record(msgspec.structs.replace(begun, details={"amr": list(amr)}))
@@ -140,14 +148,23 @@ class Sessions:
         """
         return await self._end(signed_in.session.sid, signed_in.user, address)
 
-    async def end_sid(self, sid: str, address: str | None) -> list[str]:
-        """The same for a `sid` whose browser session is over, or elsewhere."""
-        return await self._end(sid, None, address)
+    async def end_sid(self, sid: str, address: str | None, *, only_if_over: bool) -> list[str]:
+        """The same for a `sid`, without its browser.
 
-    async def _end(self, sid: str, user: User | None, address: str | None) -> list[str]:
+        Args:
+            only_if_over: does nothing while a browser is signed in by it.
+        """
+        return await self._end(sid, None, address, only_if_over=only_if_over)
+
+    async def _end(
+        self, sid: str, user: User | None, address: str | None, *, only_if_over: bool = False
+    ) -> list[str]:
         instance = self._directory.instance
 
         def work(tx: Transaction) -> list[str]:
+            live = sessions.by_sid(tx.connection, instance.id, sid) if only_if_over else None
+            if live is not None and tx.now < live.expires_at:
+                return []
             urls = sessions.end(tx, instance.id, sid, SIGNED_OUT)
             tx.record(self._event("user.signed_out", user, sid, address))
             return [front_channel_address(url, instance.issuer, sid) for url in urls]

@@ -73,14 +73,17 @@ class PublicKey:
             token.signature, token.signing_input
         )
 
+    def to_pem(self) -> bytes:
+        """The SubjectPublicKeyInfo (RFC 7468 §13)."""
+        return self._key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
     def to_jwk(self) -> dict[str, Any]:
         """The JWK with public members only [DSC-13]."""
         kty = algorithm_of(self.algorithm).kty
         key_type = KEY_TYPES[kty]
-        pem = self._key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        jwk = key_type.jwk.import_key(pem).as_dict(private=False)
+        jwk = key_type.jwk.import_key(self.to_pem()).as_dict(private=False)
         head = {"kty": kty, "use": "sig", "alg": self.algorithm, "kid": self.kid}
         return head | {name: jwk[name] for name in key_type.members}
 
@@ -123,12 +126,20 @@ class SigningKey:
         Raises:
             ValueError: not a key for this algorithm.
         """
-        key = serialization.load_der_private_key(data, password=None)
-        if not isinstance(
-            key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-        ):
-            raise UnfitKey(f"key {kid} is of a kind that signs no tokens")
-        return cls(kid, key, algorithm)
+        return cls(kid, _fit(kid, serialization.load_der_private_key(data, None)), algorithm)
+
+    @classmethod
+    def from_pem(cls, kid: str, text: bytes, algorithm: str = RS256) -> SigningKey:
+        """Load an unencrypted PEM key, as `openssl genpkey` writes it.
+
+        Raises:
+            ValueError: not a key for this algorithm.
+        """
+        try:
+            key = serialization.load_pem_private_key(text, None)
+        except TypeError as error:  # it is encrypted
+            raise UnfitKey(f"key {kid}: {error}") from None
+        return cls(kid, _fit(kid, key), algorithm)
 
     def to_pkcs8(self) -> bytes:
         """The unencrypted PKCS #8 DER; encrypt it before it is stored."""
@@ -146,10 +157,21 @@ class SigningKey:
             typ: `at+jwt`, `JWT`, `logout+jwt`, `token-introspection+jwt` or `caller+jwt`.
         """
         signing_input = self._headers[typ] + base64url_encode(payload)
-        signature: bytes = self._key.sign(signing_input, *self._parameters)
-        if self._is_pair:
-            signature = der_to_pair(signature)
+        signature = self.signature_of(signing_input)
         return (signing_input + b"." + base64url_encode(signature)).decode("ascii")
+
+    def signature_of(self, data: bytes) -> bytes:
+        """The bare signature over some bytes that are no JWS."""
+        signature: bytes = self._key.sign(data, *self._parameters)
+        return der_to_pair(signature) if self._is_pair else signature
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid})"
+
+
+def _fit(kid: str, key: Any) -> PrivateKeyObject:
+    if not isinstance(
+        key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    ):
+        raise UnfitKey(f"key {kid} is of a kind that signs no tokens")
+    return key

@@ -16,9 +16,9 @@ from mintgate.identity.endpoints.forgotten_password import (
     ForgottenPasswordEndpoint,
     NewPasswordEndpoint,
 )
+from mintgate.identity.endpoints.interaction import InteractionParts
 from mintgate.identity.endpoints.invitation import InvitationEndpoint
 from mintgate.identity.endpoints.registration import RegistrationEndpoint
-from mintgate.identity.endpoints.signin import InteractionParts
 from mintgate.identity.mail.outbox import CONFIRM_PATH, INVITATION_PATH, RESET_PATH
 from mintgate.identity.rendering import Methods
 

@@ -1,13 +1,11 @@
-"""The ASGI application: lifespan, host dispatch, health, and housekeeping."""
+"""The ASGI application: lifespan, host dispatch and health."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -18,43 +16,22 @@ from mintgate.contract.clock import Clock, system_clock
 from mintgate.gate.draining import Draining
 from mintgate.gate.forward_targets import ROOT as FORWARD_AUTH_ROOT
 from mintgate.gate.forward_targets import target_of
-from mintgate.gate.shared_counters import EXCHANGE_SECONDS
 from mintgate.gate.shortcut import PreparedCall
-from mintgate.identity.auditing import flush_refusals
-from mintgate.identity.key_rotation import keep_keys
 from mintgate.identity.mail.post import Post
 from mintgate.identity.repeating import REPEAT, RepeatedRequest
+from mintgate.server.chores import Chores
 from mintgate.server.failures import BASE_HEADERS, Failures
 from mintgate.server.hosts import Hosts
 from mintgate.server.identity_routes import TOKEN_PATH
 from mintgate.server.instance_application import InstanceApplication
 from mintgate.server.prepared_call import OfInstance, RepeatedOfInstance
 from mintgate.server.readiness import ReadinessCheck
-from mintgate.store import (
-    Change,
-    Database,
-    DatabaseUnavailable,
-    application_secrets,
-    housekeeping,
-    instances,
-    token_reminders,
-)
-from mintgate.store.audit.keeping import CHECKPOINT_SECONDS, keep_audit, last_checkpoint
-from mintgate.store.audit_counts import keep_counts
+from mintgate.store import Change, Database, instances
 from mintgate.store.follower import STALE_SECONDS, Follower
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.store.pacing import bit_by_bit
 from mintgate.store.valkey_counters import ValkeyCounters
 from mintgate.verify import ApiRequest
 
-_log = logging.getLogger(__name__)
-SWEEP_SECONDS = 600.0
-FLUSH_SECONDS = 15.0
-SESSION_SECONDS = 14.0
-"""Less than the 15 that touches may wait, as flushing takes its time [SES-27]."""
-LOGOUT_SECONDS = 0.25
-MAIL_SECONDS = 0.25
-COUNT_SECONDS = 20.0
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -94,6 +71,8 @@ class Application:
             database, self._apply, monotonic, self._forget, stale_state_seconds=stale_state_seconds
         )
         self._instances: dict[str, InstanceApplication] = {}
+        self._starting: dict[str, InstanceApplication] = {}
+        """Those that load what they need, while the ones before them answer."""
         self._readiness = ReadinessCheck(
             database,
             self.follower.has_followed,
@@ -106,7 +85,7 @@ class Application:
         self._instances_changed = False
         self._gaps = self._gaps_seen = 0
         self._loading = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.chores = Chores(database, key_encryption_key, lambda: self.instances)
         self._answer = Failures(self._dispatch)
 
     async def start(self) -> None:
@@ -118,41 +97,10 @@ class Application:
             gc.collect()
             gc.freeze()
             gc.enable()
-        self._tasks = [
-            asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._sweep)),
-            asyncio.create_task(self._for_ever(SWEEP_SECONDS, self._purge)),
-            asyncio.create_task(self._for_ever(FLUSH_SECONDS, self._flush)),
-            asyncio.create_task(self._for_ever(SESSION_SECONDS, self._keep_sessions)),
-            asyncio.create_task(self._for_ever(EXCHANGE_SECONDS, self._keep_limits)),
-            asyncio.create_task(self._for_ever(CHECKPOINT_SECONDS, self._keep_audit)),
-            asyncio.create_task(self._for_ever(LOGOUT_SECONDS, self._deliver_logouts)),
-            asyncio.create_task(self._for_ever(COUNT_SECONDS, self._keep_counts)),
-        ]
-        if self._post is not None:
-            sending = self._for_ever(MAIL_SECONDS, self._deliver_mail)
-            self._tasks.append(asyncio.create_task(sending))
+        self.chores.start()
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        for instance in self._instances.values():
-            with contextlib.suppress(DatabaseUnavailable):
-                await self._flush(instance)
-            await instance.legacy_uses.flush(everything=True)
-            with contextlib.suppress(DatabaseUnavailable):
-                await instance.erp_sessions.flush()
-            await instance.limits.keep()
-            await instance.logout_delivery.stop()
-            if instance.mail_delivery is not None:
-                await instance.mail_delivery.stop()
-        await flush_refusals(self.database, everything=True)
-        for instance in self._instances.values():
-            try:
-                await last_checkpoint(self.database, instance.instance.id, self._kek)
-            except Exception:  # noqa: BLE001 - logged, and the server ends all the same
-                _log.exception("the last checkpoint of %s failed", instance.instance.name)
+        await self.chores.stop()
         await self.follower.stop()
         if self._post is not None:
             self._post.close()
@@ -291,6 +239,8 @@ class Application:
             except BaseException:
                 self._instances_changed = True  # the next request tries again
                 raise
+            finally:
+                self._starting = {}
 
     async def _load(self) -> None:
         loaded = {}
@@ -309,8 +259,9 @@ class Application:
                     self._valkey,
                     self._post,
                 )
-                # Known to `_apply` before it loads, so that no change falls in between.
-                self._instances[row.id] = known
+                # Known to `_apply` before it loads, so that no change falls in between. It answers
+                # nothing before it has loaded: it would take revoked tokens for good ones.
+                self._starting[row.id] = known
                 await known.start()
             loaded[row.id] = known
         self._gaps_seen = gaps
@@ -318,58 +269,8 @@ class Application:
         self._hosts = Hosts({known.instance.base_url: known for known in loaded.values()})
         self._by_name = {known.instance.name: known for known in loaded.values()}
 
-    async def _for_ever(
-        self, seconds: float, work: Callable[[InstanceApplication], Awaitable[None]]
-    ) -> None:
-        """Do `work` for every instance, again and again."""
-        while True:
-            for instance in list(self._instances.values()):
-                try:
-                    await work(instance)
-                except Exception:  # noqa: BLE001 - logged, and nothing ends by it
-                    _log.exception("housekeeping of %s failed", instance.instance.name)
-            await asyncio.sleep(seconds)
-
-    async def _sweep(self, instance: InstanceApplication) -> None:
-        instance_id = instance.instance.id
-        await keep_keys(self.database, instance_id, self._kek)
-        await instance.start()  # forgets revoked tokens that have ended
-        await self.database.write(lambda tx: application_secrets.remind(tx, instance_id))
-        await bit_by_bit(self.database, lambda tx: token_reminders.remind(tx, instance_id))
-
-    async def _purge(self, instance: InstanceApplication) -> None:
-        # A task of its own: millions of rows may take an hour, and keys do not wait for them.
-        instance_id = instance.instance.id
-        await bit_by_bit(self.database, lambda tx: housekeeping.sweep_some(tx, instance_id))
-
-    async def _flush(self, instance: InstanceApplication) -> None:
-        await flush_refusals(self.database)  # of all instances; the first one does it
-        await instance.references.flush()
-        await instance.legacy_uses.flush()
-        await instance.client_tries.flush()
-
-    async def _keep_sessions(self, instance: InstanceApplication) -> None:
-        await instance.erp_sessions.flush()
-        await instance.erp_sessions.sweep()
-
-    async def _keep_limits(self, instance: InstanceApplication) -> None:
-        await instance.limits.keep()
-
-    async def _keep_audit(self, instance: InstanceApplication) -> None:
-        await keep_audit(self.database, instance.instance, self._kek)
-
-    async def _keep_counts(self, instance: InstanceApplication) -> None:
-        await keep_counts(self.database, instance.instance.id)
-
-    async def _deliver_logouts(self, instance: InstanceApplication) -> None:
-        await instance.logout_delivery.start_due()
-
-    async def _deliver_mail(self, instance: InstanceApplication) -> None:
-        if instance.mail_delivery is not None:
-            await instance.mail_delivery.start_due()
-
     def _apply(self, changes: list[Change]) -> None:
-        for instance in self._instances.values():
+        for instance in (*self._instances.values(), *self._starting.values()):
             instance.apply(changes)
         if any(change.kind == "instance" for change in changes):
             self._instances_changed = True

@@ -20,9 +20,11 @@ from mintgate.identity.endpoints.authorize import (
     SIGN_IN_PATH,
     AuthorizeEndpoint,
 )
+from mintgate.identity.endpoints.consent import ConsentEndpoint
 from mintgate.identity.endpoints.end_session import PATH as END_SESSION_PATH
 from mintgate.identity.endpoints.end_session import EndSessionEndpoint
 from mintgate.identity.endpoints.enrolment import EnrolmentEndpoint
+from mintgate.identity.endpoints.interaction import InteractionParts
 from mintgate.identity.endpoints.introspection import IntrospectionEndpoint
 from mintgate.identity.endpoints.metadata import KeySetEndpoint, MetadataEndpoint
 from mintgate.identity.endpoints.passkey_options import PATH as PASSKEY_OPTIONS_PATH
@@ -34,7 +36,7 @@ from mintgate.identity.endpoints.sign_in_steps import (
     SECOND_FACTOR_PATH,
     SignInSteps,
 )
-from mintgate.identity.endpoints.signin import ConsentEndpoint, InteractionParts, SignInEndpoint
+from mintgate.identity.endpoints.signin import SignInEndpoint
 from mintgate.identity.endpoints.state_feed import StateFeedEndpoint
 from mintgate.identity.endpoints.token import TokenEndpoint
 from mintgate.identity.endpoints.userinfo import UserinfoEndpoint
@@ -76,6 +78,7 @@ def identity_routes(
     directory: Directory,
     database: Database,
     verifier: Verifier,
+    of_people: Verifier,
     pages: Pages,
     clock: Clock,
     passwords: PasswordSignIn,
@@ -83,9 +86,14 @@ def identity_routes(
     key_encryption_key: KeyEncryptionKey,
     accounts: AccountParts,
 ) -> list[BaseRoute]:
-    """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1)."""
+    """Everything else under `/id`, and the path-inserted metadata (RFC 8414 §3.1).
+
+    Args:
+        verifier: as APIs ask it.
+        of_people: the same for the tokens of everybody who may sign in.
+    """
     metadata = MetadataEndpoint(directory).respond
-    userinfo = UserinfoEndpoint(directory, database, clock)
+    userinfo = UserinfoEndpoint(directory, database, of_people, clock)
     introspection = IntrospectionEndpoint(directory, database, verifier, clock, tries)
     state_feed = StateFeedEndpoint(directory, database, clock, tries)
     revocation = Methods(POST=RevocationEndpoint(directory, database, clock, tries).post)

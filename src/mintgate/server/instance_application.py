@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -23,6 +23,7 @@ from mintgate.contract.instance import (
     TABLE_API_PATH,
     Instance,
 )
+from mintgate.contract.lifecycle_events import MARKETPLACE_KEY_PATH, MARKETPLACE_PATH
 from mintgate.contract.session_leases import SESSION_LEASE_PATH
 from mintgate.contract.users import MAY_CALL_APIS_AS_USER, MAY_SIGN_IN, UserType
 from mintgate.gate import shared_counters
@@ -38,8 +39,11 @@ from mintgate.gate.sums import DatabaseSums, Sums, ValkeySums
 from mintgate.identity import client_tries
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
+from mintgate.identity.endpoints.marketplace import MarketplaceEndpoint
+from mintgate.identity.lifecycle.delivery import LifecycleDelivery
 from mintgate.identity.logout.delivery import LogoutDelivery
 from mintgate.identity.mail.post import Post
+from mintgate.identity.outgoing.rounds import Rounds
 from mintgate.identity.references import References
 from mintgate.identity.rendering import Methods
 from mintgate.identity.signin.password import PasswordSignIn
@@ -99,8 +103,11 @@ class InstanceApplication:
         self.directory = Directory(
             instance, database, key_encryption_key, is_fresh, clock, goes_on=goes_on
         )
-        self.references = References(self.directory, database, is_fresh, clock)
+        self.references: References = References(
+            self.directory, database, is_fresh, clock, before.references if before else None
+        )
         self.logout_delivery = LogoutDelivery(self.directory, database, clock)
+        self.lifecycle_delivery = LifecycleDelivery(instance, database, key_encryption_key, clock)
         self.erp_sessions: ErpSessions = (
             before.erp_sessions
             if before is not None
@@ -118,6 +125,11 @@ class InstanceApplication:
         accounts, self.mail_delivery = mailing(
             self.directory, database, key_encryption_key, passwords, post, clock
         )
+        self.outboxes: list[Rounds[Any]] = [
+            delivery.rounds
+            for delivery in (self.logout_delivery, self.lifecycle_delivery, self.mail_delivery)
+            if delivery is not None
+        ]
         self.legacy = LegacyAccess(
             self.directory,
             passwords,
@@ -128,6 +140,7 @@ class InstanceApplication:
             clock,
         )
         self._verifier = self._verifier_of(MAY_CALL_APIS_AS_USER)
+        of_people = self._verifier_of(MAY_SIGN_IN)
         pages = SitePages(instance)
         token = token_endpoint(self.directory, database, clock, self.client_tries)
         sites = SiteParts(
@@ -137,7 +150,7 @@ class InstanceApplication:
             pages,
             token,
             passwords,
-            self._verifier_of(MAY_SIGN_IN),
+            of_people,
             clock,
             self.mail_delivery is not None,
         )
@@ -148,6 +161,7 @@ class InstanceApplication:
                 self.directory,
                 database,
                 self._verifier,
+                of_people,
                 pages,
                 clock,
                 passwords,
@@ -157,6 +171,7 @@ class InstanceApplication:
             ),
             self._session_leases(),
             *RootTools(instance).routes(),
+            *self._marketplace(),
             Route("/", pages.landing),
         ]
         self._token = CrossOrigin(Failures(token), self.directory.browser_origins)
@@ -189,9 +204,11 @@ class InstanceApplication:
             if change.kind == "reference" and change.instance_id == self.instance.id:
                 self.references.forget(change.subject)
             elif change.kind == "user" and self.mail_delivery is not None:
-                self.mail_delivery.wake()  # letters are mostly about a change of a user
+                self.mail_delivery.rounds.wake()  # letters are mostly about a change of a user
             elif change.kind == "sid" and change.instance_id == self.instance.id:
-                self.logout_delivery.wake()
+                self.logout_delivery.rounds.wake()
+            elif change.kind == "application" and change.instance_id == self.instance.id:
+                self.lifecycle_delivery.rounds.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The token endpoint and forward auth do not wait for a router to go through other paths.
@@ -265,6 +282,13 @@ class InstanceApplication:
             *(Route(path, both(path)) for path in SITE_PATHS),
             *routes_of(PROFILE_PATH, profile),
             *routes_of(MANAGE_PATH, manage),
+        ]
+
+    def _marketplace(self) -> list[BaseRoute]:
+        endpoint = MarketplaceEndpoint(self.instance, self._database)
+        return [
+            Route(MARKETPLACE_PATH, endpoint.document),
+            Route(MARKETPLACE_KEY_PATH, endpoint.public_key),
         ]
 
     def _session_leases(self) -> Route:

@@ -40,7 +40,7 @@ def mailing(
         else None
     )
     counts = RequestLimits(instance.id, directory.derived_key(limits.PURPOSE))
-    wake = delivery.wake if delivery is not None else None
+    wake = delivery.rounds.wake if delivery is not None else None
     return AccountParts(instance, database, outbox, passwords, counts, wake), delivery
 
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mintgate.contract.applications import TrustedApplication
+from mintgate.contract.redirects import policy_source_of
 from mintgate.contract.request_ids import new_refusal_id
 from mintgate.contract.users import translated
-from mintgate.identity.response_modes import form_target_of
 from mintgate.sites import problems
 from mintgate.sites.landing import landing_sites
 from mintgate.sites.languages import Language
@@ -120,7 +120,7 @@ class SitePages(SecondFactorPages):
         return self._renderer.page(
             request,
             "identity/form_post.html",
-            form_target=form_target_of(action),
+            form_target=policy_source_of(action),
             has_own_forms=False,
             may_have_opener=True,
             action=action,

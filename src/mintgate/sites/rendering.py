@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mintgate.contract.instance import Instance
-from mintgate.contract.redirects import origin_of
+from mintgate.contract.redirects import policy_source_of
 from mintgate.sites.assets import asset_url
 from mintgate.sites.brand import brand_asset_url, brand_of
 from mintgate.sites.languages import Language, best_language, language
@@ -136,8 +136,7 @@ def security_headers(
         "frame-ancestors": "'none'",  # [EP-7]
     }
     if frames:
-        origins = dict.fromkeys(origin for url in frames if (origin := origin_of(url)) is not None)
-        policy["frame-src"] = " ".join(origins)
+        policy["frame-src"] = " ".join(dict.fromkeys(map(policy_source_of, frames)))
     headers = {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "X-Frame-Options": "DENY",  # [EP-7]

@@ -2,7 +2,8 @@
 
 from mintgate.store.audit import AuditEvent
 from mintgate.store.database import Database
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.feed import Change
-from mintgate.store.transaction import DatabaseUnavailable, Transaction
+from mintgate.store.transaction import Transaction
 
 __all__ = ["AuditEvent", "Change", "Database", "DatabaseUnavailable", "Transaction"]

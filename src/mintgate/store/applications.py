@@ -10,6 +10,7 @@ from mintgate.contract.users import User
 from mintgate.store import (
     codes,
     legacy_sessions,
+    lifecycle_events,
     reference_tokens,
     refresh,
     revocations,
@@ -17,6 +18,7 @@ from mintgate.store import (
 )
 from mintgate.store.application_secrets import secret_times
 from mintgate.store.audit import AuditEvent
+from mintgate.store.conflicts import insert_into
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import (
     application_authorizations,
@@ -105,6 +107,7 @@ def remove(tx: Transaction, instance_id: str, application_id: str) -> None:
     codes.end_of_application(tx, instance_id, application_id)
     refresh.revoke_of_application(tx, instance_id, application_id, "application_removed")
     reference_tokens.revoke_of_application(tx, instance_id, application_id, None)
+    lifecycle_events.supersede(tx, instance_id, application_id, "the application was removed")
     for table in (application_authorizations, consents, session_applications):
         tx.connection.execute(
             delete(table).where(
@@ -160,30 +163,36 @@ def hold_consent(
     )
     if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
         statement = statement.with_for_update(read=True)
-    # A second look: to remember more in another window replaces the row.
-    found = (tx.connection.execute(statement).scalar_one_or_none() for _ in range(2))
-    return frozenset(next((scopes for scopes in found if scopes is not None), ()))
+    return frozenset(tx.connection.execute(statement).scalar_one_or_none() or ())
 
 
 def remember_consent(
     tx: Transaction, instance_id: str, user_id: str, application_id: str, scopes: frozenset[str]
 ) -> None:
-    known = consented_scopes(tx.connection, instance_id, user_id, application_id)
-    where = (
-        consents.c.instance_id == instance_id,
-        consents.c.user_id == user_id,
-        consents.c.application_id == application_id,
+    """Add to what the user allowed; two windows at once add up, and neither fails [EXT-2]."""
+    statement = insert_into(tx, consents).values(
+        instance_id=instance_id,
+        user_id=user_id,
+        application_id=application_id,
+        scopes=sorted(scopes),
+        given_at=tx.now,
     )
-    tx.connection.execute(delete(consents).where(*where))
-    tx.connection.execute(
-        insert(consents).values(
-            instance_id=instance_id,
-            user_id=user_id,
-            application_id=application_id,
-            scopes=sorted(known | scopes),
-            given_at=tx.now,
+    # The row is there from here on, and nobody else changes it until this is committed.
+    known = tx.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["instance_id", "user_id", "application_id"],
+            set_={"given_at": statement.excluded.given_at},
+        ).returning(consents.c.scopes)
+    ).scalar_one()
+    if not scopes.issubset(known):
+        where = (
+            consents.c.instance_id == instance_id,
+            consents.c.user_id == user_id,
+            consents.c.application_id == application_id,
         )
-    )
+        tx.connection.execute(
+            update(consents).where(*where).values(scopes=sorted(scopes.union(known)))
+        )
 
 
 def _tell(tx: Transaction, instance_id: str, application_id: str) -> None:

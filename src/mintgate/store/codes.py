@@ -134,7 +134,7 @@ def redeem(
         None when one of these is not so; then nothing was changed.
     """
     row = _REDEEM.first(
-        tx.connection,
+        tx.direct,
         {
             "instance": instance_id,
             "code": code_hash,

@@ -17,21 +17,17 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mintgate.contract.clock import Clock, system_clock
 from mintgate.store import audit, notifying, tallies
 from mintgate.store.addresses import database_url
 from mintgate.store.audit import AuditEvent
 from mintgate.store.engines import make_engine
+from mintgate.store.failures import AWAY, CommitFailed, DatabaseUnavailable, translated
 from mintgate.store.feed import Change
-from mintgate.store.transaction import (
-    AWAY,
-    CommitFailed,
-    DatabaseUnavailable,
-    Transaction,
-    translated,
-)
+from mintgate.store.prepared import MAX_ROWS
+from mintgate.store.transaction import PutOff, Transaction
 from mintgate.store.writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -170,14 +166,20 @@ class Database:
                 connection.begin()
                 transaction = Transaction(connection, self.clock)
                 yield transaction
-                self.commit(connection, transaction.events, transaction.changes)
+                self.commit(
+                    connection, transaction.events, transaction.changes, transaction.put_off
+                )
         except CommitFailed as failed:
             raise translated(failed.cause) from failed
         except AWAY as error:
             raise translated(error) from error
 
     def commit(
-        self, connection: Connection, events: list[AuditEvent], changes: Sequence[Change] = ()
+        self,
+        connection: Connection,
+        events: list[AuditEvent],
+        changes: Sequence[Change] = (),
+        put_off: PutOff | None = None,
     ) -> None:
         """Insert events at the end of this process's audit chain, and commit.
 
@@ -185,10 +187,13 @@ class Database:
 
         Args:
             changes: what was appended to the state feed; other processes hear of it.
+            put_off: rows that are still to be inserted.
 
         Raises:
             CommitFailed: it is unknown whether the commit happened.
         """
+        if put_off is not None:
+            put_off.insert(connection)
         if changes and not self.is_sqlite:
             notifying.notify(connection, changes)
         with self._chain_lock:
@@ -202,31 +207,41 @@ class Database:
             self._chain.advance(heads)
 
     def append_alone(self, connection: Connection, events: list[AuditEvent]) -> bool:
-        """Insert events in one statement, which SQLite commits by itself.
+        """Insert events in one statement, which the database commits by itself.
 
         Most groups are the audit rows of issued tokens and nothing else: this spares them the
         two statements of a transaction. False when it cannot be done, and nothing was.
+
+        Raises:
+            CommitFailed: it is unknown whether they were committed.
         """
-        raw: Any = connection.connection.dbapi_connection
-        if not isinstance(raw, sqlite3.Connection) or len(events) > audit.MAX_ROWS:
+        if len(events) > MAX_ROWS:
             return False
-        with self._chain_lock:
-            linked, heads = self._chain.link(events)
-            insert = audit.statement("sqlite", linked)
-            try:
-                raw.execute(*insert).close()
-            except sqlite3.Error as error:
-                self._chain = audit.Chain()  # as in `commit`
-                tallies.count_failure(str(error))  # SQLAlchemy has not seen it
-                raise OperationalError(insert[0], None, error) from error
-            self._chain.advance(heads)
+        if self.is_sqlite:
+            self._append(connection, events)
+            return True
+        from mintgate.store import postgresql
+
+        if not postgresql.may_commit_by_itself(connection):
+            return False
+        with postgresql.committing_by_itself(connection):
+            self._append(connection, events)
         return True
+
+    def _append(self, connection: Connection, events: list[AuditEvent]) -> None:
+        with self._chain_lock:
+            try:
+                heads = audit.append(connection, self._chain, events)
+            except DBAPIError:
+                self._chain = audit.Chain()  # as in `commit`
+                raise
+            self._chain.advance(heads)
 
     async def copy_journal(self) -> None:
         """Copy SQLite's journal into its file, beside the writer.
 
-        Left alone it does so every 1,000 pages after a commit, and whoever waits for the writer
-        waits for a thousand scattered writes. After much work for the writer this spares it that.
+        Left alone it does so every 4,000 pages after a commit, and whoever waits for the writer
+        waits for thousands of scattered writes. After much work for the writer this spares it that.
 
         Raises:
             DatabaseUnavailable: it cannot be read.

@@ -104,6 +104,8 @@ def close_all(tx: Transaction, instance_id: str, by: By = None) -> int:
 
 def close_of_sign_in(tx: Transaction, instance_id: str, sid: str, because: Cause) -> bool:
     """Close the session of a sign-in that ends [SES-21]; whoever ends it tells the feed."""
+    # As whoever closes one: in another order two would wait for each other.
+    instances.lock(tx, instance_id)
     row = tx.connection.execute(
         delete(erp_sessions)
         .where(_column.instance_id == instance_id, _column.key == sid)

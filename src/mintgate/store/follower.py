@@ -18,9 +18,9 @@ from sqlalchemy import Connection, PoolProxiedConnection
 from mintgate.contract.clock import Clock
 from mintgate.store import feed
 from mintgate.store.database import Database
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.feed import Change
 from mintgate.store.notifying import Heard
-from mintgate.store.transaction import DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, func, select
 
+from mintgate.contract import lifetimes
 from mintgate.store import (
     audit_counts,
     codes,
     feed,
     idempotency,
+    lifecycle_events,
     mailed_links,
     mails,
     passkeys,
@@ -22,6 +24,8 @@ from mintgate.store import (
     sign_in_proofs,
     sign_in_tries,
     site_sessions,
+    totp_offers,
+    user_devices,
     userinfo_requests,
 )
 from mintgate.store.purging import BATCH
@@ -35,12 +39,15 @@ from mintgate.store.tables import (
     revoked_tokens,
     state_feed,
 )
+from mintgate.store.tables import lifecycle_events as lifecycle_events_table
 from mintgate.store.tables import mailed_links as mailed_links_table
 from mintgate.store.tables import mails as mails_table
 from mintgate.store.tables import session_applications as session_applications_table
 from mintgate.store.tables import sign_in_proofs as sign_in_proofs_table
 from mintgate.store.tables import sign_in_tries as sign_in_tries_table
 from mintgate.store.tables import site_sessions as site_sessions_table
+from mintgate.store.tables import totp_offers as totp_offers_table
+from mintgate.store.tables import user_devices as user_devices_table
 from mintgate.store.tables import userinfo_requests as userinfo_requests_table
 from mintgate.store.transaction import Transaction
 
@@ -67,9 +74,12 @@ def sweep(tx: Transaction, instance_id: str, now: float) -> dict[str, int]:
         "userinfo_requests": lambda: userinfo_requests.purge(tx, instance_id, before),
         "idempotency_keys": lambda: idempotency.purge(tx, instance_id, now),
         "sign_in_proofs": lambda: sign_in_proofs.purge(tx, instance_id, now),
+        "totp_offers": lambda: totp_offers.purge(tx, instance_id, now),
         "passkey_challenges": lambda: passkeys.purge_challenges(tx, instance_id, now),
         "sign_in_tries": lambda: sign_in_tries.purge(tx, instance_id, now),
+        "user_devices": lambda: user_devices.purge(tx, instance_id, now),
         "mails": lambda: mails.purge(tx, instance_id, now - MAIL_KEPT),
+        "lifecycle_events": lambda: lifecycle_events.purge(tx, instance_id, now),
         "mailed_links": lambda: mailed_links.purge(tx, instance_id, before),
         "rate_counters": lambda: rate_counters.purge(tx, instance_id, now),
         "audit_counts": lambda: audit_counts.purge(tx, instance_id, now),
@@ -106,9 +116,12 @@ def overdue(connection: Connection, instance_id: str, now: float) -> dict[str, i
         (userinfo_requests_table.c.expires_at, KEPT_AFTER_END),
         (idempotency_keys.c.expires_at, 0.0),
         (sign_in_proofs_table.c.expires_at, 0.0),
+        (totp_offers_table.c.expires_at, 0.0),
         (passkey_challenges.c.expires_at, 0.0),
         (sign_in_tries_table.c.ends_at, 0.0),
+        (user_devices_table.c.last_sign_in_at, lifetimes.KNOWN_DEVICE),
         (mails_table.c.expires_at, MAIL_KEPT),
+        (lifecycle_events_table.c.expires_at, 0.0),
         (mailed_links_table.c.expires_at, KEPT_AFTER_END),
         (state_feed.c.at, FEED_KEPT),
         (revoked_tokens.c.expires_at, KEPT_AFTER_END),

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    Label,
     RowMapping,
-    Select,
     String,
     Table,
-    and_,
     func,
-    or_,
     select,
 )
 
 from mintgate.contract.applications import TrustedApplication
-from mintgate.contract.users import User
 from mintgate.store import erp_session_ends, licence_pools
 from mintgate.store.applications import all_of as all_applications
 from mintgate.store.audit.rows import matching
 from mintgate.store.erp_sessions import ErpSession
+from mintgate.store.keyset import Order, Part, Place, is_after, merged, part_of
 from mintgate.store.reference_tokens import ReferenceToken
 from mintgate.store.refresh import Family
 from mintgate.store.reserved_seats import Reservation
@@ -42,24 +36,7 @@ from mintgate.store.tables import (
     refresh_families,
     refresh_tokens,
     reserved_seats,
-    users,
 )
-
-Place = Sequence[str | int | float]
-"""The values of the order columns of the last row that was seen."""
-Order = Sequence[tuple[Column[Any] | Label[Any], bool]]
-"""Columns (or what is selected beside them), and whether each descends."""
-
-
-class BadPlace(ValueError):
-    """This is no place in that list."""
-
-
-class Part(msgspec.Struct, frozen=True):
-    """Rows, and where the next part starts; None at the end."""
-
-    rows: list[Any]
-    following: Place | None
 
 
 class ListedFamily(msgspec.Struct, frozen=True):
@@ -99,45 +76,8 @@ def applications_part(
         ]
         conditions.append(table.id.in_(found))
     order = [(table.application_uri_key, False)]
-    part = _part(connection, applications, instance_id, conditions, order, after, limit)
+    part = part_of(connection, applications, instance_id, conditions, order, after, limit)
     return Part([from_row(TrustedApplication, row) for row in part.rows], part.following)
-
-
-def users_part(
-    connection: Connection,
-    instance_id: str,
-    after: Place | None,
-    limit: int,
-    login: str | None,
-    search: str | None = None,
-) -> Part:
-    """By login.
-
-    Args:
-        search: how the login begins, or the email address, in any case.
-    """
-    key: Column[Any] = users.c.login_key
-    conditions: list[ColumnElement[bool]] = [key == login.casefold()] if login is not None else []
-    if search is not None:
-        wanted = search.casefold()
-        if "@" in wanted and not _some_begin(connection, instance_id, key, wanted):
-            key = users.c.email_key
-        conditions += _begins_with(connection, key, wanted)
-    part = _part(connection, users, instance_id, conditions, [(key, False)], after, limit)
-    return Part([from_row(User, row) for row in part.rows], part.following)
-
-
-def _some_begin(connection: Connection, instance_id: str, key: Column[Any], text: str) -> bool:
-    conditions = [users.c.instance_id == instance_id, *_begins_with(connection, key, text)]
-    return connection.execute(select(key).where(*conditions).limit(1)).first() is not None
-
-
-def _begins_with(connection: Connection, key: Column[Any], text: str) -> list[ColumnElement[bool]]:
-    conditions = [key >= text, key.startswith(text, autoescape=True)]
-    if connection.dialect.name == "sqlite":
-        # It orders by code points, so that the index ends where the last one can be.
-        conditions.append(key < text + chr(0x10FFFF))
-    return conditions
 
 
 def reference_tokens_part(
@@ -153,7 +93,7 @@ def reference_tokens_part(
     table = reference_tokens
     conditions = _equal(table, application_id=application_id, user_id=user_id)
     order = [(table.c.created_at, True), (table.c.id, False)]
-    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit)
     return Part([from_row(ReferenceToken, row) for row in part.rows], part.following)
 
 
@@ -180,7 +120,7 @@ def families_part(
         .label("last_used_at")
     )
     statement = select(table, last_used)
-    part = _part(connection, table, instance_id, conditions, order, after, limit, statement)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit, statement)
     return Part([_family(row) for row in part.rows], part.following)
 
 
@@ -203,9 +143,11 @@ def sessions_part(
 ) -> Part:
     """Sign-ins that have not ended, newest first."""
     table = identity_sessions
-    conditions = [*_equal(table, user_id=user_id), table.c.expires_at > now]
+    # Those that have ended are removed soon, and few: by the index of the ends, all others would
+    # be read and sorted for each page.
+    conditions = [*_equal(table, user_id=user_id), table.c.expires_at + 0 > now]
     order = [(table.c.created_at, True), (table.c.sid, False)]
-    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit)
     return Part([from_row(IdentitySession, row) for row in part.rows], part.following)
 
 
@@ -234,7 +176,7 @@ def erp_sessions_part(
     beginning = func.substr(table.c.key, 1, shown, type_=String).label("beginning")
     order: Order = [(table.c.started_at, True), (beginning, False)]
     statement = select(table, beginning)
-    part = _part(connection, table, instance_id, conditions, order, after, limit, statement)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit, statement)
     return Part([from_row(ErpSession, row) for row in part.rows], part.following)
 
 
@@ -244,7 +186,7 @@ def reserved_seats_part(
     """Who has a licence slot reserved, by login [SES-36]."""
     table = reserved_seats
     order = [(table.c.login_key, False)]
-    part = _part(connection, table, instance_id, [], order, after, limit)
+    part = part_of(connection, table, instance_id, [], order, after, limit)
     return Part([from_row(Reservation, row) for row in part.rows], part.following)
 
 
@@ -283,8 +225,6 @@ def audit_part(
     if request_id is not None:
         told = msgspec.json.encode({"request_id": request_id}).decode()[1:-1]
         conditions.append(table.c.details.contains(told, autoescape=True))
-    if person_id is not None:
-        conditions.append((table.c.actor_id == person_id) | (table.c.subject_id == person_id))
     if events is not None:
         conditions.append(table.c.event.in_(events))
     if since is not None:
@@ -292,14 +232,19 @@ def audit_part(
     if until is not None:
         conditions.append(table.c.at < until)
     order = [(table.c.at, True), (table.c.writer_id, True), (table.c.sequence, True)]
+    if person_id is not None:
+        acted, was_meant = (
+            part_of(connection, table, instance_id, [*conditions, whose == person_id], order, after,
+                  limit)
+            for whose in (table.c.actor_id, table.c.subject_id)
+        )  # fmt: skip
+        return merged(acted, was_meant, order, limit)
     if looks_through is None:
-        return _part(connection, table, instance_id, conditions, order, after, limit)
+        return part_of(connection, table, instance_id, conditions, order, after, limit)
     last = _last_of(connection, table, instance_id, order, after, looks_through, until)
     if last is not None:
         conditions.append(table.c.at >= last[0])
-    if after is not None:
-        conditions.append(table.c.at <= after[0])
-    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit)
     return part if part.following is not None else Part(part.rows, last)
 
 
@@ -317,7 +262,7 @@ def _last_of(
     if until is not None:
         wanted = wanted.where(table.c.at < until)
     if after is not None:
-        wanted = wanted.where(_is_after(order, after), table.c.at <= after[0])
+        wanted = wanted.where(is_after(order, after))
     wanted = wanted.order_by(*(c.desc() if descends else c.asc() for c, descends in order))
     row = connection.execute(wanted.offset(number - 1).limit(1)).first()
     return list(row) if row is not None else None
@@ -345,7 +290,7 @@ def consents_part(
     table = consents
     order = [(table.c.user_id, False), (table.c.application_id, False)]
     conditions = _equal(table, user_id=user_id)
-    part = _part(connection, table, instance_id, conditions, order, after, limit)
+    part = part_of(connection, table, instance_id, conditions, order, after, limit)
     return Part([from_row(Consent, row) for row in part.rows], part.following)
 
 
@@ -355,49 +300,3 @@ def _family(row: RowMapping) -> ListedFamily:
 
 def _equal(table: Table, **values: str | None) -> list[ColumnElement[bool]]:
     return [table.c[name] == value for name, value in values.items() if value is not None]
-
-
-def _part(
-    connection: Connection,
-    table: Table,
-    instance_id: str,
-    conditions: Sequence[ColumnElement[bool]],
-    order: Order,
-    after: Place | None,
-    limit: int,
-    statement: Select[Any] | None = None,
-) -> Part:
-    wanted = select(table) if statement is None else statement
-    wanted = wanted.where(table.c.instance_id == instance_id, *conditions)
-    if after is not None:
-        wanted = wanted.where(_is_after(order, after))
-    wanted = wanted.order_by(*(c.desc() if descends else c.asc() for c, descends in order))
-    rows = list(connection.execute(wanted.limit(limit + 1)).mappings())
-    if len(rows) <= limit:
-        return Part(rows, None)
-    rows = rows[:limit]
-    return Part(rows, [rows[-1][column.name] for column, _ in order])
-
-
-def _is_after(order: Order, place: Place) -> ColumnElement[bool]:
-    _require_fitting(order, place)
-    alternatives = []
-    for index, (column, descends) in enumerate(order):
-        equal = [earlier == place[i] for i, (earlier, _) in enumerate(order[:index])]
-        beyond = column < place[index] if descends else column > place[index]
-        alternatives.append(and_(*equal, beyond))
-    return or_(*alternatives)
-
-
-def _require_fitting(order: Order, place: Place) -> None:
-    if len(place) != len(order) or not all(
-        _fits(column, value) for (column, _), value in zip(order, place, strict=True)
-    ):
-        raise BadPlace
-
-
-def _fits(column: Column[Any] | Label[Any], value: object) -> bool:
-    if column.type.python_type is str:
-        return isinstance(value, str) and "\0" not in value  # PostgreSQL takes no NUL
-    # Beyond 64 bits is nothing that a driver takes.
-    return isinstance(value, int | float) and abs(value) < 2**63

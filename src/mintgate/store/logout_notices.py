@@ -1,8 +1,7 @@
 """The outbox of back-channel logout: who is still to be told of which ended session [EXT-3].
 
 A notice is written in the transaction that ends the session, and removed once the application
-has taken it or nobody tries any more. Claiming one moves its `due_at` to the end of a lease, so
-that a process that dies loses nothing, and no two deliver the same notice at a time.
+has taken it or nobody tries any more; see `outbox` for who delivers it.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert
 
 from mintgate.contract.identifiers import new_guid
+from mintgate.store import outbox
 from mintgate.store.rows import from_row
 from mintgate.store.tables import logout_notices
 from mintgate.store.transaction import Transaction
@@ -48,11 +48,7 @@ def add(
 
 def next_due(connection: Connection, instance_id: str) -> float | None:
     """When the earliest notice is due or its lease ends; None when there is none."""
-    statement = select(func.min(logout_notices.c.due_at)).where(
-        logout_notices.c.instance_id == instance_id
-    )
-    due: float | None = connection.execute(statement).scalar_one()
-    return due
+    return outbox.next_due(connection, logout_notices, instance_id)
 
 
 def claim(
@@ -70,56 +66,24 @@ def claim(
         claimant: a name that nobody else has; `done` and `put_off` ask for it.
         without: ids of applications that are left alone for now.
     """
-    due = (logout_notices.c.instance_id == instance_id, logout_notices.c.due_at <= tx.now)
-    ids = tx.connection.execute(
-        select(logout_notices.c.id)
-        .where(*due, logout_notices.c.application_id.not_in(without))
-        .order_by(logout_notices.c.due_at)
-        .limit(limit)
-    ).scalars()
-    claimed = []
-    for notice_id in list(ids):
-        # The condition decides between processes: the loser finds `due_at` moved.
-        row = (
-            tx.connection.execute(
-                update(logout_notices)
-                .where(*due, logout_notices.c.id == notice_id)
-                .values(
-                    claimed_by=claimant,
-                    due_at=tx.now + lease,
-                    attempts=logout_notices.c.attempts + 1,
-                )
-                .returning(logout_notices)
-            )
-            .mappings()
-            .first()
-        )
-        if row is not None:
-            claimed.append(from_row(Notice, row))
-    return claimed
+    rows = outbox.claim(
+        tx,
+        logout_notices,
+        instance_id,
+        logout_notices.c.application_id.not_in(without),
+        claimant=claimant,
+        lease=lease,
+        limit=limit,
+    )
+    return [from_row(Notice, row) for row in rows]
 
 
 def done(tx: Transaction, instance_id: str, notice_id: str, claimant: str) -> bool:
     """Remove a notice; False when its lease ended and another has it."""
-    result = tx.connection.execute(
-        delete(logout_notices).where(*_claimed(instance_id, notice_id, claimant))
-    )
-    return result.rowcount == 1
+    held = outbox.held(logout_notices, instance_id, notice_id, claimant)
+    return tx.connection.execute(delete(logout_notices).where(*held)).rowcount == 1
 
 
 def put_off(tx: Transaction, instance_id: str, notice_id: str, claimant: str, until: float) -> bool:
     """Try again at `until`; False when another has it."""
-    result = tx.connection.execute(
-        update(logout_notices)
-        .where(*_claimed(instance_id, notice_id, claimant))
-        .values(due_at=until, claimed_by=None)
-    )
-    return result.rowcount == 1
-
-
-def _claimed(instance_id: str, notice_id: str, claimant: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        logout_notices.c.instance_id == instance_id,
-        logout_notices.c.id == notice_id,
-        logout_notices.c.claimed_by == claimant,
-    )
+    return outbox.put_off(tx, logout_notices, instance_id, notice_id, claimant, until)

@@ -1,15 +1,15 @@
 """The outbox of letters: what is still to be sent.
 
 A letter is written in the transaction of its cause, and removed once a mail server has taken it or
-nobody tries any more. As with `logout_notices`, claiming one moves its `due_at` to the end of a
-lease: a process that dies loses nothing, and no two send the same letter at a time.
+nobody tries any more; see `outbox` for who sends it.
 """
 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
+from mintgate.store import outbox
 from mintgate.store.audit import AuditEvent
 from mintgate.store.purging import BATCH
 from mintgate.store.rows import from_row
@@ -42,9 +42,7 @@ def add(tx: Transaction, instance_id: str, mail: StoredMail) -> None:
 
 def next_due(connection: Connection, instance_id: str) -> float | None:
     """When the earliest letter is due or its lease ends; None when there is none."""
-    statement = select(func.min(mails.c.due_at)).where(mails.c.instance_id == instance_id)
-    due: float | None = connection.execute(statement).scalar_one()
-    return due
+    return outbox.next_due(connection, mails, instance_id)
 
 
 def claim(
@@ -55,42 +53,19 @@ def claim(
     Args:
         claimant: a name that nobody else has; `done` and `put_off` ask for it.
     """
-    due = (mails.c.instance_id == instance_id, mails.c.due_at <= tx.now)
-    ids = tx.connection.execute(
-        select(mails.c.id).where(*due).order_by(mails.c.due_at).limit(limit)
-    ).scalars()
-    claimed = []
-    for mail_id in list(ids):
-        # The condition decides between processes: the loser finds `due_at` moved.
-        row = (
-            tx.connection.execute(
-                update(mails)
-                .where(*due, mails.c.id == mail_id)
-                .values(claimed_by=claimant, due_at=tx.now + lease, attempts=mails.c.attempts + 1)
-                .returning(mails)
-            )
-            .mappings()
-            .first()
-        )
-        if row is not None:
-            claimed.append(from_row(StoredMail, row))
-    return claimed
+    rows = outbox.claim(tx, mails, instance_id, claimant=claimant, lease=lease, limit=limit)
+    return [from_row(StoredMail, row) for row in rows]
 
 
 def done(tx: Transaction, instance_id: str, mail_id: str, claimant: str) -> bool:
     """Remove a letter; False when its lease ended and another has it."""
-    statement = delete(mails).where(*_claimed(instance_id, mail_id, claimant))
+    statement = delete(mails).where(*outbox.held(mails, instance_id, mail_id, claimant))
     return tx.connection.execute(statement).rowcount == 1
 
 
 def put_off(tx: Transaction, instance_id: str, mail_id: str, claimant: str, until: float) -> bool:
     """Try again at `until`; False when another has it."""
-    result = tx.connection.execute(
-        update(mails)
-        .where(*_claimed(instance_id, mail_id, claimant))
-        .values(due_at=until, claimed_by=None)
-    )
-    return result.rowcount == 1
+    return outbox.put_off(tx, mails, instance_id, mail_id, claimant, until)
 
 
 def remove_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
@@ -127,12 +102,4 @@ def failed(instance_id: str, at: float, kind: str, user_id: str, cause: str) -> 
         subject_id=user_id,
         cause=cause,
         details={"kind": kind},
-    )
-
-
-def _claimed(instance_id: str, mail_id: str, claimant: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        mails.c.instance_id == instance_id,
-        mails.c.id == mail_id,
-        mails.c.claimed_by == claimant,
     )

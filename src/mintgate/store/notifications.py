@@ -17,8 +17,9 @@ from psycopg import sql
 
 from mintgate.store import postgresql
 from mintgate.store.database import Database
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.notifying import CHANNEL, Heard, heard
-from mintgate.store.transaction import DatabaseUnavailable, Transaction
+from mintgate.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, func, or_, select, tuple_, update
 
 from mintgate.contract.users import User
-from mintgate.store import applications, reference_tokens, reserved_seats, users
+from mintgate.store import applications, instances, reference_tokens, reserved_seats, users
 from mintgate.store.audit import rows
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.records.catalog import DATA_SETS
@@ -68,12 +68,15 @@ def start_erasure(tx: Transaction, instance_id: str, user: User, actor: str | No
     Raises:
         StillNeeded: an application runs as this user.
     """
+    instances.lock(tx, instance_id)
+    # As it is now: what was changed since it was asked for must not come back.
+    stored = users.by_id(tx.connection, instance_id, user.id) or user
     for application in applications.all_of(tx.connection, instance_id):
         if application.system_user == user.id:
             raise StillNeeded(
                 f"{application.application_uri} runs as this user; give it another one first"
             )
-    users.change(tx, instance_id, msgspec.structs.replace(user, active=False))
+    users.change(tx, instance_id, msgspec.structs.replace(stored, active=False))
     _record(tx, instance_id, "user.erasure_started", user.id, actor)
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from mintgate.store.failures import CommitFailed
 
 RV = TypeVar("RV")
 STATEMENT_MS = 5000
@@ -112,6 +115,32 @@ def take_time(connection: Connection) -> None:
     connection.exec_driver_sql(
         "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)"
     )
+
+
+def may_commit_by_itself(connection: Connection) -> bool:
+    """Whether a statement keeps to the limits without a transaction around it."""
+    return not connection.info.get(_LIMIT_EACH)
+
+
+@contextlib.contextmanager
+def committing_by_itself(connection: Connection) -> Iterator[None]:
+    """Have each statement inside be a transaction of its own: one way there and back, not three.
+
+    Raises:
+        CommitFailed: the answer did not come; it may have happened or not.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    raw.autocommit = True
+    try:
+        yield
+    except DBAPIError as error:
+        # What the server refuses it has not done; without its word nobody knows.
+        if raw.closed or getattr(error.orig, "sqlstate", None) is None:
+            raise CommitFailed(error) from error
+        raise
+    finally:
+        if not raw.closed:
+            raw.autocommit = False
 
 
 def _connect(

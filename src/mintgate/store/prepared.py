@@ -14,10 +14,15 @@ import msgspec
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.exc import DBAPIError
 
+from mintgate.store import tallies
+
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_MARKS = {"sqlite": "?", "postgresql": "%s"}
+MAX_ROWS = 64
+"""Of one statement."""
 
 
 class Prepared:
@@ -53,18 +58,89 @@ class Prepared:
             known = self._compiled[dialect.name] = (made.string, order)
         text, order = known
         given = values if order is None else [values[name] for name in order]
+        return run(connection, text, given, outcome)
+
+
+class ManyRows:
+    """An INSERT of many rows at once: each statement costs PostgreSQL a way there and back.
+
+    Outside of a transaction it is one statement on SQLite, too, which commits by itself.
+
+    Args:
+        table: its name.
+        columns: of the values of a row, in their order.
+    """
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - constants
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def insert(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, as many as they are."""
+        dialect = connection.dialect.name
         raw: Any = connection.connection.dbapi_connection
-        drivers_error = dialect.loaded_dbapi.Error
+        if dialect == "sqlite" and raw.in_transaction:
+            # SQLite is faster with one row after the other than with hundreds of values.
+            run(connection, self.text(dialect, 1), rows, _nothing, how="executemany")
+            return
+        for start in range(0, len(rows), MAX_ROWS):
+            some = rows[start : start + MAX_ROWS]
+            given = [value for row in some for value in row]
+            run(connection, self.text(dialect, len(some)), given, _nothing)
+
+    def text(self, dialect: str, count: int) -> str:
+        """The statement for so many rows; its values are theirs, one row after the other."""
+        text = self._texts.get((dialect, count))
+        if text is None:
+            row = f"({', '.join([_MARKS[dialect]] * len(self.columns))})"
+            text = self._texts[dialect, count] = self._head + ", ".join([row] * count)
+        return text
+
+
+def run(
+    connection: Connection,
+    text: str,
+    given: Any,
+    outcome: Callable[[Any], T],
+    *,
+    how: str = "execute",
+) -> T:
+    """Have the driver carry out a statement, and take the outcome from its cursor.
+
+    Args:
+        given: the values, as `how` takes them.
+        how: the driver's method.
+
+    Raises:
+        DBAPIError: of the kind that SQLAlchemy would raise; it names no values.
+    """
+    dialect = connection.dialect
+    raw: Any = connection.connection.dbapi_connection
+    drivers_error = dialect.loaded_dbapi.Error
+    try:
+        cursor = getattr(raw, how)(text, given)
         try:
-            cursor = raw.execute(text, given)
-            try:
-                return outcome(cursor)
-            finally:
-                cursor.close()
-        except drivers_error as error:
-            raise DBAPIError.instance(
-                text, None, error, drivers_error, hide_parameters=True, dialect=dialect
-            ) from error
+            return outcome(cursor)
+        finally:
+            cursor.close()
+    except drivers_error as error:
+        is_lost = dialect.is_disconnect(error, raw, None)
+        raised = DBAPIError.instance(
+            text,
+            None,
+            error,
+            drivers_error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=dialect,
+        )
+        tallies.count_failure(raised, is_disconnect=is_lost)  # SQLAlchemy has not seen it
+        raise raised from error
+
+
+def _nothing(_cursor: object) -> None:
+    """The outcome of a statement that has none."""
 
 
 def json_text(value: object) -> str:

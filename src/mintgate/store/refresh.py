@@ -16,14 +16,13 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     select,
     true,
     update,
 )
 
 from mintgate.store.authorizations import keeps_out
-from mintgate.store.prepared import Prepared, from_columns, json_text
+from mintgate.store.prepared import ManyRows, Prepared, from_columns, json_text
 from mintgate.store.purging import BATCH, delete_some
 from mintgate.store.tables import refresh_families, refresh_tokens
 from mintgate.store.transaction import Transaction
@@ -69,18 +68,9 @@ class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = Family.__struct_fields__
 _FACTS = ("successor_used", "sibling_used", "user_is_kept_out")
 _LISTS = frozenset({"scopes", "amr", "id_token_claims", "userinfo_claims"})
-_ADD_FAMILY = Prepared(
-    insert(refresh_families).values(
-        {name: bindparam(name) for name in ("instance_id", *_FIELDS)},
-    )
-)
-_ADD_TOKEN = Prepared(
-    insert(refresh_tokens).values(
-        {
-            name: bindparam(name)
-            for name in ("instance_id", "token_hash", "family_id", "parent_hash", "issued_at")
-        }
-    )
+_NEW_FAMILIES = ManyRows("refresh_families", ("instance_id", *_FIELDS))
+_NEW_TOKENS = ManyRows(
+    "refresh_tokens", ("instance_id", "token_hash", "family_id", "parent_hash", "issued_at")
 )
 _INSTANCE: BindParameter[str] = bindparam("instance")
 _TOKEN: BindParameter[str] = bindparam("token")
@@ -147,11 +137,9 @@ _CONSUME = Prepared(
 
 
 def start_family(tx: Transaction, instance_id: str, family: Family, token_hash: str) -> None:
-    values = {
-        name: json_text(value) if name in _LISTS else value
-        for name, value in msgspec.structs.asdict(family).items()
-    }
-    _ADD_FAMILY.changed(tx.connection, values | {"instance_id": instance_id})
+    values = zip(_FIELDS, msgspec.structs.astuple(family), strict=True)
+    row = [json_text(value) if name in _LISTS else value for name, value in values]
+    tx.insert(_NEW_FAMILIES, [instance_id, *row])
     _add_token(tx, instance_id, family.id, token_hash, parent_hash=None)
 
 
@@ -168,7 +156,7 @@ def hold(tx: Transaction, instance_id: str, token_hash: str) -> StoredToken | No
     come one after the other; SQLite has one writer anyway.
     """
     values = {"instance": instance_id, "token": token_hash, "now": tx.now}
-    row = _HOLD.first(tx.connection, values)
+    row = _HOLD.first(tx.direct, values)
     return _stored(token_hash, row) if row is not None else None
 
 
@@ -188,7 +176,7 @@ def consume(tx: Transaction, instance_id: str, token_hash: str) -> bool:
     One conditional UPDATE decides races.
     """
     values = {"instance": instance_id, "token": token_hash, "now": tx.now}
-    return _CONSUME.changed(tx.connection, values) == 1
+    return _CONSUME.changed(tx.direct, values) == 1
 
 
 def add_successor(
@@ -273,13 +261,4 @@ def _revoke(tx: Transaction, instance_id: str, condition: ColumnElement[bool], b
 def _add_token(
     tx: Transaction, instance_id: str, family_id: str, token_hash: str, parent_hash: str | None
 ) -> None:
-    _ADD_TOKEN.changed(
-        tx.connection,
-        {
-            "instance_id": instance_id,
-            "token_hash": token_hash,
-            "family_id": family_id,
-            "parent_hash": parent_hash,
-            "issued_at": tx.now,
-        },
-    )
+    tx.insert(_NEW_TOKENS, (instance_id, token_hash, family_id, parent_hash, tx.now))

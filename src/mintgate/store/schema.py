@@ -14,9 +14,9 @@ from sqlalchemy import Connection, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from mintgate.store.database import Database
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.revisions import revisions
 from mintgate.store.tables import schema_state
-from mintgate.store.transaction import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -12,9 +12,12 @@ from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.tables import (
     audit_keys,
     idempotency_keys,
+    lifecycle_events,
     mails,
+    marketplace_keys,
     second_factors,
     signing_keys,
+    totp_offers,
 )
 from mintgate.store.transaction import Transaction
 
@@ -56,6 +59,16 @@ def mail_name(instance_id: str, mail_id: str) -> bytes:
     return f"{instance_id}/mail/{mail_id}".encode()
 
 
+def marketplace_key_name(instance_id: str, kid: str) -> bytes:
+    """What a key that signs lifecycle events is sealed under."""
+    return f"{instance_id}/marketplace/{kid}".encode()
+
+
+def lifecycle_event_name(instance_id: str, event_id: str) -> bytes:
+    """What the credentials of an event that waits are sealed under."""
+    return f"{instance_id}/lifecycle/{event_id}".encode()
+
+
 SEALED = (
     SealedColumn(
         signing_keys,
@@ -82,12 +95,29 @@ SEALED = (
         second_factors,
         second_factors.c.pending_secret,
         lambda row: totp_name(row.instance_id, row.user_id),
+        is_passing=True,  # the release before writes it
+    ),
+    SealedColumn(
+        totp_offers,
+        totp_offers.c.sealed_secret,
+        lambda row: totp_name(row.instance_id, row.user_id),
         is_passing=True,
     ),
     SealedColumn(
         mails,
         mails.c.sealed_content,
         lambda row: mail_name(row.instance_id, row.id),
+        is_passing=True,
+    ),
+    SealedColumn(
+        marketplace_keys,
+        marketplace_keys.c.private_key,
+        lambda row: marketplace_key_name(row.instance_id, row.kid),
+    ),
+    SealedColumn(
+        lifecycle_events,
+        lifecycle_events.c.sealed_credentials,
+        lambda row: lifecycle_event_name(row.instance_id, row.id),
         is_passing=True,
     ),
 )

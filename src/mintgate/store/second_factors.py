@@ -9,16 +9,36 @@ from __future__ import annotations
 import secrets
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from mintgate.contract.second_factors import Factors
-from mintgate.store import instances, legacy_sessions
+from mintgate.contract.users import UserType
+from mintgate.store import instances, legacy_sessions, totp_offers
 from mintgate.store.conflicts import insert_into
 from mintgate.store.tables import passkeys, recovery_codes, second_factors, users
 from mintgate.store.transaction import Transaction
 from mintgate.store.user_changes import tell
 
 _columns = second_factors.c
+
+
+class People(msgspec.Struct, frozen=True):
+    """How many who may sign in have a second factor, of one type of users."""
+
+    all: int
+    with_factor: int
+    administrators: int
+    administrators_with_factor: int
 
 
 class StoredTotp(msgspec.Struct, frozen=True):
@@ -58,6 +78,30 @@ def is_enabled(connection: Connection, instance_id: str, user_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one_or_none())
 
 
+def people(connection: Connection, instance_id: str, user_type: UserType, now: float) -> People:
+    """Of those who are active and not locked out at `now` (Unix seconds)."""
+    column = users.c
+    row = connection.execute(
+        select(
+            func.count(),
+            *(
+                func.coalesce(func.sum(case((which, 1), else_=0)), 0)
+                for which in (
+                    column.two_factor_enabled,
+                    column.is_admin,
+                    column.is_admin & column.two_factor_enabled,
+                )
+            ),
+        ).where(
+            column.instance_id == instance_id,
+            column.user_type == user_type.value,
+            column.active,
+            or_(column.locked_until.is_(None), column.locked_until <= now),
+        )
+    ).one()
+    return People(*row)
+
+
 def lock(tx: Transaction, instance_id: str) -> None:
     """Wait for others that change somebody's factors, and keep them waiting.
 
@@ -84,57 +128,35 @@ def handle_of(connection: Connection, instance_id: str, user_id: str) -> str | N
     return connection.execute(statement).scalar_one_or_none()
 
 
-def begin_totp(
-    tx: Transaction, instance_id: str, user_id: str, sealed: bytes, until: float
-) -> None:
-    """Keep a secret for which a code is still to be shown.
+def confirm_totp(
+    tx: Transaction, instance_id: str, user_id: str, sealed: bytes, step: int, *, bound_to: str
+) -> bool:
+    """Make the secret that a sign-in was shown the one that counts; False when it is over.
 
-    Args:
-        until: Unix seconds.
-    """
-    user_handle(tx, instance_id, user_id)
-    tx.connection.execute(
-        update(second_factors)
-        .where(_of(second_factors, instance_id, user_id))
-        .values(pending_secret=sealed, pending_until=until)
-    )
-
-
-def pending_totp(
-    connection: Connection, instance_id: str, user_id: str, now: float
-) -> bytes | None:
-    """The sealed secret that is being set up, if its time is not over at `now`."""
-    statement = select(_columns.pending_secret).where(
-        _of(second_factors, instance_id, user_id), _columns.pending_until > now
-    )
-    return connection.execute(statement).scalar_one_or_none()
-
-
-def confirm_totp(tx: Transaction, instance_id: str, user_id: str, sealed: bytes, step: int) -> bool:
-    """Make the secret that is being set up the one that counts; False when it is another by now.
+    Whatever was begun elsewhere ends: nobody can put another app in its place who began before.
 
     Args:
         sealed: the secret for which a code was shown.
         step: the time step of that code, which cannot be used again.
+        bound_to: see `totp_offers.put`.
     """
-    result = tx.connection.execute(
+    if not totp_offers.take(tx, instance_id, user_id, bound_to=bound_to, sealed=sealed):
+        return False
+    totp_offers.end_of_user(tx, instance_id, user_id)
+    user_handle(tx, instance_id, user_id)
+    tx.connection.execute(
         update(second_factors)
-        .where(
-            _of(second_factors, instance_id, user_id),
-            _columns.pending_secret == sealed,
-            _columns.pending_until > tx.now,
-        )
+        .where(_of(second_factors, instance_id, user_id))
         .values(
-            totp_secret=_columns.pending_secret,
+            totp_secret=sealed,
             totp_since=tx.now,
             totp_last_step=step,
             pending_secret=None,
             pending_until=None,
         )
     )
-    if result.rowcount == 1:
-        changed(tx, instance_id, user_id)
-    return result.rowcount == 1
+    changed(tx, instance_id, user_id)
+    return True
 
 
 def totp(connection: Connection, instance_id: str, user_id: str) -> StoredTotp | None:
@@ -187,6 +209,7 @@ def reset(tx: Transaction, instance_id: str, user_id: str) -> Factors:
 
 def remove_rows(tx: Transaction, instance_id: str, user_id: str) -> None:
     """Remove everything, for a user who is removed as well."""
+    totp_offers.end_of_user(tx, instance_id, user_id)
     for table in (passkeys, recovery_codes, second_factors):
         tx.connection.execute(delete(table).where(_of(table, instance_id, user_id)))
 

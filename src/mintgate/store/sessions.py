@@ -13,6 +13,7 @@ from mintgate.store import (
     refresh,
     session_applications,
 )
+from mintgate.store.conflicts import insert_into
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions, site_sessions
@@ -27,6 +28,7 @@ class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         last_used_at, address, user_agent: of the last use that was noted; see `note_use`.
+        device_hash: of the device where it was made; see `user_devices`.
     """
 
     sid: str
@@ -41,6 +43,7 @@ class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: float | None = None
     address: str | None = None
     user_agent: str | None = None
+    device_hash: str | None = None
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +84,13 @@ def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
 
     What hangs on the `sid` goes on: the same person has signed in once more.
     """
-    _delete(tx, identity_sessions, instance_id, session.sid)
+    row = to_row(session) | _used_by(session.address, session.user_agent)
+    # In one statement: two windows may sign in at once, at two servers.
+    statement = insert_into(tx, identity_sessions).values(**row, instance_id=instance_id)
     tx.connection.execute(
-        insert(identity_sessions).values(**to_row(session), instance_id=instance_id)
+        statement.on_conflict_do_update(
+            index_elements=[identity_sessions.c.instance_id, identity_sessions.c.sid], set_=row
+        )
     )
 
 
@@ -94,12 +101,16 @@ def note_use(
     tx.connection.execute(
         update(identity_sessions)
         .where(identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid)
-        .values(
-            last_used_at=tx.now,
-            address=address[:64] if address else None,
-            user_agent=user_agent[:256] if user_agent else None,
-        )
+        .values(last_used_at=tx.now, **_used_by(address, user_agent))
     )
+
+
+def _used_by(address: str | None, user_agent: str | None) -> dict[str, str | None]:
+    """As much of what a request said as its columns hold."""
+    return {
+        "address": address[:64] if address else None,
+        "user_agent": user_agent[:256] if user_agent else None,
+    }
 
 
 def hold(tx: Transaction, instance_id: str, sid: str) -> bool:
@@ -177,9 +188,9 @@ def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
     sids = sorted(used.union(signed_in))
     for sid in sids:
         forget(tx, instance_id, sid)
+    for sid in sids:  # last, as these take the lock of the instance
         erp_session_ends.close_of_sign_in(tx, instance_id, sid, "administrator")
-    for sid in sids:
-        _tell(tx, instance_id, sid)  # last, as it takes the lock of the state feed
+        _tell(tx, instance_id, sid)
 
 
 def end_all(tx: Transaction, instance_id: str) -> int:

@@ -79,6 +79,15 @@ def take(tx: Transaction, instance_id: str, proof_hash: str) -> bool:
     return result.rowcount == 1
 
 
+def end_of_user(tx: Transaction, instance_id: str, user_id: str) -> None:
+    """Whoever is half signed in as this user types the password again."""
+    tx.connection.execute(
+        delete(sign_in_proofs).where(
+            _columns.instance_id == instance_id, _columns.user_id == user_id
+        )
+    )
+
+
 def end_all(tx: Transaction, instance_id: str) -> None:
     """Nobody is half signed in any more."""
     tx.connection.execute(delete(sign_in_proofs).where(_columns.instance_id == instance_id))

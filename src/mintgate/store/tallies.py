@@ -6,6 +6,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 from mintgate.contract.tallies import Spread, Tally
+from mintgate.store.failures import AWAY
 
 FAILED = Tally("kind")
 """Failures of the database: `disconnected`, `busy`, `other`."""
@@ -19,14 +20,21 @@ COMMITS = Spread((0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5,
 _BUSY = ("locked", "busy", "lock timeout", "deadlock")
 
 
-def count_failure(message: str, *, is_disconnect: bool = False) -> None:
-    """Args: `message` of the driver; it is looked at, and not kept."""
-    is_busy = any(word in message.lower() for word in _BUSY)
+def count_failure(error: Exception, *, is_disconnect: bool = False) -> None:
+    """Count a failure of the database; what breaks a rule of the data is none.
+
+    Args:
+        error: as SQLAlchemy raises it; its message is looked at, and not kept.
+    """
+    if not isinstance(error, AWAY):
+        return
+    message = str(error.orig).lower()
+    is_busy = any(word in message for word in _BUSY)
     FAILED.add("disconnected" if is_disconnect else "busy" if is_busy else "other")
 
 
 def watch(engine: Engine) -> Engine:
-    """Count an engine's connections and failures; broken rules of the data are no failures."""
+    """Count an engine's connections and failures."""
     event.listen(engine, "connect", _connected)
     event.listen(engine, "handle_error", _failed)
     return engine
@@ -37,8 +45,5 @@ def _connected(_connection: object, _record: object) -> None:
 
 
 def _failed(context: ExceptionContext) -> None:
-    from mintgate.store.transaction import AWAY
-
-    if isinstance(context.sqlalchemy_exception, AWAY):
-        message = str(context.original_exception)
-        count_failure(message, is_disconnect=bool(context.is_disconnect))
+    if context.sqlalchemy_exception is not None:
+        count_failure(context.sqlalchemy_exception, is_disconnect=bool(context.is_disconnect))

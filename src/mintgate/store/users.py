@@ -8,6 +8,7 @@ from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
 from mintgate.store import (
     codes,
+    instances,
     legacy_sessions,
     mailed_links,
     mails,
@@ -18,6 +19,9 @@ from mintgate.store import (
     revocations,
     second_factors,
     sessions,
+    sign_in_proofs,
+    totp_offers,
+    user_devices,
 )
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
@@ -121,7 +125,12 @@ def hold_password_hash(tx: Transaction, instance_id: str, user_id: str) -> str |
 
 
 def hold(tx: Transaction, instance_id: str, user_id: str) -> User | None:
-    """The user as it is until this is committed: whoever changes it waits."""
+    """The user as it is until this is committed: whoever changes it waits.
+
+    The lock of the instance comes first: who administers users takes it before their rows, and a
+    change of the user needs it at its end, for the state feed.
+    """
+    instances.lock(tx, instance_id)
     statement = select(users).where(_of(instance_id, user_id)).with_for_update()
     row = tx.connection.execute(statement).mappings().first()  # SQLite has one writer anyway
     return from_row(User, row) if row else None
@@ -209,6 +218,9 @@ def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: st
     refresh.revoke_of_user(tx, instance_id, user_id, because)
     sessions.end_of_user(tx, instance_id, user_id)
     legacy_sessions.end_of_user(tx, instance_id, user_id)
+    # Who began to set up a factor with what was proved before must not end it now [USR-8].
+    sign_in_proofs.end_of_user(tx, instance_id, user_id)
+    totp_offers.end_of_user(tx, instance_id, user_id)
 
 
 def revoke_everything(tx: Transaction, instance_id: str, user_id: str, by: str) -> bool:
@@ -233,6 +245,7 @@ def remove(tx: Transaction, instance_id: str, user_id: str) -> None:
     reference_tokens.revoke_of_user(tx, instance_id, user_id, None)
     second_factors.remove_rows(tx, instance_id, user_id)
     pictures.remove(tx, instance_id, user_id)
+    user_devices.remove_rows(tx, instance_id, user_id)
     user = by_id(tx.connection, instance_id, user_id)
     if user is not None:
         reserved_seats.remove(tx, instance_id, user.login)

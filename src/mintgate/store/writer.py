@@ -1,8 +1,7 @@
 """The thread through which every write of a process goes, many in one transaction.
 
 Work gathers while the event loop turns and while the last group is being committed; then one
-transaction takes it all. A unit has a savepoint of its own, so that a failing one undoes only
-itself, and nobody is answered before the commit. Alone in its group it needs none: all is undone.
+transaction takes it all, and nobody is answered before the commit.
 
 Work with a *lane* shares its transaction with work of the same lane only: what takes locks in an
 order of its own must not hold those of others meanwhile.
@@ -16,49 +15,22 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mintgate.store.audit import AuditEvent
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.feed import Change
+from mintgate.store.groups import Groups, Item, Outcome
 from mintgate.store.tallies import COMMITS, GROUPS
-from mintgate.store.transaction import (
-    AWAY,
-    CommitFailed,
-    DatabaseUnavailable,
-    Transaction,
-    translated,
-)
+from mintgate.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from mintgate.store.database import Database
 
 T = TypeVar("T")
-Outcome = tuple[bool, Any]
-
-
-class Item(NamedTuple):
-    """What somebody waits for."""
-
-    work: Any
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    lane: str | None
-    savepoint: bool
-
-
-class GroupUndone(Exception):
-    """A group failed before its commit: all of it is undone.
-
-    Args:
-        is_lost: whether it was for the connection, and no unit's fault.
-    """
-
-    def __init__(self, cause: Exception, *, is_lost: bool = False) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.is_lost = is_lost or getattr(cause, "connection_invalidated", False)
+AT_ONCE = 8
+"""Who are answered in one turn of the event loop. All at once, they would all be served before one
+of them is read again, and the writer would have nothing to do meanwhile; then the loop would."""
 
 
 class Writer:
@@ -73,7 +45,7 @@ class Writer:
         self._is_waking = False
         self._is_stopping = False
         self._thread: threading.Thread | None = None
-        self._connection: Connection | None = None
+        self._carrying = Groups(database)
         self._gathering_since = 0.0
         self._committing: tuple[int, float] = 0, 0.0
 
@@ -150,7 +122,7 @@ class Writer:
         while (group := self._groups.get()) is not None:
             self._commit(group)
             GROUPS.note(len(group))
-        self._disconnect()
+        self._carrying.disconnect()
 
     def _commit(self, group: list[Item]) -> None:
         begun = time.monotonic()
@@ -158,7 +130,7 @@ class Writer:
         changes: list[Change] = []
         lanes = _lanes(group)
         for items in lanes:
-            outcomes, made = self._outcomes(items)
+            outcomes, made = self._carrying.carry_out(items)
             results += outcomes
             changes += made
         COMMITS.note(time.monotonic() - begun)
@@ -183,138 +155,29 @@ class Writer:
         # First the caches, then the answers: the next request sees the change [TOP-13].
         if changes:
             self._database.on_commit(changes)
-        for future, (succeeded, value) in answers:
+        with self._lock:
+            self._is_busy = False
+            must_wake = bool(self._gathered) and not self._is_waking
+            self._is_waking = self._is_waking or must_wake
+        loop = asyncio.get_running_loop()
+        if must_wake:
+            loop.call_soon(self._hand_over)
+        self._answer(loop, answers)
+
+    def _answer(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answers: list[tuple[asyncio.Future[Any], Outcome]],
+    ) -> None:
+        for future, (succeeded, value) in answers[:AT_ONCE]:
             if future.done():
                 continue
             if succeeded:
                 future.set_result(value)
             else:
                 future.set_exception(value)
-        with self._lock:
-            self._is_busy = False
-            must_wake = bool(self._gathered) and not self._is_waking
-            self._is_waking = self._is_waking or must_wake
-        if must_wake:
-            asyncio.get_running_loop().call_soon(self._hand_over)
-
-    def _outcomes(
-        self, group: list[Item], *, may_repeat: bool = True
-    ) -> tuple[list[Outcome], list[Change]]:
-        try:
-            return self._transact(group)
-        except GroupUndone as undone:
-            if len(group) == 1 or undone.is_lost:
-                if may_repeat and isinstance(undone.cause, AWAY):
-                    # The connection may have died of old age: once more, on a new one.
-                    return self._outcomes(group, may_repeat=False)
-                return [(False, translated(undone.cause))] * len(group), []
-        except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
-            # The commit failed, and may have happened or not: nobody is told that it did, and
-            # nothing is tried again.
-            return [(False, translated(error))] * len(group), []
-        # Nothing of the group was kept. Alone, only the culprit fails again.
-        results: list[Outcome] = []
-        changes: list[Change] = []
-        for item in group:
-            outcomes, made = self._outcomes([item])
-            results += outcomes
-            changes += made
-        return results, changes
-
-    def _transact(self, group: list[Item]) -> tuple[list[Outcome], list[Change]]:
-        outcomes: list[Outcome] = []
-        changes: list[Change] = []
-        events: list[AuditEvent] = []
-        connection = self._connected()
-        try:
-            alone = [item.work for item in group if isinstance(item.work, AuditEvent)]
-            if len(alone) == len(group) and self._database.append_alone(connection, alone):
-                return [(True, None)] * len(group), []
-            connection.begin()
-            for item in group:
-                if isinstance(item.work, AuditEvent):
-                    events.append(item.work)
-                    outcomes.append((True, None))
-                elif len(group) > 1 and item.savepoint:
-                    outcomes.append(self._unit(connection, item.work, events, changes))
-                else:
-                    outcome = self._unguarded(connection, item.work, events, changes)
-                    if not outcome[0]:
-                        # All of the transaction is gone; what shared it is done again.
-                        if len(group) > 1:
-                            raise GroupUndone(outcome[1])
-                        return [outcome], []
-                    outcomes.append(outcome)
-            self._database.commit(connection, events, changes)
-        except GroupUndone:
-            raise
-        except CommitFailed as failed:
-            self._disconnect()
-            raise failed.cause from failed
-        except Exception as error:
-            self._disconnect()
-            raise GroupUndone(error) from error
-        return outcomes, changes
-
-    def _connected(self) -> Connection:
-        """The thread's own connection; a failure ends it, and with it what it had begun."""
-        if self._connection is None:
-            try:
-                self._connection = self._database.engine.connect()
-            except Exception as error:
-                raise GroupUndone(error, is_lost=True) from error
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(Exception):
-                connection.rollback()
-            with contextlib.suppress(Exception):
-                connection.close()
-
-    def _unit(
-        self,
-        connection: Connection,
-        work: Callable[[Transaction], Any],
-        events: list[AuditEvent],
-        changes: list[Change],
-    ) -> Outcome:
-        transaction = Transaction(connection, self._database.clock)
-        try:
-            with connection.begin_nested():
-                result = work(transaction)
-        except AWAY:
-            raise
-        except Exception as error:
-            # On some errors (a full disk) SQLite ends the whole transaction by itself; what came
-            # before in the group is gone then, and must not be answered as kept.
-            if not self._database.is_in_transaction(connection):
-                raise
-            return False, error
-        events += transaction.events
-        changes += transaction.changes
-        return True, result
-
-    def _unguarded(
-        self,
-        connection: Connection,
-        work: Callable[[Transaction], Any],
-        events: list[AuditEvent],
-        changes: list[Change],
-    ) -> Outcome:
-        """A unit without a savepoint: when it raises, the transaction is rolled back with it."""
-        transaction = Transaction(connection, self._database.clock)
-        try:
-            result = work(transaction)
-        except AWAY:
-            raise
-        except Exception as error:  # noqa: BLE001 - handed to the one who waits
-            connection.rollback()
-            return False, error
-        events += transaction.events
-        changes += transaction.changes
-        return True, result
+        if len(answers) > AT_ONCE:
+            loop.call_soon(self._answer, loop, answers[AT_ONCE:])
 
 
 def _lanes(group: list[Item]) -> list[list[Item]]:

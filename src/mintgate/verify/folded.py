@@ -61,7 +61,7 @@ class Folded:
         try:
             entry: Entry = _decode(raw)
             at = _decode_time(raw).at
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UnknownEntry(str(error)) from error
         match entry:
             case RevokedToken():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _page = msgspec.json.Decoder(FeedPage)
 _lease_answer = msgspec.json.Decoder(LeaseAnswer)
+_NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises; a string that is not UTF-8 is no error of msgspec's own."""
 
 
 class IssuerClient:
@@ -82,7 +84,7 @@ class IssuerClient:
         body = self._ask("GET", url, params=position | known)
         try:
             return _page.decode(body)
-        except msgspec.MsgspecError as error:
+        except _NOT_READABLE as error:
             raise StateUnavailable(f"{self.issuer} gave no page of a state feed") from error
 
     def session_lease(self, request: LeaseRequest) -> LeaseAnswer:
@@ -99,7 +101,7 @@ class IssuerClient:
         )
         try:
             answer: LeaseAnswer = _lease_answer.decode(body)
-        except msgspec.MsgspecError as error:
+        except _NOT_READABLE as error:
             raise StateUnavailable(f"{self.issuer} gave no answer about a session") from error
         return answer
 

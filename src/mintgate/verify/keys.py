@@ -64,8 +64,8 @@ class RemoteKeys:
     One fetch at a time. A fetch for an unknown `kid` that does not bring it, or that fails, is the
     last one for `cooldown` seconds, so that a stream of forged tokens is not a stream of requests
     [API-6]. One that brings it costs nothing: keys may change as often as they do, and no good
-    token is refused. When a fetch fails the keys from before stay in use for up to `max_stale`
-    seconds.
+    token is refused. When a fetch fails, or brings no key at all, the keys from before stay in use
+    for up to `max_stale` seconds.
 
     Args:
         issuer: the exact `iss` of tokens; plain http only on loopback [TOP-8].
@@ -192,7 +192,11 @@ class RemoteKeys:
         if not isinstance(jwks_uri, str):
             raise MalformedKeySet("its metadata has no jwks_uri")
         require_safe(jwks_uri)
-        return KeySet.from_json(fetch(self._http.get(), jwks_uri))
+        keys = KeySet.from_json(fetch(self._http.get(), jwks_uri))
+        if not len(keys):
+            # An issuer always has one: something is wrong there, and good tokens are not [API-20].
+            raise MalformedKeySet("its key set has no key that can be used")
+        return keys
 
 
 def fetch(http: httpx.Client, url: str) -> bytes:

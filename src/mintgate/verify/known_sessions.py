@@ -182,7 +182,9 @@ class KnownSessions:
             key: of this session in any case.
         """
         now = self._clock()
-        taken, self._left = self._left, []
+        # What is added meanwhile is added behind these.
+        taken = self._left[:limit]
+        del self._left[: len(taken)]
         for session in list(self._known.values()):
             if limit is not None and len(taken) >= limit:
                 break

@@ -102,9 +102,10 @@ class Lessee:
         while True:
             with self._telling:
                 touches = self.known.take_touches(MAX_TOLD)
-                if not touches:
-                    return
-                self._tell(touches)
+                if touches:
+                    self._tell(touches)
+            if len(touches) < MAX_TOLD:
+                return  # what has come since is for the next time
 
     def _ask(
         self, principal: Principal, credential: str, touches: list[Touch]

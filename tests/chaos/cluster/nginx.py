@@ -16,7 +16,8 @@ from tests.clients.conftest import missing
 
 # A request that was sent is never sent again unless its method is idempotent: nginx keeps to that
 # by itself (`non_idempotent` is not named). A code that is posted twice would end its own tokens
-# [TKN-47]. Until something was sent, every request may go to the next server.
+# [TKN-47]. Until something was sent, every request may go to the next server. And 503
+# is an answer: it is also said of a session for which there is no slot, by every server alike.
 _CONF = """
 daemon off;
 worker_processes 1;
@@ -42,7 +43,7 @@ http {{
             proxy_set_header Host $http_host;
             proxy_connect_timeout 2s;
             proxy_read_timeout 60s;
-            proxy_next_upstream error timeout http_502 http_503;
+            proxy_next_upstream error timeout;
             proxy_next_upstream_timeout 15s;
         }}
     }}

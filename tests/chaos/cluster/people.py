@@ -72,6 +72,8 @@ class Person:
             verifier, code = self._sign_in()
             self._take(self._redeem(code, verifier), "token.issued", code, "codes")
             self._sid = payload_of(self._tokens["access_token"])["sid"]
+            # Who looks for revoked tokens uses them, too: where they are not known of yet.
+            self._journal.opening(self._sid)
             for _ in range(steps):
                 self._chance.choice(
                     [self._call] * 8

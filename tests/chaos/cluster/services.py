@@ -43,6 +43,7 @@ class Service:
         key = ""
         try:
             token, key, jti = self._pat() if self._pat is not None else self._service_token()
+            self._journal.opening(key)  # who looks for revoked tokens uses them, too
             for _ in range(steps):
                 self._call(token, key)
                 self._pause()

@@ -199,7 +199,8 @@ class Cluster:
         for node in self.nodes:
             node.start()
             stack.callback(node.stop)
-        stack.enter_context(Nginx(self.front_port, [node.port for node in self.nodes]))
+        self._nginx = Nginx(self.front_port, [node.port for node in self.nodes])
+        stack.enter_context(self._nginx)
         self.wait_until_ready()
         self.adapters = [Adapter(stale, f"{self.base}/id", self.folder) for stale in self._stale]
         for adapter in self.adapters:
@@ -246,10 +247,12 @@ class Cluster:
             node.is_cut_off = False
 
     def said(self) -> str:
-        return "\n".join(
+        """What all have to say of the last moments, for who wonders what went wrong."""
+        servers = [
             f"{node.name}: {node.readiness}\n{node.output.read_text(errors='replace')[-3000:]}"
             for node in self.nodes
-        )
+        ]
+        return "\n".join([*servers, f"nginx: {self._nginx.said[-3000:]}"])
 
     def client(self, port: int | None = None) -> httpx.Client:
         """A client of nginx, or of the process at a port."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -113,6 +114,18 @@ def test_a_wrong_body_changes_nothing(world: World, change: dict[str, Any], stat
     assert world.values(CUSTOMERS, filter="Number eq 'N-9'") == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"Number":"\xff"}', b'{"\xff":1}', b'{"Number":' + b"[" * 3000],
+    ids=["none", "a list", "no end", "no UTF-8", "a name in no UTF-8", "deep"],
+)
+def test_a_body_that_cannot_be_read_is_the_callers_mistake(world: World, body: bytes) -> None:
+    """[API-42] RFC 8259 §8.1: JSON is UTF-8."""
+    headers = {"Content-Type": "application/json"}
+    response = world.call(CUSTOMERS, method="POST", content=body, headers=headers)
+    assert (response.status_code, response.json()["error"]["type"]) == (400, "BadRequest")
+
+
 def test_an_entity_that_others_refer_to_stays(world: World) -> None:
     [customer] = world.values(CUSTOMERS, top="1")
     response = world.call(customer["Party"]["@odata.id"], method="DELETE")
@@ -189,6 +202,23 @@ def test_logout_urls_of_an_application(own_world: World) -> None:
     assert {name: found[name] for name in urls} == urls
 
 
+def test_when_an_application_was_made(own_world: World, own_database: Database) -> None:
+    """[TAP-17] the server says it, whatever a body does"""
+    sent = {"CreationTimeUtc": "2001-02-03T04:05:06Z"}
+    made = _application(own_world, **sent)
+    assert made.status_code == 201, made.text
+    address = made.json()["@odata.id"]
+    for method in ("PATCH", "PUT"):
+        body = {**made.json(), **sent} if method == "PUT" else sent
+        assert own_world.call(address, method=method, json=body).status_code == 204
+        with own_database.engine.connect() as connection:
+            stored = applications.by_id(connection, INSTANCE.id, address[-37:-1])
+        assert stored is not None
+        assert 0 <= own_database.clock() - stored.creation_time_utc < 60
+    told = own_world.call(f"{address}?$select=CreationTimeUtc").json()["CreationTimeUtc"]
+    assert datetime.fromisoformat(told).timestamp() == stored.creation_time_utc
+
+
 def test_audiences_of_an_application(own_world: World, own_database: Database) -> None:
     """[EXT-12, API-72] only what the instance declares"""
     assert _application(own_world, Audiences="Shop").status_code == 500
@@ -229,6 +259,44 @@ def test_a_password_is_stored_as_a_hash(own_world: World, own_database: Database
     again = {**body, "Login": "PETAR.D", "Email": None}
     assert own_world.call(USERS, method="POST", json=again).status_code == 500
     assert own_world.call(address, method="DELETE").status_code == 204
+
+
+def test_a_new_user_has_the_language_of_its_creator(
+    own_world: World, own_database: Database
+) -> None:
+    """[USR-6] unless the body says another"""
+
+    def language_of(login: str, **more: Any) -> Any:
+        body = {"Login": login, "Name": {"en": "X"}, "UserType": "SystemUserNoLogin", **more}
+        created = own_world.call(USERS, method="POST", json=body).json()
+        return own_world.call(f"{created['@odata.id']}?$select=*").json()["DefaultLanguage"]
+
+    assert language_of("a") is None  # nor has the creator one
+    with own_database.begin() as tx:
+        creator = users.by_login(tx.connection, INSTANCE.id, ADMIN.login)
+        assert creator is not None
+        users.change(tx, INSTANCE.id, msgspec.structs.replace(creator, default_language="bg"))
+    assert language_of("b") == "bg"
+    assert language_of("c", DefaultLanguage="de-AT") == "de-AT"
+
+
+def test_who_is_to_sign_in_needs_a_password(own_world: World) -> None:
+    """[USR-11] also when the type changes, unless there is one from before"""
+    body = {"Login": "svc.x", "Name": {"en": "X"}, "UserType": "SystemUserNoLogin"}
+    address = own_world.call(USERS, method="POST", json=body).json()["@odata.id"]
+
+    def changed(**values: Any) -> Any:
+        return own_world.call(address, method="PATCH", json=values)
+
+    for user_type in ("InternalUser", "ExternalCommunityUser"):
+        refused = changed(UserType=user_type)
+        assert refused.status_code == 500
+        assert "Password" in refused.json()["error"]["message"]
+    assert own_world.call(address).json()["UserType"] == "SystemUserNoLogin"
+    assert changed(UserType="VirtualUserNoLogin").status_code == 204
+    assert changed(UserType="InternalUser", Password="first").status_code == 204
+    for user_type in ("ExternalCommunityUser", "SystemUserNoLogin", "InternalUser"):
+        assert changed(UserType=user_type).status_code == 204
 
 
 SECRET_READS = [

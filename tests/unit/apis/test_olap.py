@@ -268,6 +268,7 @@ BODIES: list[tuple[bytes, str]] = [
     (b"", "no JSON object"),
     (b"[]", "Expected `object`"),
     (b"{", "no JSON object"),
+    (b'{"measures": ["\xff"]}', "no JSON object"),
     (b'{"measures": "count"}', "Expected `array`"),
     (b'{"measures": ["count"], "limit": 1}', "unknown field"),
     (b'{"measures": ["count"], "top": -1}', "whole number"),

@@ -47,6 +47,8 @@ def test_unavailable(world, service, send, status, headers, retry_after):
     [
         (200, b"<html>"),
         (200, b"\xff"),
+        (200, b'{"access_token":"\xff","token_type":"Bearer"}'),
+        (400, b'{"error":"\xff"}'),
         (200, {"access_token": "a", "token_type": "mac", "expires_in": 1}),
         (200, {"access_token": "a\r\nX: y", "token_type": "Bearer", "expires_in": 1}),
         (200, {"access_token": "", "token_type": "Bearer", "expires_in": 1}),
@@ -60,8 +62,9 @@ def test_unavailable(world, service, send, status, headers, retry_after):
 )
 def test_nonsense_is_unavailable(world, service, send, status, body):
     world.answer_next(status, body, {"location": world.token_endpoint} if status == 307 else {})
-    with pytest.raises(TokenEndpointUnavailable):
+    with pytest.raises(TokenEndpointUnavailable) as failed:
         send(service(), world.api)
+    assert "broke off" not in str(failed.value)  # that is no reason to whoever reads it
 
 
 def test_nobody_listens(service, world, send):

@@ -170,6 +170,7 @@ def test_any_text_is_judged_without_an_error(uri: str, public: bool) -> None:
     if problem is None and "," not in uri and uri == uri.strip():
         assert redirects.is_registered(uri, uri, public=public)
         assert redirects.origin_of(uri) is None or urlsplit(uri).scheme in {"http", "https"}
+        assert not set(redirects.policy_source_of(uri)) & set("; ,'\"")  # one source, no directive
 
 
 @pytest.mark.parametrize(
@@ -186,3 +187,19 @@ def test_any_text_is_judged_without_an_error(uri: str, public: bool) -> None:
 )
 def test_origin(uri: str, origin: str | None) -> None:
     assert redirects.origin_of(uri) == origin
+
+
+@pytest.mark.parametrize(
+    ("uri", "source"),
+    [
+        pytest.param(WEB, "https://app.example.com", id="SGN-9 https"),
+        pytest.param("http://127.0.0.1:8/x?y", "http://127.0.0.1:8", id="SGN-9 with a port"),
+        pytest.param("com.example.app:/callback", "com.example.app:", id="SGN-9 custom scheme"),
+        pytest.param("myapp://cb/x", "myapp:", id="SGN-9 custom scheme with an authority"),
+        # A browser ignores a source that names an IPv6 address (CSP Level 3 §2.3.1).
+        pytest.param("http://[::1]:51004/x", "http://*:51004", id="SGN-9 IPv6"),
+        pytest.param("http://[::1]/x", "http://*", id="SGN-9 IPv6 without a port"),
+    ],
+)
+def test_source_of_a_policy(uri: str, source: str) -> None:
+    assert redirects.policy_source_of(uri) == source

@@ -75,6 +75,50 @@ def test_the_token_is_read_by_another_library_and_is_kept_for_half_a_minute() ->
     assert tokens.token_for(principal(), "orders") != token
 
 
+OTHERS: dict[str, object] = {
+    "kind": "service",
+    "issuer": "https://lyra.my.example/id",
+    "client_id": "shop.example.org/till",
+    "login": "mira.new",
+    "user_id": "1e6d3c65",
+    "user_type": "SystemUserNoLogin",
+    "database": "E2_X",
+    "scopes": frozenset({"read"}),
+    "jti": "3" * 32,
+    "session": "4" * 32,
+    "is_admin": True,
+    "name": "Мира",
+    "email": "mira@example.org",
+}
+
+
+@pytest.mark.parametrize("attribute", OTHERS)
+def test_a_kept_token_never_tells_what_is_not_so_any_more(attribute: str) -> None:
+    """[REF-36, REF-37, TOP-13]"""
+    tokens = InternalTokens(lambda: KEY, "https://gate.example", lambda: 1000.0)
+    before = tokens.token_for(principal(), "orders")
+    changed = principal(**{attribute: OTHERS[attribute]})
+    token = tokens.token_for(changed, "orders")
+    assert _claims(token) != _claims(before)
+    afresh = InternalTokens(lambda: KEY, "https://gate.example", lambda: 1000.0)
+    assert _claims(token) == _claims(afresh.token_for(changed, "orders"))
+    assert tokens.token_for(principal(**{attribute: OTHERS[attribute]}), "orders") == token
+
+
+def test_what_is_not_told_makes_no_new_token() -> None:
+    """The end of a legacy caller is ahead of every request; another signature would be in vain."""
+    tokens = InternalTokens(lambda: KEY, "https://gate.example", lambda: 1000.0)
+    token = tokens.token_for(principal(), "orders")
+    later = principal(expires_at=2001, locale="bg", claims={"at": 1})
+    assert tokens.token_for(later, "orders") == token
+    ends_now = tokens.token_for(principal(expires_at=1001), "orders")
+    assert _claims(ends_now)["exp"] == 1001
+
+
+def _claims(token: str) -> dict[str, object]:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
 def test_it_lives_no_longer_than_the_credential() -> None:
     tokens = InternalTokens(lambda: KEY, "https://gate.example", lambda: 1990.0)
     claims = jwt.decode(

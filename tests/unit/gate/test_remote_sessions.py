@@ -26,7 +26,13 @@ from mintgate.contract.session_leases import (
 )
 from mintgate.gate.session_leases import process_of
 from mintgate.store import Database, audit, erp_session_ends, schema
-from mintgate.verify import Guard, GuardMiddleware, RemoteSessions, StateUnavailable
+from mintgate.verify import (
+    Guard,
+    GuardMiddleware,
+    Principal,
+    RemoteSessions,
+    StateUnavailable,
+)
 from mintgate.verify.api_request import ApiRequest
 from mintgate.verify.lessee_process import PROBE_SECONDS
 from mintgate.verify.remote_sessions import FLUSH_SECONDS
@@ -286,21 +292,57 @@ def test_many_touches_go_in_several_messages(desk: Desk, office: Office, adapter
     office.buy(1000)
     everybody = [principal_of("ann", f"A{number}") for number in range(300)]
     token = token_of(ANN)
-    known = adapter.sessions._own.lessee.known
-    for one in everybody:
-        attempt = known.begin(one.session)
-        known.keep(
-            attempt,
-            "interactive",
-            opened_at=office.clock(),
-            last_request=office.clock(),
-            absolute_end=float("inf"),
-            client_ids=("app",),
-        )
-        assert adapter.touch(one) is not None
+    used_by(everybody, adapter, office)
     adapter.sessions.flush()
     assert [len(asked["touches"]) for asked in desk.asked] == [250, 50]
     assert not any(adapter.knows(one) for one in everybody), "the issuer has none of them"
+    used_by(everybody, adapter, office)
+    office.clock.advance(700)
+    adapter.sessions.open(ANN, token)
+    told = [(asked["type"], len(asked["touches"])) for asked in desk.asked[2:]]
+    assert told == [("touch", 250), ("open", 50)]
+
+
+def test_touches_that_many_sessions_left_go_in_several_messages(
+    desk: Desk, office: Office, adapter: Adapter
+) -> None:
+    """[SES-27] of sessions that were closed while the issuer could not be told"""
+    used_by([principal_of("ann", f"A{number}") for number in range(600)], adapter, office)
+    office.clock.advance(700)
+
+    def before(asked: dict[str, Any]) -> None:
+        adapter.sessions.on_entry(ClosedSession(session=None))
+        desk.is_away = True
+
+    desk.before = before
+    with pytest.raises(StateUnavailable):
+        adapter.open(ANN)
+    desk.before = lambda asked: None
+    desk.is_away = False
+    desk.asked.clear()
+    adapter.sessions.flush()
+    adapter.sessions.flush()
+    assert [len(asked["touches"]) for asked in desk.asked] == [250, 250, 100]
+
+
+def test_telling_comes_to_an_end_while_requests_come(
+    desk: Desk, office: Office, adapter: Adapter
+) -> None:
+    adapter.use(ANN)
+
+    def before(asked: dict[str, Any]) -> None:
+        assert desk.kinds() == ["open", "touch"]
+        office.clock.advance(1)
+        assert adapter.touch(ANN) is not None
+
+    desk.before = before
+    adapter.sessions.flush()
+    assert desk.kinds() == ["open", "touch"]
+
+
+def used_by(everybody: list[Principal], adapter: Adapter, office: Office) -> None:
+    """A session and a request of each, which the issuer does not know of."""
+    known = adapter.sessions._own.lessee.known
     for one in everybody:
         known.keep(
             known.begin(one.session),
@@ -311,10 +353,6 @@ def test_many_touches_go_in_several_messages(desk: Desk, office: Office, adapter
             client_ids=("app",),
         )
         assert adapter.touch(one) is not None
-    office.clock.advance(700)
-    adapter.sessions.open(ANN, token)
-    told = [(asked["type"], len(asked["touches"])) for asked in desk.asked[2:]]
-    assert told == [("touch", 250), ("open", 50)]
 
 
 def test_clocks_that_differ(desk: Desk, office: Office) -> None:

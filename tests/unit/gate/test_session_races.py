@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,31 @@ def deadlocks(database: Database) -> int:
                 "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
             ).scalar_one()
         )
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_sign_out_waits_before_it_takes_the_session(database: Database) -> None:
+    """Who closes the session meanwhile has the lock of the instance already, and must get it."""
+    with database.begin() as tx:
+        erp_sessions.open_or_join(tx, HERE, opening_of("K1"))
+    other = Database(database.url)
+
+    def sign_out() -> None:
+        with other.begin() as tx:
+            sessions.end(tx, HERE, "K1", sessions.SIGNED_OUT)
+
+    def is_waiting(connection: Any) -> bool:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(connection.exec_driver_sql(asked).scalar_one())
+
+    before = deadlocks(database)
+    with ThreadPoolExecutor(1) as threads:
+        with database.begin() as tx:
+            instances.lock(tx, HERE)
+            signing_out = threads.submit(sign_out)
+            while not database.read_now(is_waiting):
+                assert not signing_out.done()
+            assert erp_session_ends.close(tx, HERE, "K1")
+        signing_out.result(30)
+    other.close()
+    assert deadlocks(database) == before

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +97,71 @@ def test_the_good_one_is_good_only_whole(missing: str) -> None:
     assert validate(GOOD, public, INSTANCE).with_id_token
     with pytest.raises(ReturnedRefusal):
         validate({k: v for k, v in GOOD.items() if k != missing}, public, INSTANCE)
+
+
+class Broken(NamedTuple):
+    """One thing wrong with a request, or with its application."""
+
+    rule: str
+    parameters: dict[str, str | None]
+    application: dict[str, Any]
+    error: str
+    description: str
+    is_page: bool = False
+
+
+FIRST_WINS = [
+    Broken("AUT-20", {"client_id": None}, {}, "invalid_request", "client_id is missing", True),
+    Broken("AUT-21", {}, {"is_enabled": False}, "unauthorized_client", "disabled", True),
+    Broken(
+        "AUT-21 None", {}, {"client_type": ClientType.NONE}, "unauthorized_client", "disabled", True
+    ),
+    Broken("AUT-22", {"redirect_uri": None}, {}, "invalid_request", "redirect_uri is", True),
+    Broken(
+        "AUT-23", {"redirect_uri": "https://evil.example"}, {}, "invalid_redirect_uri", "", True
+    ),
+    Broken("AUT-24", {"response_type": None}, {}, "invalid_request", "response_type is missing"),
+    Broken("AUT-24 x", {"response_type": "token"}, {}, "unsupported_response_type", ""),
+    Broken("AUT-25", {"response_mode": "x"}, {}, "invalid_request", "response_mode must"),
+    Broken("AUT-25 query", {"response_mode": "query"}, {}, "invalid_request", "response_mode must"),
+    Broken(
+        "AUT-26",
+        {},
+        {"impersonate_as_internal_user_allowed": False},
+        "unauthorized_client",
+        "",
+    ),
+    Broken(
+        "AUT-27",
+        {"code_challenge": None, "code_challenge_method": None},
+        {},
+        "invalid_request",
+        "Send a code_challenge",
+    ),
+    Broken("AUT-28", {"code_challenge_method": "plain"}, {}, "invalid_request", "must be S256"),
+    Broken("AUT-28 none", {"code_challenge_method": None}, {}, "invalid_request", "must be S256"),
+    Broken("AUT-29", {"scope": "openid sec"}, {}, "invalid_scope", ""),
+    Broken("AUT-30", {"scope": "read"}, {}, "invalid_request", "needs the scope openid"),
+    Broken("AUT-30 nonce", {"nonce": None}, {}, "invalid_request", "needs a nonce"),
+    Broken("AUT-31", {"prompt": "none login"}, {}, "invalid_request", "The prompt none"),
+]
+
+
+@pytest.mark.parametrize("first", FIRST_WINS, ids=[one.rule for one in FIRST_WINS])
+def test_the_first_failure_wins(first: Broken) -> None:
+    """[AUT-20..31] alone, and with each of those that come after it"""
+    later = FIRST_WINS[FIRST_WINS.index(first) + 1 :]
+    for second in (None, *later):
+        parameters: dict[str, str | None] = {**GOOD}
+        changes: dict[str, Any] = {}
+        for broken in (second, first):  # what is wrong in one place is wrong in the first's way
+            if broken is not None:
+                parameters |= broken.parameters
+                changes |= broken.application
+        sent = {name: value for name, value in parameters.items() if value is not None}
+        changed = msgspec.structs.replace(application(ClientType.PUBLIC), **changes)
+        with pytest.raises(PageRefusal if first.is_page else ReturnedRefusal) as refused:
+            validate(sent, changed, INSTANCE)
+        told = refused.value.refusal
+        assert told.error == first.error, second
+        assert first.description in told.description, second

@@ -23,7 +23,7 @@ from mintgate.store import (
     schema,
 )
 from mintgate.store.keys import KeyEncryptionKey
-from tests.unit.identity.test_logout_targets import serving
+from tests.unit.identity.test_outgoing_targets import serving
 from tests.world import MovableClock, sqlite_url
 
 DAY = 24 * 3600.0
@@ -88,9 +88,9 @@ async def deliver(database: Database, instance: Instance) -> list[AuditEvent]:
     while (
         due := await database.read(lambda c: logout_notices.next_due(c, instance.id))
     ) is not None:
-        if due > clock() and not delivery._running:
+        if due > clock() and not delivery.rounds.is_busy:
             clock.advance(DAY)
-        await delivery.start_due()
+        await delivery.rounds.start_due()
         await asyncio.sleep(0.01)
-    await delivery.stop()
+    await delivery.rounds.stop()
     return await database.read(lambda c: audit.latest(c, instance.id))

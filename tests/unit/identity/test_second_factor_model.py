@@ -60,6 +60,7 @@ class Codes(RuleBasedStateMachine):
             user=self.user,
             key_encryption_key=lambda: KEK,
             record=lambda event, details: None,
+            bound_to="S" * 64,
         )
 
     @rule(seconds=st.sampled_from([0.5, 10.0, 29.0, 30.0, 31.0, 95.0]))

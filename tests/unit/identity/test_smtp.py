@@ -18,8 +18,8 @@ from mintgate.identity.mail.post import ConsolePost, NotSent
 from mintgate.identity.mail.settings import SmtpSettings, Tls, is_address, problem_of
 from mintgate.identity.mail.smtp import SmtpPost
 from mintgate.sites.accounts.letters import SiteLetters
+from tests.certificates import write_certificate
 from tests.mail_server import PASSWORD, USER, MailServer, saying, serving_mail, text_of
-from tests.wire.test_tls import write_certificate
 
 ORION = Instance(
     id="a" * 36, name="Orion & Söhne", database="ORION", base_url="https://orion.example"

@@ -65,6 +65,20 @@ def test_one_that_dies_again_and_again(
     assert len(told) >= 3
 
 
+def test_one_that_ends_while_it_is_told_something() -> None:
+    """It failed, as any that ends before it serves; its parent does not fail with it."""
+
+    async def tell() -> None:
+        worker = await starting("sys.exit(5)\n")()
+        waiting = asyncio.create_task(worker.ready(60))
+        worker._process.wait(30)  # no turn of the loop, so nothing has been read yet
+        worker.tell("stop")
+        with pytest.raises(WorkerFailed, match="ended with exit code 5 before it served"):
+            await waiting
+
+    asyncio.run(tell())
+
+
 def test_one_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crews, "START_SECONDS", 0.3)
 

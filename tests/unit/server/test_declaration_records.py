@@ -14,6 +14,7 @@ from mintgate.contract.identifiers import secret_hash
 from mintgate.identity import passwords
 from mintgate.identity.passwords import hash_password
 from mintgate.server.declaration import export
+from mintgate.server.declaration.problems import InvalidDeclaration
 from mintgate.store import Database, applications, users
 from tests.unit.server.declared_example import (
     CHEAP_HASHER,
@@ -51,6 +52,19 @@ def test_what_the_file_leaves_out_is_the_default_but_secrets_and_locks_stay(
     john = database.read_now(lambda c: users.by_login(c, instance_id, "john.doe"))
     assert john is not None
     assert john.locked_until == float("inf")
+
+
+def test_who_is_to_sign_in_needs_a_password(database: Database) -> None:
+    """[USR-11] also a user that is there, when its type changes"""
+    service = EXAMPLE + '\n[[users]]\nLogin = "later"\nName = "L"\nUserType = "SystemUserNoLogin"\n'
+    applied(database, service)
+    changed = service.replace(
+        '"L"\nUserType = "SystemUserNoLogin"', '"L"\nUserType = "InternalUser"'
+    )
+    with pytest.raises(InvalidDeclaration, match=r"Password: .*USR-11"):
+        applied(database, changed)
+    given = changed + 'Password = "from-now-on"\n'
+    assert told(applied(database, given)) == ["user changed later"]
 
 
 def test_an_empty_hash_takes_a_secret_away(database: Database) -> None:

@@ -68,6 +68,18 @@ REFUSED = {
     "TOP-8": ("http://127.0.0.1:8080", "http://example.com", "base_url", "must be https"),
     "TOP-5": ('"DomainAPI"', '"DomainApi"', "Name", "is written DomainAPI"),
     "licences": ("licences = 10", "licences = -1", "licences", "between 0 and"),
+    "never recent": (
+        "licences = 10",
+        "fresh_sign_in_seconds = 59",
+        "fresh_sign_in_seconds",
+        "between 60 and 3600",
+    ),
+    "recent for a day": (
+        "licences = 10",
+        "fresh_sign_in_seconds = 86400",
+        "fresh_sign_in_seconds",
+        "between 60 and 3600",
+    ),
     "audit_retention_days": (
         "licences = 10",
         "audit_retention_days = 0",

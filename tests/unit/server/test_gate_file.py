@@ -44,6 +44,20 @@ url = "http://[::1]:9000"
 """
 
 
+NO_ORIGINS = (
+    "*",
+    "null",
+    "https://*.example",
+    "https://a.example/",
+    "https://a.example:443",
+    "https://A.example",
+    "https://u@a.example",
+    "https://[::1",
+    "https://a b",
+    "file://a",
+)
+
+
 def parsed(text: str, folder: Path = Path()) -> GateSettings:
     return read(text, {"SECRET": "shh-secret"}, folder)
 
@@ -125,6 +139,11 @@ def test_a_gate_is_made_without_asking_anybody() -> None:
         ("http://127.0.0.1:9000", "http://u:p@x", "line 16: upstream: must be an http or https"),
         ("http://127.0.0.1:9000", "http://x?a=b", "line 16: upstream: must have no query"),
         ("http://127.0.0.1:9000", "http://x:99999", "line 16: upstream: "),
+        *(
+            ('upstream = "http', f'allowed_origins = ["{o}"]\nupstream = "http', "must be origins")
+            for o in NO_ORIGINS
+        ),
+        ("port = 8000", 'allowed_origins = ["https://a.example"]', "is not a key here"),
         ('upstream = "http://127.0.0.1:9000"', "", "upstream: is missing; give upstream, or"),
         ('identity = "token"', 'identity = "jwt"', "line 20: identity: must be one of"),
         ('identity = "token"', "idle_seconds = true", "line 20: idle_seconds: must be a number"),
@@ -145,6 +164,15 @@ def test_an_empty_file() -> None:
         "tenants: is missing; the gate needs at least one: [[tenants]]",
         "routes: is missing; the gate needs at least one: [[routes]]",
     ]
+
+
+def test_origins_as_browsers_spell_them() -> None:
+    origins = ("https://app.example.org", "http://localhost:3000", "https://[::1]:8443")
+    told = ", ".join(f'"{origin}"' for origin in origins)
+    upstream = 'upstream = "http'
+    settings = parsed(GOOD.replace(upstream, f"allowed_origins = [{told}]\n{upstream}"))
+    assert [route.allowed_origins for route in settings.routes] == [origins, ()]
+    assert any("https://app.example.org" in line for line in described(settings))
 
 
 def test_a_built_in_policy_stays_as_it_is() -> None:

@@ -11,6 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mintgate.contract.instance import Instance, problems_of
+from mintgate.contract.record_changes import before_and_after
+from mintgate.identity.administration.attributes import text_of
 from mintgate.sites.brand import brand_of, contrast, dark_tokens, light_tokens
 
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
@@ -72,3 +74,20 @@ def test_the_brand_of_an_instance() -> None:
     sheet, logo = brand.assets().values()
     assert b"--accent:#" in sheet.body
     assert (logo.media_type, logo.body) == (b"image/svg+xml", b'<svg xmlns="x"/>')
+
+
+@pytest.mark.parametrize("logo", [SVG, PNG])
+def test_a_logo_is_told_by_its_digest(logo: str) -> None:
+    """In plans and in the audit log, in place of thousands of characters; another one differs."""
+    told = text_of("logo", logo)
+    assert told is not None
+    assert len(told) < 80
+    assert logo[30:] not in told
+    changes = before_and_after({"logo": logo}, {"logo": SVG.replace("PHN2", "PHN3")})
+    assert changes.before == {"logo": told}
+    assert changes.after["logo"] != told
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 129, "Orion\r\nBcc: x@y.example", "a\u202eb"])
+def test_a_name_that_letters_cannot_carry(name: str) -> None:
+    assert [key for key, _ in problems_of(changed(display_name=name))] == ["display_name"]

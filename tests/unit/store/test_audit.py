@@ -98,13 +98,14 @@ def test_a_commit_that_failed_begins_another_chain(log: Log) -> None:
     before = log.database._chain
     with log.database.engine.connect() as connection:
         connection.begin()
+        pooled, kind = connection.connection, connection.dialect
 
         class Broken:
-            dialect = connection.dialect
-            exec_driver_sql = connection.exec_driver_sql
+            dialect = kind
+            connection = pooled
 
             def commit(self) -> None:
-                connection.commit()
+                pooled.commit()
                 raise OSError("the answer was lost")
 
         with pytest.raises(Exception, match="lost"):
@@ -395,9 +396,9 @@ def test_the_hash_is_what_the_documentation_says(log: Log) -> None:
     assert first.actor_salt != second.actor_salt
 
 
-def test_rows_from_before_are_chained(database_url: str) -> None:
+def test_rows_from_before_are_chained(empty_database_url: str) -> None:
     """What they tell of users can be erased then, too."""
-    database = Database(database_url, lambda: 1000.0)
+    database = Database(empty_database_url, lambda: 1000.0)
     config = Config()
     config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     with database.engine.begin() as connection:

@@ -23,7 +23,7 @@ from mintgate.store.tables import audit_events
 from tests.newer_release import EXPAND, with_migration
 from tests.rich_rows import HOME, fill
 from tests.unit.store.test_portable import Interrupted, every_row, interrupt_at
-from tests.world import sqlite_url
+from tests.world import empty_sqlite_url
 
 KEK = KeyEncryptionKey(bytes(32))
 NOW = 1_790_000_500.0
@@ -68,7 +68,7 @@ def either(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Database]:
     (tmp_path / "empty").mkdir()
-    database = Database(sqlite_url(tmp_path / "empty"), lambda: NOW)
+    database = Database(empty_sqlite_url(tmp_path / "empty"), lambda: NOW)
     yield database
     database.close()
 

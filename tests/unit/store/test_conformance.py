@@ -653,7 +653,7 @@ def test_the_writer_survives_the_loss_of_its_connection(database: Database) -> N
 
     async def run() -> None:
         await database.write(lambda tx: revocations.add(tx, HERE, "A", 5000.0))
-        connection = database._writer._connection
+        connection = database._writer._carrying.connection
         assert connection is not None
         raw = connection.connection.dbapi_connection
         assert raw is not None

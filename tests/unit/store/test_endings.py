@@ -17,6 +17,7 @@ from mintgate.store import (
     applications,
     codes,
     instances,
+    person,
     refresh,
     revocations,
     schema,
@@ -189,3 +190,13 @@ def test_a_token_issued_while_everything_waits_is_revoked(
     ended = database.read_now(lambda c: revocations.not_before(c, here, subject))
     assert ended is not None
     assert issued_at[0] < ended
+
+
+def test_an_erasure_begins_with_the_user_of_now(database: Database) -> None:
+    """[USR-4, USR-5] what was changed since the command asked for the user does not come back."""
+    here = new_instance(database, "erasure")
+    changed = msgspec.structs.replace(USER, email=None, is_admin=not USER.is_admin)
+    write(database, lambda tx: users.change(tx, here, changed))
+    write(database, lambda tx: person.start_erasure(tx, here, USER, "cli:root"))
+    found = database.read_now(lambda c: users.by_id(c, here, USER.id))
+    assert found == msgspec.structs.replace(changed, active=False)

@@ -33,7 +33,7 @@ from mintgate.store import (
     users,
 )
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.store.listings import BadPlace
+from mintgate.store.keyset import BadPlace
 from mintgate.store.refresh import Family
 from mintgate.store.sessions import IdentitySession
 

@@ -27,7 +27,7 @@ from mintgate.store.portable.tables import TABLES, key_of
 from mintgate.store.portable.target import Target, _set_sequences
 from mintgate.store.tables import state_feed, users
 from tests.rich_rows import HOME, add_rows
-from tests.world import sqlite_url
+from tests.world import empty_sqlite_url
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def new_database(
 
     def make(engine: str) -> Database:
         if engine == "postgresql":
-            url = str(request.getfixturevalue("postgresql")())
+            url = str(request.getfixturevalue("postgresql").empty())
         else:
             (tmp_path / str(len(made))).mkdir()
-            url = sqlite_url(tmp_path / str(len(made)))
+            url = empty_sqlite_url(tmp_path / str(len(made)))
         made.append(Database(url, lambda: 1000.0))
         return made[-1]
 

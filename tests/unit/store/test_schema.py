@@ -23,8 +23,8 @@ BEFORE_IT_WAS_SAID = 16
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, lambda: 1000.0)
+def database(empty_database_url: str) -> Iterator[Database]:
+    database = Database(empty_database_url, lambda: 1000.0)
     yield database
     database.close()
 
@@ -104,12 +104,12 @@ def test_nothing_runs_on_what_is_not_whole(unfinished: str, database: Database) 
             refused(database)
 
 
-def test_of_many_that_start_at_once_one_migrates(database_url: str) -> None:
+def test_of_many_that_start_at_once_one_migrates(empty_database_url: str) -> None:
     found: list[Standing] = []
     ready = threading.Barrier(4)
 
     def start() -> None:
-        mine = Database(database_url)
+        mine = Database(empty_database_url)
         ready.wait()
         found.append(schema.upgrade(mine).standing)
         mine.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -23,11 +24,13 @@ from mintgate.store import (
     sealing,
     second_factors,
     sign_in_proofs,
+    totp_offers,
     users,
 )
 from mintgate.store.housekeeping import overdue, sweep
 from mintgate.store.key_encryption import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.passkeys import Passkey
+from mintgate.store.second_factors import People
 from mintgate.store.sign_in_proofs import SignInProof
 from tests.world import sqlite_url
 
@@ -92,8 +95,18 @@ def place(database: Database) -> Place:
 
 def set_up_app(tx: Transaction, instance_id: str, step: int = 100) -> None:
     sealed = KEK.seal(b"secret", sealing.totp_name(instance_id, MIRA))
-    second_factors.begin_totp(tx, instance_id, MIRA, sealed, NOW + 60)
-    assert second_factors.confirm_totp(tx, instance_id, MIRA, sealed, step)
+    begin_app(tx, instance_id, sealed)
+    assert confirm_app(tx, instance_id, sealed, step)
+
+
+def begin_app(tx: Transaction, instance_id: str, sealed: bytes, sign_in: str = "S") -> None:
+    totp_offers.put(tx, instance_id, MIRA, bound_to=sign_in * 64, sealed=sealed, until=NOW + 60)
+
+
+def confirm_app(
+    tx: Transaction, instance_id: str, sealed: bytes, step: int = 1, sign_in: str = "S"
+) -> bool:
+    return second_factors.confirm_totp(tx, instance_id, MIRA, sealed, step, bound_to=sign_in * 64)
 
 
 def winners(database: Database, work: Callable[[Transaction], bool]) -> int:
@@ -120,6 +133,7 @@ def winners(database: Database, work: Callable[[Transaction], bool]) -> int:
 def test_what_is_for_one_time(place: Place) -> None:
     """Of those who come at once one gets in, whatever it is."""
     database, here, _ = place
+    next_app = KEK.seal(b"next", sealing.totp_name(here, MIRA))
     with database.begin() as tx:
         set_up_app(tx, here)
         recovery_codes.replace(tx, here, MIRA, ["1" * 64, "2" * 64])
@@ -128,6 +142,7 @@ def test_what_is_for_one_time(place: Place) -> None:
             tx, here, "C" * 64, purpose="sign_in", bound_to="I" * 64, until=NOW + 300
         )
         sign_in_proofs.put(tx, here, PROOF)
+        begin_app(tx, here, next_app)
     stored = database.read_now(lambda c: second_factors.totp(c, here, MIRA))
     assert stored is not None
     once: dict[str, Callable[[Transaction], bool]] = {
@@ -138,6 +153,7 @@ def test_what_is_for_one_time(place: Place) -> None:
             tx, here, "C" * 64, purpose="sign_in", bound_to="I" * 64
         ),
         "proof": lambda tx: sign_in_proofs.take(tx, here, PROOF.proof_hash),
+        "app": lambda tx: confirm_app(tx, here, next_app),
     }
     assert {name: winners(database, work) for name, work in once.items()} == dict.fromkeys(once, 1)
     assert database.read_now(lambda c: second_factors.of(c, here, MIRA)) == Factors(True, 1, 1)
@@ -186,13 +202,78 @@ def test_a_secret_that_waits_counts_only_when_it_is_the_one(place: Place) -> Non
     with database.begin() as tx:
         name = sealing.totp_name(here, MIRA)
         first, second = (KEK.seal(secret, name) for secret in (b"first", b"second"))
-        second_factors.begin_totp(tx, here, MIRA, first, NOW + 60)
-        second_factors.begin_totp(tx, here, MIRA, second, NOW + 60)
+        begin_app(tx, here, first)
+        begin_app(tx, here, second)
         assert not second_factors.of(tx.connection, here, MIRA).has_any
-        assert not second_factors.confirm_totp(tx, here, MIRA, first, 1)
+        assert not confirm_app(tx, here, first)
         tx.now += 60
-        assert second_factors.pending_totp(tx.connection, here, MIRA, tx.now) is None
-        assert not second_factors.confirm_totp(tx, here, MIRA, second, 1)
+        assert found(tx, here) is None
+        assert not confirm_app(tx, here, second)
+
+
+def found(tx: Transaction, instance_id: str, sign_in: str = "S") -> bytes | None:
+    return totp_offers.find(tx.connection, instance_id, MIRA, bound_to=sign_in * 64, now=tx.now)
+
+
+def test_a_secret_that_waits_is_of_one_sign_in(place: Place) -> None:
+    """[USR-8] With the first that counts, those of other sign-ins end."""
+    database, here, there = place
+    with database.begin() as tx:
+        name = sealing.totp_name(here, MIRA)
+        own, others = (KEK.seal(secret, name) for secret in (b"own", b"other"))
+        begin_app(tx, here, own)
+        begin_app(tx, here, others, "T")
+        begin_app(tx, there, others, "T")
+        assert (found(tx, here), found(tx, here, "T")) == (own, others)
+        assert not confirm_app(tx, here, others)
+        assert not confirm_app(tx, here, own, sign_in="T")
+        assert confirm_app(tx, here, own)
+        assert (found(tx, here), found(tx, here, "T"), found(tx, there, "T")) == (
+            None,
+            None,
+            others,
+        )
+        assert not confirm_app(tx, here, others, sign_in="T")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda tx, here: users.set_password(tx, here, MIRA, "another"),
+        lambda tx, here: users.revoke_everything(tx, here, MIRA, "ada"),
+        lambda tx, here: second_factors.reset(tx, here, MIRA),
+        lambda tx, here: users.remove(tx, here, MIRA),
+        totp_offers.end_all,
+    ],
+    ids=["new password", "revoke everything", "reset", "remove", "restore"],
+)
+def test_what_ends_a_secret_that_waits(
+    end: Callable[[Transaction, str], Any], place: Place
+) -> None:
+    database, here, there = place
+    with database.begin() as tx:
+        for name in (here, there):
+            begin_app(tx, name, b"sealed")
+        end(tx, here)
+        assert (found(tx, here), found(tx, there)) == (None, b"sealed")
+
+
+@pytest.mark.parametrize("end", ["password", "everything"])
+def test_what_ends_a_half_proved_sign_in(end: str, place: Place) -> None:
+    """[USR-22, LIF-18] A first factor could be set up with it."""
+    database, here, there = place
+    with database.begin() as tx:
+        for name in (here, there):
+            sign_in_proofs.put(tx, name, PROOF)
+        if end == "password":
+            users.set_password(tx, here, MIRA, "another")
+        else:
+            users.revoke_everything(tx, here, MIRA, "ada")
+        left = [
+            sign_in_proofs.find(tx.connection, name, PROOF.proof_hash, PROOF.interaction_hash, NOW)
+            for name in (here, there)
+        ]
+        assert left == [None, PROOF]
 
 
 def test_instances_do_not_share_them(place: Place) -> None:
@@ -243,13 +324,12 @@ def test_secrets_are_sealed_anew_with_another_key(place: Place) -> None:
     database, here, _ = place
     with database.begin() as tx:
         set_up_app(tx, here)
-        second_factors.begin_totp(
-            tx, here, MIRA, KEK.seal(b"next", sealing.totp_name(here, MIRA)), NOW + 60
-        )
+        begin_app(tx, here, KEK.seal(b"next", sealing.totp_name(here, MIRA)))
         assert sealing.reseal(tx, NEW_KEK.opening_also(KEK)) >= 2
         stored = second_factors.totp(tx.connection, here, MIRA)
         assert stored is not None
         assert NEW_KEK.open(stored.sealed, sealing.totp_name(here, MIRA)) == b"secret"
+        assert NEW_KEK.open(found(tx, here) or b"", sealing.totp_name(here, MIRA)) == b"next"
         with pytest.raises(KeyEncryptionProblem):
             NEW_KEK.open(stored.sealed, sealing.totp_name(here, "somebody else"))
         with pytest.raises(KeyEncryptionProblem):
@@ -263,7 +343,36 @@ def test_what_is_over_is_swept(place: Place) -> None:
         passkeys.open_challenge(
             tx, here, "C" * 64, purpose="sign_in", bound_to="I" * 64, until=NOW + 300
         )
+        begin_app(tx, here, b"sealed")
         later = NOW + 901
-        assert overdue(tx.connection, here, later) == {"sign_in_proofs": 1, "passkey_challenges": 1}
+        kinds = ("sign_in_proofs", "passkey_challenges", "totp_offers")
+        assert overdue(tx.connection, here, later) == dict.fromkeys(kinds, 1)
         swept = sweep(tx, here, later)
-        assert (swept["sign_in_proofs"], swept["passkey_challenges"]) == (1, 1)
+        assert [swept[kind] for kind in kinds] == [1, 1, 1]
+
+
+def test_whom_a_rule_concerns(place: Place) -> None:
+    """Who may sign in, of one type and one instance; a lock that is over counts no more."""
+    database, here, there = place
+    people = [
+        ("ada", {"is_admin": True}),
+        ("eve", {"is_admin": True, "locked_until": NOW}),
+        ("locked", {"locked_until": math.inf}),
+        ("gone", {"active": False}),
+        ("buyer", {"user_type": UserType.COMMUNITY}),
+    ]
+    with database.begin() as tx:
+        for login, other in people:
+            given: dict[str, Any] = {"user_type": UserType.INTERNAL, **other}
+            user = User(id=new_guid(), login=login, name={"en": login}, **given)
+            users.add(tx, here, user, "hash")
+        passkeys.add(tx, here, PASSKEY)
+
+        def counted(instance_id: str, user_type: UserType) -> People:
+            return second_factors.people(tx.connection, instance_id, user_type, NOW)
+
+        internal, community = UserType.INTERNAL, UserType.COMMUNITY
+        assert counted(here, internal) == People(3, 1, 2, 0)
+        assert counted(here, community) == People(1, 0, 0, 0)
+        assert counted(there, internal) == People(1, 0, 0, 0)
+        assert counted(there, community) == People(0, 0, 0, 0)

@@ -18,7 +18,7 @@ from mintgate.store import (
     users,
 )
 from mintgate.store.erp_session_ends import Closer
-from mintgate.store.listings import Part, Place
+from mintgate.store.keyset import BadPlace, Part, Place
 from tests.unit.store.session_office import HERE, Office
 from tests.world import NOW
 
@@ -55,7 +55,7 @@ def test_sessions_in_parts_newest_first(office: Office) -> None:
     assert first.following == [NOW, "1" * 16]  # a cursor shows no more of a key than its row
     second = part(office, first.following)
     assert (keys_of(second), second.following) == (["2" * 32, "3" * 32], None)
-    with pytest.raises(listings.BadPlace):
+    with pytest.raises(BadPlace):
         part(office, ["x", 1])
     office.clock.advance(1214.5)
     assert keys_of(part(office)) == ["4" * 32]

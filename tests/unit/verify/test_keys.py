@@ -444,6 +444,9 @@ _BAD: dict[str, Callable[[Issuer], None]] = {
     "key set is too large": lambda i: _put(i, JWKS, _BIG),
     "key set is no JSON": lambda i: _put(i, JWKS, b"keys"),
     "key set has no keys": lambda i: _put(i, JWKS, {}),
+    # An issuer that works always has a key: none would be the end of every good token.
+    "key set is empty": lambda i: _put(i, JWKS, {"keys": []}),
+    "key set has no usable key": lambda i: _put(i, JWKS, {"keys": [{"kty": "RSA", "kid": KID}]}),
     "key set fails": lambda i: _put(i, JWKS, {"keys": []}, 500),
     "key set is badly compressed": lambda i: _put(i, JWKS, b"x" * 20, encoding="gzip"),
     # these raise RecursionError and httpx.InvalidURL out of `refresh`, as neither is an

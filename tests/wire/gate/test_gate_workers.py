@@ -10,9 +10,9 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from tests.certificates import write_certificate
 from tests.wire.steady_load import SteadyLoad, get
 from tests.wire.test_serve import PROGRAM, free_port
-from tests.wire.test_tls import write_certificate
 from tests.wire.test_workers import working
 
 FILE = """

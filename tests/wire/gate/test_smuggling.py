@@ -23,6 +23,8 @@ def sent(gated: Gated, data: bytes) -> bytes:
 
 
 HEAD = b"POST /plain/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN\r\n"
+BARE = b"POST /plain/x HTTP/1.0\r\nAuthorization: Bearer TOKEN\r\n"
+"""[RFC 9112 §3.2] HTTP/1.0 may come without `Host`."""
 REFUSED = {
     "CL and TE": HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "TE and CL": HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
@@ -43,6 +45,11 @@ REFUSED = {
     "TE folded": HEAD + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
     "TE space before colon": HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
     "TE in 1.0": HEAD.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "TE in 1.0 without Host": BARE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "TE identity in 1.0 without Host": BARE + b"Transfer-Encoding: identity\r\n\r\n",
+    "CL plus in 1.0 without Host": BARE + b"Content-Length: +4\r\n\r\nabcd",
+    "h2c settings in 1.0 without Host": BARE + b"HTTP2-Settings: AAA\r\n\r\n",
+    "Upgrade in 1.0 without Host": BARE + b"Upgrade: websocket\r\n\r\n",
     "folded header": HEAD + b"X: a\r\n b\r\n\r\n",
     "folded first header": b"GET / HTTP/1.1\r\n Host: a\r\n\r\n",
     "bare LF": HEAD.replace(b"\r\n", b"\n") + b"\n",

@@ -6,14 +6,21 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.types import Scope
 
-from mintgate.contract.errors import Forbidden, InsufficientScope, NoCredential
+from mintgate.contract.errors import (
+    Forbidden,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    InvalidToken,
+    NoCredential,
+)
 from mintgate.contract.instance import Instance
 from mintgate.contract.reference_tokens import PREFIX
 from mintgate.contract.scopes import PROFILE, READ, SEC, UPDATE
 from mintgate.contract.users import User
 from mintgate.identity.administration.call import Acting
 from mintgate.identity.forms import client_address
-from mintgate.store import users
+from mintgate.identity.token_states import stored_state
+from mintgate.store import sessions, users
 from mintgate.verify import Verifier
 from mintgate.verify.principal import Principal
 from mintgate.verify.request_headers import credential_of
@@ -67,18 +74,30 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         return principal
 
     def acting(
-        self, connection: Connection, principal: Principal, scope: Scope, now: float
+        self,
+        connection: Connection,
+        principal: Principal,
+        scope: Scope,
+        now: float,
+        *,
+        needs_fresh: bool = False,
     ) -> Acting:
         """Who acts, read in the same transaction as what is done.
 
+        Args:
+            needs_fresh: whether the person must have signed in a moment ago.
+
         Raises:
             Forbidden: the user is not there any more, may not act, or is no administrator.
+            InsufficientUserAuthentication: the person signed in too long ago.
         """
         user = self._user(connection, principal)
         if user is None or not user.active or user.is_locked(now):
             raise Forbidden(cause="the acting user is missing, inactive or locked")
         if self.administrators_only and not user.is_admin:
             raise Forbidden("Only administrators may do this.", cause="no administrator")
+        if needs_fresh:
+            self._require_fresh(connection, principal, user, now)
         return Acting(
             user=user,
             name=user.login,
@@ -87,6 +106,32 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             sid=principal.session if principal.kind == "user" else None,
             address=client_address(scope),
         )
+
+    def require_live(
+        self, connection: Connection, principal: Principal, scope: Scope, now: float
+    ) -> None:
+        """Refuse a token that was ended since it was verified: what it makes may live long.
+
+        Raises:
+            InvalidToken: it was revoked, or everything of its user or application [LIF-18], or the
+                application was disabled [TAP-4].
+        """
+        token = credential_of(scope["headers"])  # never a reference token: they have no `sec`
+        state = stored_state(connection, self.instance.id, principal.claims, token, now)
+        if state.revoked or not state.application_enabled:
+            raise InvalidToken(cause="the token or its application was ended meanwhile")
+
+    def _require_fresh(
+        self, connection: Connection, principal: Principal, user: User, now: float
+    ) -> None:
+        """The rule of the sites' own pages: a token of an old sign-in is no way around it."""
+        max_age = self.instance.fresh_sign_in_seconds
+        session = sessions.by_sid(connection, self.instance.id, principal.session or "")
+        if session is None or session.user_id != user.id or session.expires_at <= now:
+            raise InsufficientUserAuthentication(max_age=max_age, cause="the sign-in has ended")
+        if now - session.auth_time > max_age:
+            cause = f"signed in {now - session.auth_time:.0f} seconds ago"
+            raise InsufficientUserAuthentication(max_age=max_age, cause=cause)
 
     def _user(self, connection: Connection, principal: Principal) -> User | None:
         instance_id = self.instance.id

@@ -28,7 +28,7 @@ from mintgate.gate.sessions import ErpSessions
 from mintgate.identity.administration.call import Acting, Call, etag_of
 from mintgate.identity.administration.operations import OPERATIONS, Operation
 from mintgate.identity.auditing import record_refusal, refusal_event
-from mintgate.store import Database, Transaction
+from mintgate.store import Database, Transaction, instances
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.verify import KeysUnavailable, StateUnavailable
 from mintgate.verify.principal import Principal
@@ -85,11 +85,14 @@ class Endpoint:
         access, database = self._parts.access, self._parts.database
         principal = await access.principal_of(request.scope)
         now = database.clock()
+        route = self._routes.get(request.method)
+        needs_fresh = route is not None and route.needs_fresh
         # Asked again in the transaction; here, so that nobody else makes the server work.
-        acting = await database.read(lambda c: access.acting(c, principal, request.scope, now))
+        acting = await database.read(
+            lambda c: access.acting(c, principal, request.scope, now, needs_fresh=needs_fresh)
+        )
         if not self._routes or any("\0" in value for value in request.path_params.values()):
             raise NoSuchRecord("There is no such address.")
-        route = self._routes.get(request.method)
         if route is None:
             raise MethodNotAllowed(", ".join(self._routes))
         wanted = await _wanted(request, route)
@@ -133,8 +136,13 @@ class Endpoint:
         repetition: Repetition | None,
     ) -> tuple[Answer, bool]:
         parts = self._parts
+        access = parts.access
 
         def work(tx: Transaction) -> tuple[Answer, bool]:
+            # Before it is read who acts: what is waited for may be the end of the right to
+            # [USR-4, TOP-13].
+            instances.lock(tx, access.instance.id)
+            access.require_live(tx.connection, principal, request.scope, tx.now)
             call = self._call(tx.connection, tx, request, principal, wanted, tx.now)
 
             def run() -> Answer:
@@ -183,7 +191,9 @@ class Endpoint:
             connection=connection,
             instance=access.instance,
             now=now,
-            acting=access.acting(connection, principal, request.scope, now),
+            acting=access.acting(
+                connection, principal, request.scope, now, needs_fresh=wanted.route.needs_fresh
+            ),
             key_encryption_key=lambda: kek,
             tx=tx,
             path=request.path_params,

@@ -31,7 +31,7 @@ def decode(content_type: str, body: bytes) -> dict[str, Any]:
     require_json(content_type, body)
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("The body must be one JSON object.") from None
 
 

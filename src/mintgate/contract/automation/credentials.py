@@ -38,7 +38,11 @@ class ApplicationQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class UserQuery(PageQuery, frozen=True, kw_only=True):
-    """`login` is the whole one; `search` is how it begins, in any case."""
+    """`login` is the whole one; `search` is how it begins, in any case.
+
+    When no login begins so, `search` is how an address begins, else what is anywhere in a login, an
+    address or a name. Then 20,000 users are looked at: a part may be empty, and `next` goes on.
+    """
 
     login: str | None = None
     search: str | None = None

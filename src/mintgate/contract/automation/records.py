@@ -113,9 +113,14 @@ UserRecord = _shape(
 )
 NewUser = _shape(
     "NewUser",
-    [*_new(_USER, _NAME, {"id", "locked_until"}), ("password", str | None, None)],
+    [
+        *_new(_USER, _NAME, {"id", "locked_until", "default_language"}),
+        ("default_language", str | None | UnsetType, UNSET),
+        ("password", str | None, None),
+    ],
     _USER_NAMES | {"password": "Password"},
-    "A user to be made; one who may sign in needs a password.",
+    "A user to be made; one who may sign in needs a password. Without `DefaultLanguage` it gets "
+    "the language of its creator, with null none.",
     strict=True,
 )
 UserChanges = _shape(

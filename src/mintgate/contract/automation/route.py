@@ -18,6 +18,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         result: the type of the answer; None answers 204.
         has_etag: the answer has an ETag.
         needs_match: the request must name the ETag that it changes, with If-Match.
+        needs_fresh: the person must have signed in a moment ago, as for the page that does the
+            same.
         may_lag: its answer may be some seconds old, so that a replica can give it.
         counts_sessions: what was noted of ERP sessions must be stored before it [SES-27].
     """
@@ -32,6 +34,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     has_etag: bool = False
     needs_match: bool = False
+    needs_fresh: bool = False
     counts_sessions: bool = False
     may_lag: bool = False
 

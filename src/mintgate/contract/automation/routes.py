@@ -249,6 +249,7 @@ PROFILE = (
         c.MadeToken,
         c.NewPersonalToken,
         status=201,
+        needs_fresh=True,
     ),
     _post(
         "own_grants.revoke",
@@ -284,6 +285,7 @@ MANAGE = (
         c.MadeToken,
         c.NewServiceToken,
         status=201,
+        needs_fresh=True,
     ),
     _post(
         "application_tokens.revoke",

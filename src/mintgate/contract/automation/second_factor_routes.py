@@ -33,6 +33,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         path="/api/second-factors",
         summary="Show my second factors.",
         result=f.SecondFactorsRecord,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.begin_app",
@@ -41,6 +42,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Begin to set up an authenticator app.",
         body=NoBody,
         result=f.AppToSetUp,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.confirm_app",
@@ -49,6 +51,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Let the app count, by its first code; another one that I had counts no more.",
         body=f.OneTimeCode,
         result=f.RecoveryCodes,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.remove_app",
@@ -57,6 +60,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Remove my authenticator app.",
         body=NoBody,
         result=f.SecondFactorsRecord,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.new_recovery_codes",
@@ -65,6 +69,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Make new recovery codes; those of before count no more.",
         body=NoBody,
         result=f.RecoveryCodes,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.begin_passkey",
@@ -73,6 +78,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Begin to make a passkey.",
         body=NoBody,
         result=f.PasskeyOptions,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.finish_passkey",
@@ -81,6 +87,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Register the passkey that the browser made.",
         body=f.NewPasskey,
         result=f.MadePasskey,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.rename_passkey",
@@ -89,6 +96,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Give one of my passkeys another name.",
         body=f.PasskeyName,
         result=f.SecondFactorsRecord,
+        needs_fresh=True,
     ),
     Route(
         name="own_factors.remove_passkey",
@@ -97,6 +105,7 @@ OWN_SECOND_FACTOR_ROUTES = (
         summary="Remove one of my passkeys.",
         body=NoBody,
         result=f.SecondFactorsRecord,
+        needs_fresh=True,
     ),
 )
-"""For the person, with a token of the Profile site."""
+"""For the person, with a token of the Profile site; who changes factors owns the account."""

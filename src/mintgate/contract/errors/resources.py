@@ -97,6 +97,27 @@ class Forbidden(ResourceRefusal):
         return f'Bearer realm="{realm}"'
 
 
+class InsufficientUserAuthentication(ResourceRefusal):
+    """The token is good but the person signed in too long ago (RFC 9470 §3).
+
+    Args:
+        max_age: how long ago it may have been, seconds; for the next authorization request.
+    """
+
+    error = "insufficient_user_authentication"
+
+    def __init__(self, *, max_age: int, cause: str | None = None) -> None:
+        super().__init__(
+            "The sign-in is too long ago for this. "
+            f"Ask for a token with max_age={max_age} or prompt=login.",
+            cause=cause,
+        )
+        self.max_age = max_age
+
+    def challenge(self, realm: str) -> str:
+        return f'{super().challenge(realm)}, max_age="{self.max_age}"'
+
+
 class AmbiguousRequest(ResourceRefusal):
     """A request that two servers in a row could take for two different ones."""
 

@@ -18,6 +18,7 @@ from mintgate.identity.administration.attributes import text_of
 from mintgate.identity.administration.call import Call, page_of, place_of
 from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
+from mintgate.identity.lifecycle import telling
 from mintgate.store import apis, applications, listings, users
 
 MAX_SECRET = 1024
@@ -109,9 +110,11 @@ def change_secrets(
 
 
 def remove(call: Call) -> None:
-    """Its refresh and reference tokens die with it [TAP-33]."""
+    """Its refresh and reference tokens die with it [TAP-33]; it is told, if it was installed so."""
     application = _to_change(call)
-    applications.remove(call.writing, call.instance.id, application.id)
+    # Who works at the machine itself is nobody's login, and no application's business.
+    login = call.acting.user.login if call.acting.user.id else None
+    telling.remove_application(call.writing, call.instance.id, application, login)
     _record(call, "application.removed", application, None)
 
 

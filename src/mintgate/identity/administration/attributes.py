@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from mintgate.contract.appearance import logo_summary
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.users import ATTRIBUTES, User
@@ -87,6 +88,8 @@ def text_of(attribute: str, value: object, logins: Mapping[str, str] | None = No
     if isinstance(value, dict):
         only_english = value.keys() == {"en"}
         return value["en"] if only_english else ", ".join(f"{k}: {v}" for k, v in value.items())
+    if attribute == "logo":
+        return logo_summary(str(value))
     if attribute == "SystemUser":
         return (logins or {}).get(str(value), str(value))
     if attribute in TIMES and isinstance(value, int | float):

@@ -18,7 +18,7 @@ from mintgate.contract.users import User
 from mintgate.identity.mail.outbox import Outbox
 from mintgate.store import AuditEvent, Transaction, instances
 from mintgate.store.keys import KeyEncryptionKey
-from mintgate.store.listings import BadPlace, Part, Place
+from mintgate.store.keyset import BadPlace, Part, Place
 
 T = TypeVar("T")
 

@@ -13,11 +13,12 @@ from mintgate.contract.automation.licences import (
 )
 from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuchRecord
 from mintgate.identity.administration.call import Call, page_of, place_of
-from mintgate.store import erp_session_ends, listings, users
+from mintgate.store import erp_session_ends, erp_sessions, listings, users
 from mintgate.store.erp_session_ends import Closer
 from mintgate.store.erp_sessions import ErpSession
 
 MB = 1_000_000
+NOT_OPEN = "No ERP session with this SessionId is open."
 
 
 def list_all(call: Call) -> Page[ErpSessionRecord]:
@@ -39,6 +40,16 @@ def list_all(call: Call) -> Page[ErpSessionRecord]:
     )
 
 
+def login_of(call: Call) -> str:
+    """Whose session this `SessionId` is, as a question names it. Raises NoSuchRecord."""
+    instance_id, named = call.instance.id, call.path["session_id"]
+    for key in erp_session_ends.keys_named(call.connection, instance_id, named, SESSION_ID_LENGTH):
+        found = erp_sessions.by_key(call.connection, instance_id, key)
+        if found is not None:
+            return found.login
+    raise NoSuchRecord(NOT_OPEN)
+
+
 def close(call: Call) -> Closed:
     """Close the session with this `SessionId`, or with this `sid` or `jti`.
 
@@ -52,7 +63,7 @@ def close(call: Call) -> Closed:
     if len(keys) > 1:
         raise Conflict("Two sessions have this SessionId; name the one by its whole sid or jti.")
     if not keys or not erp_session_ends.close(tx, instance_id, keys[0], _closer(call)):
-        raise NoSuchRecord("No ERP session with this SessionId is open.")
+        raise NoSuchRecord(NOT_OPEN)
     return Closed(sessions=1)
 
 

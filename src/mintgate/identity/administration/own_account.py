@@ -124,6 +124,7 @@ def change_password(call: Call) -> AnewSignedIn:
         raise Conflict("The sign-in has ended meanwhile.")
     stored_users.set_password(tx, instance_id, user.id, chosen.new)
     users.record(call, "user.changed", user, user, has_new_password=True)
+    users.tell_of_password(call, user)
     anew, cookie = _anew(own, tx.now)
     stored_sessions.put(tx, instance_id, anew)
     call.record("user.signed_in", session=anew.sid, details={"amr": list(anew.amr)})

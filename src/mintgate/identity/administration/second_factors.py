@@ -53,7 +53,7 @@ def waiting_own_app(call: Call) -> f.AppToSetUp:
 
 
 def confirm_own_app(call: Call) -> f.RecoveryCodes:
-    """Raises InvalidInput when the code is wrong, Conflict when nothing waits for one."""
+    """Raises InvalidInput when the code is wrong, Conflict when nothing waits for one here."""
     with _possible():
         codes = _own(call).confirm_totp(call.given(f.OneTimeCode).code)
     if codes is None:
@@ -75,7 +75,7 @@ def new_own_recovery_codes(call: Call) -> f.RecoveryCodes:
 
 def begin_own_passkey(call: Call) -> f.PasskeyOptions:
     with _possible():
-        return f.PasskeyOptions(options=_own(call).registration_options(_bound_to(call)))
+        return f.PasskeyOptions(options=_own(call).registration_options())
 
 
 def prepared_passkey(body: Any, instance: Instance) -> PreparedPasskey:
@@ -98,7 +98,7 @@ def finish_own_passkey(call: Call) -> f.MadePasskey:
         prepared.verified, user_id=call.acting.user.id, created_at=call.now
     )
     with _possible():
-        codes = _own(call).add_passkey(prepared.answer, made, bound_to=_bound_to(call))
+        codes = _own(call).add_passkey(prepared.answer, made)
     return f.MadePasskey(passkey=_shown_passkey(made), recovery_codes=codes)
 
 
@@ -146,11 +146,12 @@ def _own(call: Call) -> Enrolment:
         user=call.acting.user,
         key_encryption_key=call.key_encryption_key,
         record=record,
+        bound_to=_bound_to(call),
     )
 
 
 def _bound_to(call: Call) -> str:
-    """A passkey is for the sign-in in which it was begun."""
+    """What is begun is for this sign-in: nobody else who is signed in sees it or ends it."""
     return token_digest(call.acting.sid or call.acting.user.id)
 
 

@@ -13,7 +13,13 @@ from mintgate.contract.automation import credentials, records
 from mintgate.contract.automation.problems import Conflict, InvalidInput, NoSuchRecord
 from mintgate.contract.identifiers import new_guid
 from mintgate.contract.instance import Instance
-from mintgate.contract.users import MAX_PASSWORD_BYTES, MAY_SIGN_IN, User, problems_of
+from mintgate.contract.users import (
+    MAX_PASSWORD_BYTES,
+    MAY_SIGN_IN,
+    User,
+    begins_to_sign_in,
+    problems_of,
+)
 from mintgate.identity.accounts.confirmation import tell_of_change
 from mintgate.identity.administration.attributes import text_of
 from mintgate.identity.administration.call import Call, page_of, place_of
@@ -21,14 +27,14 @@ from mintgate.identity.administration.changes import change_event
 from mintgate.identity.administration.names import merged_texts, texts_of
 from mintgate.identity.mail.letters import Kind
 from mintgate.identity.passwords import hash_password
-from mintgate.store import applications, listings, users
+from mintgate.store import applications, user_search, users
 
 
 def list_all(call: Call) -> credentials.Page[Any]:
     query = call.given(credentials.UserQuery)
     after, limit = place_of(query.cursor), query.limit
     return page_of(
-        lambda: listings.users_part(
+        lambda: user_search.users_part(
             call.connection, call.instance.id, after, limit, query.login, query.search
         ),
         shown,
@@ -55,9 +61,11 @@ def create(call: Call) -> msgspec.Struct:
     call.lock()
     values = msgspec.structs.asdict(call.body)
     del values["password"]
+    if values["default_language"] is UNSET:
+        values["default_language"] = call.acting.user.default_language  # [USR-6]
     user = User(**values | {"name": texts_of(values["name"])}, id=new_guid())
     problems = problems_of(user) + conflicts(call, user)
-    if user.user_type in MAY_SIGN_IN and call.prepared is None:
+    if begins_to_sign_in(None, user) and call.prepared is None:
         problems.append(("Password", f"is needed for a user of type {user.user_type} [USR-11]"))
     if problems:
         raise InvalidInput(problems=problems)
@@ -77,6 +85,10 @@ def change(call: Call) -> msgspec.Struct:
         changes.setdefault("email_confirmed", False)  # [USR-3]
     after = replace(before, **changes)
     problems = problems_of(after) + conflicts(call, after)
+    if begins_to_sign_in(before, after) and not users.password_hash(
+        call.connection, call.instance.id, after.id
+    ):
+        problems.append(("UserType", f"{after.user_type} needs a password: set one first [USR-11]"))
     if problems:
         raise InvalidInput(problems=problems)
     return changed(call, before, after)
@@ -112,6 +124,11 @@ def set_password(call: Call) -> None:
     user = _to_change(call)
     users.set_password(call.writing, call.instance.id, user.id, call.prepared)
     record(call, "user.changed", user, user, has_new_password=True)
+    tell_of_password(call, user)
+
+
+def tell_of_password(call: Call, user: User) -> None:
+    """Write to a user whose password was changed: it may not have been the user who did."""
     if call.can_mail and user.email_confirmed:
         call.outbox().put(call.writing, Kind.PASSWORD_CHANGED, user)
 

@@ -12,7 +12,7 @@ from mintgate.identity.endpoints.authorize import (
     expired_page,
     see_other,
 )
-from mintgate.identity.endpoints.signin import InteractionEndpoint
+from mintgate.identity.endpoints.interaction import InteractionEndpoint
 from mintgate.identity.sessions import SignedIn
 from mintgate.store import Transaction
 from mintgate.store import sessions as session_rows

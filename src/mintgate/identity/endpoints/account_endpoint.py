@@ -10,7 +10,7 @@ from starlette.responses import Response
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.identity.account_pages import AccountPages
 from mintgate.identity.accounts.common import AccountParts
-from mintgate.identity.endpoints.signin import InteractionEndpoint, InteractionParts
+from mintgate.identity.endpoints.interaction import InteractionEndpoint, InteractionParts
 from mintgate.identity.mail.outbox import LINK
 
 FORGOTTEN_PATH = "/password/forgot"

@@ -23,6 +23,7 @@ from mintgate.identity.authorization import (
     KNOWN_PARAMETERS,
     AuthorizationRequest,
     PageRefusal,
+    ReturnAddress,
     ReturnedRefusal,
     validate,
 )
@@ -74,7 +75,7 @@ class AuthorizeEndpoint:
         except Refusal as refusal:
             return await self._refuse(request, PageRefusal(refusal), {})
         known = {name: v for name, v in parameters.items() if name in KNOWN_PARAMETERS}
-        return await self._answer(request, await without_hint(known, self._directory), None)
+        return await self._answer(request, known, None)
 
     async def resume(self, request: Request) -> Response:
         """The same request again, after a page has done its part."""
@@ -86,28 +87,37 @@ class AuthorizeEndpoint:
     async def _answer(
         self, request: Request, parameters: dict[str, str], interaction: OpenInteraction | None
     ) -> Response:
-        issuer = self._directory.instance.issuer
         try:
-            client_id = parameters.get("client_id")
-            application = await self._directory.application(client_id) if client_id else None
-            valid = validate(parameters, application, self._directory.instance)
-            if request.method == "POST":
-                # [AUT-50] The cookie is not here on a cross-site POST; a GET will bring it.
-                name = await self._interactions.open(parameters)
-                return see_other(issuer, RESUME_PATH, name)
+            valid, kept = await self._judge(parameters)
             try:
-                return await self._proceed(request, valid, parameters, interaction)
-            except Refusal as refusal:
-                raise ReturnedRefusal(refusal, valid.return_address) from refusal
-            except DatabaseUnavailable as error:
-                away = TemporarilyUnavailable(cause=str(error))
-                raise ReturnedRefusal(away, valid.return_address) from error
+                if request.method == "POST":
+                    # [AUT-50] The cookie is not here on a cross-site POST; a GET will bring it.
+                    name = await self._interactions.open(kept)
+                    return see_other(self._directory.instance.issuer, RESUME_PATH, name)
+                return await self._proceed(request, valid, kept, interaction)
             except Exception as error:
-                _log.exception("an authorization request failed")  # [AUT-37]
-                failure = ServerError(cause=type(error).__name__)
-                raise ReturnedRefusal(failure, valid.return_address) from error
+                raise _returned(error, valid.return_address) from error
         except (PageRefusal, ReturnedRefusal) as refused:
             return await self._refuse(request, refused, parameters)
+
+    async def _judge(
+        self, parameters: dict[str, str]
+    ) -> tuple[AuthorizationRequest, dict[str, str]]:
+        """The request, and its parameters as they are kept: without an `id_token_hint`.
+
+        Raises:
+            PageRefusal, ReturnedRefusal: see `validate`.
+        """
+        client_id = parameters.get("client_id")
+        application = await self._directory.application(client_id) if client_id else None
+        instance = self._directory.instance
+        try:
+            kept = await without_hint(parameters, self._directory)
+        except Exception as error:
+            others = {name: v for name, v in parameters.items() if name != "id_token_hint"}
+            address = validate(others, application, instance).return_address
+            raise _returned(error, address) from error
+        return validate(kept, application, instance), kept
 
     async def _proceed(
         self,
@@ -180,6 +190,16 @@ class AuthorizeEndpoint:
 
     def _form_page(self, request: Request) -> FormPage:
         return partial(self._pages.form_post, request)
+
+
+def _returned(error: Exception, address: ReturnAddress) -> ReturnedRefusal:
+    """What an application is told of a failure, once its address is trusted [AUT-37]."""
+    if isinstance(error, Refusal):
+        return ReturnedRefusal(error, address)
+    if isinstance(error, DatabaseUnavailable):
+        return ReturnedRefusal(TemporarilyUnavailable(cause=str(error)), address)
+    _log.error("an authorization request failed", exc_info=error)
+    return ReturnedRefusal(ServerError(cause=type(error).__name__), address)
 
 
 def see_other(issuer: str, path: str, interaction: str) -> Response:

@@ -9,7 +9,7 @@ from mintgate.identity.account_pages import AccountPages, Done, LinkOver
 from mintgate.identity.accounts.common import AccountParts
 from mintgate.identity.accounts.confirmation import EmailConfirmation
 from mintgate.identity.endpoints.account_endpoint import AccountEndpoint
-from mintgate.identity.endpoints.signin import InteractionParts
+from mintgate.identity.endpoints.interaction import InteractionParts
 from mintgate.identity.forms import client_address
 from mintgate.identity.mail.outbox import LINK
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from mintgate.contract.second_factors import passkey_domain
 from mintgate.contract.translating import translatable
 from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see_other
+from mintgate.identity.endpoints.interaction import InteractionEndpoint, Waiting
 from mintgate.identity.endpoints.sign_in_steps import SECOND_FACTOR_PATH, HalfSignedIn
-from mintgate.identity.endpoints.signin import InteractionEndpoint, Waiting
 from mintgate.identity.forms import client_address
 from mintgate.identity.signin import passkeys as ceremonies
 from mintgate.identity.signin.enrolment import UNNAMED, Enrolment, NotPossible
@@ -102,7 +102,7 @@ class EnrolmentEndpoint(InteractionEndpoint):
 
             def work(enrolment: Enrolment) -> tuple[str, ...]:
                 enrolment.require_first()
-                return enrolment.add_passkey(answer, verified, bound_to=half.proof.proof_hash)
+                return enrolment.add_passkey(answer, verified)
 
             codes = await self._enrol(request, half, work)
         except PasskeyRefused:
@@ -113,7 +113,8 @@ class EnrolmentEndpoint(InteractionEndpoint):
     async def _enrol(
         self, request: Request, half: HalfSignedIn, work: Callable[[Enrolment], T]
     ) -> T:
-        return await self._second_factors.enrol(half.user, client_address(request.scope), work)
+        address = client_address(request.scope)
+        return await self._second_factors.enrol(half.user, half.proof, address, work)
 
     def _go_to(self, path: str, waiting: Waiting) -> Response:
         return see_other(self._directory.instance.issuer, path, waiting.interaction.name)

@@ -11,17 +11,19 @@ from starlette.responses import Response
 
 from mintgate.contract import acr
 from mintgate.contract.claims import PROFILE_CLAIMS
+from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.contract.feed import STATE_FEED_MEMBER, STATE_FEED_PATH
 from mintgate.contract.instance import Instance
 from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, READ, UPDATE
 from mintgate.contract.session_leases import SESSION_LEASE_MEMBER, SESSION_LEASE_PATH
 from mintgate.identity.application_facts import LogoutChannels
 from mintgate.identity.directory import Directory
-from mintgate.identity.rendering import RawJson
+from mintgate.identity.rendering import RawJson, oauth_error
 from mintgate.store import DatabaseUnavailable
 
 # Everyone may read it [EP-8], and may keep it for a while: a new key is published long before use.
-PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
+EVERYONE = {"Access-Control-Allow-Origin": "*"}
+PUBLIC = EVERYONE | {"Cache-Control": "public, max-age=300"}
 
 PROMPTS = ["none", "login", "select_account"]
 """And `consent` where some application has people asked [EXT-2]; elsewhere it asks nothing."""
@@ -94,7 +96,10 @@ class MetadataEndpoint:
         self._directory = directory
 
     async def respond(self, request: Request) -> Response:
-        keys = await self._directory.key_set()
+        try:
+            keys = await self._directory.key_set()
+        except TemporarilyUnavailable as refusal:
+            return _refused(refusal)
         # [EXT-6] Those of every living key, as its tokens are still about; overrides DSC-9.
         algorithms = list(dict.fromkeys(key.algorithm for key in keys))
         logout = await self._directory.logout_channels()
@@ -119,8 +124,17 @@ class KeySetEndpoint:
         self._directory = directory
 
     async def respond(self, request: Request) -> Response:
-        key_set = await self._directory.key_set()
+        try:
+            key_set = await self._directory.key_set()
+        except TemporarilyUnavailable as refusal:
+            return _refused(refusal)
         return _published(request, key_set.to_dict())
+
+
+def _refused(refusal: TemporarilyUnavailable) -> Response:
+    response = oauth_error(refusal)
+    response.headers.update(EVERYONE)  # [API-23]
+    return response
 
 
 def _published(request: Request, document: dict[str, Any]) -> Response:

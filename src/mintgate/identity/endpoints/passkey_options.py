@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from mintgate.contract.errors import InvalidRequest, Refusal
 from mintgate.contract.second_factors import offers_passkeys
-from mintgate.identity.endpoints.signin import InteractionEndpoint
+from mintgate.identity.endpoints.interaction import InteractionEndpoint
 from mintgate.identity.forms import client_address, read_form
 from mintgate.identity.rendering import NO_STORE, RawJson, oauth_error
 from mintgate.identity.signin.enrolment import REGISTER, Enrolment, NotPossible
@@ -49,10 +49,10 @@ class PasskeyOptionsEndpoint(InteractionEndpoint):
 
         def work(enrolment: Enrolment) -> Json:
             enrolment.require_first()
-            return enrolment.registration_options(bound_to)
+            return enrolment.registration_options()
 
         address = client_address(request.scope)
         try:
-            return await self._second_factors.enrol(half.user, address, work)
+            return await self._second_factors.enrol(half.user, half.proof, address, work)
         except NotPossible as problem:
             raise InvalidRequest(str(problem)) from None

@@ -13,7 +13,7 @@ from mintgate.identity.accounts.common import AccountParts
 from mintgate.identity.accounts.registration import Registering, Registration, may_register
 from mintgate.identity.endpoints.account_endpoint import MAX_TYPED, AccountEndpoint
 from mintgate.identity.endpoints.authorize import expired_page
-from mintgate.identity.endpoints.signin import InteractionParts
+from mintgate.identity.endpoints.interaction import InteractionParts
 from mintgate.identity.forms import client_address
 
 CLOSED = translatable(

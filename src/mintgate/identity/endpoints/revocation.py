@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import msgspec
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,7 @@ from mintgate.identity.client_authentication import (
 from mintgate.identity.client_tries import ClientTries
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address, header, read_form
+from mintgate.identity.references import is_for
 from mintgate.identity.rendering import NO_STORE, oauth_error
 from mintgate.jose import MalformedToken, parse_compact
 from mintgate.jose.encoding import DuplicateMember, require_unique
@@ -30,14 +32,16 @@ from mintgate.store import (
     AuditEvent,
     Database,
     Transaction,
+    applications,
     reference_tokens,
     refresh,
     revocations,
 )
+from mintgate.store.reference_tokens import ReferenceToken
 
 
 class _Caller(msgspec.Struct, frozen=True):
-    """Who asks: an application (by id), or an API that may introspect every token."""
+    """Who asks: an application (by id), or an API."""
 
     name: str
     application_id: str | None
@@ -98,7 +102,7 @@ class RevocationEndpoint:
 
         def work(tx: Transaction) -> None:
             token = reference_tokens.by_key(tx.connection, instance_id, key)
-            if token is None or caller.application_id not in (None, token.application_id):
+            if token is None or not self._may_end(tx.connection, token, caller):
                 return  # [REV-6]
             if reference_tokens.revoke(tx, instance_id, token.id, caller.name[:64]):
                 tx.record(
@@ -106,6 +110,14 @@ class RevocationEndpoint:
                 )
 
         await self._database.write(work)
+
+    def _may_end(self, connection: Connection, token: ReferenceToken, caller: _Caller) -> bool:
+        """Whether the token is the application's own, or one that the API may introspect."""
+        if caller.application_id is not None:
+            return caller.application_id == token.application_id
+        instance = self._directory.instance
+        application = applications.by_id(connection, instance.id, token.application_id)
+        return application is not None and is_for(caller.name, token, application, instance)
 
     async def _revoke_access(self, token: str, caller: _Caller, address: str | None) -> None:
         claims = await self._own_claims(token)

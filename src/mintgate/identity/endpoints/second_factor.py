@@ -9,8 +9,9 @@ from mintgate.contract.second_factors import Factors, passkey_domain
 from mintgate.contract.translating import translatable
 from mintgate.contract.users import User
 from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see_other
+from mintgate.identity.endpoints.interaction import InteractionEndpoint, Waiting
 from mintgate.identity.endpoints.sign_in_steps import HalfSignedIn
-from mintgate.identity.endpoints.signin import WRONG_PASSKEY, InteractionEndpoint, Waiting
+from mintgate.identity.endpoints.signin import WRONG_PASSKEY
 from mintgate.identity.forms import client_address
 from mintgate.identity.signin.passkey_sign_in import SECOND_STEP
 from mintgate.identity.signin.second_factor import WITH_CODE

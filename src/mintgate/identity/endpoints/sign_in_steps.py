@@ -18,7 +18,7 @@ from mintgate.identity.endpoints.authorize import RESUME_PATH, see_other
 from mintgate.identity.forms import client_address
 from mintgate.identity.interactions import OpenInteraction
 from mintgate.identity.sessions import Sessions
-from mintgate.identity.signin.devices import KnownDevices
+from mintgate.identity.signin.devices import KnownDevices, digest_of
 from mintgate.identity.signin.passkey_sign_in import ProvedPasskey
 from mintgate.identity.signin.password import Proved
 from mintgate.store import Database, Transaction, passkeys, sign_in_proofs, users
@@ -79,7 +79,12 @@ class SignInSteps:
             expires_at=self._clock() + lifetimes.SIGN_IN_PROOF,
         )
         instance = self._directory.instance
-        await self._database.write(lambda tx: sign_in_proofs.put(tx, instance.id, proof))
+
+        def work(tx: Transaction) -> None:
+            proved.settle(tx)
+            sign_in_proofs.put(tx, instance.id, proof)
+
+        await self._database.write(work)
         response = see_other(instance.issuer, path, interaction.name)
         self._cookies.set_proof(response, name)
         return response
@@ -118,6 +123,7 @@ class SignInSteps:
         digest = token_digest(proved.password_hash)
 
         def holds(tx: Transaction) -> str | None:
+            proved.settle(tx)  # before the user's row is held: never in the other order
             return self._password_problem(tx, proved.user.id, digest)
 
         return await self._complete(
@@ -176,6 +182,7 @@ class SignInSteps:
         *,
         remember: bool,
     ) -> Response | None:
+        device = self._devices.remember(self._cookies.device_of(request), user.id)
         cookie = await self._sessions.start(
             user,
             holds=holds,
@@ -184,12 +191,13 @@ class SignInSteps:
             before=await self._sessions.current(request),
             interaction_hash=interaction.row.id_hash,
             address=client_address(request.scope),
+            device_hash=digest_of(device),
+            user_agent=request.headers.get("user-agent"),
         )
         if cookie is None:
             return None
         response = see_other(self._directory.instance.issuer, RESUME_PATH, interaction.name)
         self._cookies.set_session(response, cookie, remember=remember)
-        device = self._devices.remember(self._cookies.device_of(request), user.id)
         self._cookies.set_device(response, device)
         return response
 

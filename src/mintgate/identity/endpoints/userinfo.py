@@ -9,11 +9,9 @@ from mintgate.contract.claims import PROFILE_CLAIMS, profile_claims
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidToken, Refusal, TemporarilyUnavailable
 from mintgate.contract.scopes import OPENID, PROFILE
-from mintgate.contract.users import MAY_SIGN_IN
 from mintgate.identity.auditing import record_refusal, refusal_event
 from mintgate.identity.directory import Directory
 from mintgate.identity.rendering import NO_STORE, RawJson, method_not_allowed
-from mintgate.jose import ALGORITHMS
 from mintgate.store import Database, DatabaseUnavailable, userinfo_requests
 from mintgate.verify import Guard, Principal, StateUnavailable, Verifier
 from mintgate.verify.refusals import refusal_response
@@ -22,19 +20,17 @@ REALM = "UserInfo"
 
 
 class UserinfoEndpoint:
-    """Claims of the signed-in person, as the record says now."""
+    """Claims of the signed-in person, as the record says now.
 
-    def __init__(self, directory: Directory, database: Database, clock: Clock) -> None:
+    Args:
+        verifier: takes the tokens of everybody who may sign in. It knows reference tokens, which
+            lack `openid` and are refused for that [UIN-3].
+    """
+
+    def __init__(
+        self, directory: Directory, database: Database, verifier: Verifier, clock: Clock
+    ) -> None:
         issuer = directory.instance.issuer
-        verifier = Verifier(
-            issuer,
-            directory.instance.database,
-            directory,
-            keys=directory,
-            algorithms=ALGORITHMS,  # each living key vouches for its own [EXT-6]
-            user_types=MAY_SIGN_IN,
-            clock=clock,
-        )
         self._directory = directory
         self._database = database
         self._clock = clock

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
-import random
-import secrets
-from collections import Counter
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
 
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import TemporarilyUnavailable
 from mintgate.identity.directory import Directory
-from mintgate.identity.logout.failed import DeliveryFailed
+from mintgate.identity.forms import FORM_TYPE
 from mintgate.identity.mint import mint_logout_token
+from mintgate.identity.outgoing.failed import DeliveryFailed
+from mintgate.identity.outgoing.rounds import Claiming, Pace, Queue, Rounds, retry_seconds
 from mintgate.store import AuditEvent, Database, DatabaseUnavailable, Transaction, logout_notices
 from mintgate.store.logout_notices import Notice
 
 if TYPE_CHECKING:
-    from mintgate.identity.logout.targets import LogoutTargets
+    from mintgate.identity.outgoing.targets import Targets
 
 _log = logging.getLogger(__name__)
-FIRST_RETRY_SECONDS = 5.0
-LONGEST_RETRY_SECONDS = 3600.0
 GIVE_UP_SECONDS = 24 * 3600.0
 """After the end of the session."""
-LEASE_SECONDS = 60.0
-"""Longer than an attempt can take; after it another process may try."""
-AT_ONCE = 32
-OF_ONE_APPLICATION = 8
-"""So that one that hangs does not keep the others waiting."""
 LOOK_AGAIN_SECONDS = 60.0
-
-
-def retry_seconds(attempts: int, chance: Callable[[], float] = random.random) -> float:
-    """How long to wait after so many attempts: doubled each time, and spread by half.
-
-    Args:
-        chance: gives numbers from 0 to 1.
-    """
-    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(attempts - 1, 20))
-    return longest * (0.5 + chance() / 2)
 
 
 class LogoutDelivery:
@@ -57,70 +39,26 @@ class LogoutDelivery:
         self._directory = directory
         self._database = database
         self._clock = clock
-        self._claimant = secrets.token_hex(16)
-        self._running: dict[asyncio.Task[None], str] = {}
-        self._quiet_until = -math.inf
+        pace = Pace(LOOK_AGAIN_SECONDS)
+        queue = Queue(self._next_due, self._claim, lambda notice: notice.application_id, pace)
+        self.rounds: Rounds[Notice] = Rounds(database, queue, self._deliver, clock)
 
     @cached_property
-    def _targets(self) -> LogoutTargets:
+    def _targets(self) -> Targets:
         # Its HTTP client is imported with the first notice; most processes never send one.
-        from mintgate.identity.logout.targets import LogoutTargets
+        from mintgate.identity.outgoing.targets import Targets
 
         instance = self._directory.instance
-        return LogoutTargets(
+        return Targets(
             loopback_allowed=instance.is_loopback,
             private_allowed=instance.allow_private_logout_targets,
         )
 
-    def wake(self) -> None:
-        """A session has ended: look at the next chance."""
-        self._quiet_until = -math.inf
+    def _next_due(self, connection: Connection) -> float | None:
+        return logout_notices.next_due(connection, self._directory.instance.id)
 
-    async def start_due(self) -> None:
-        """Start delivering what is due; returns without waiting for any application."""
-        free = AT_ONCE - len(self._running)
-        now = self._clock()
-        if now < self._quiet_until or free <= 0:
-            return
-        instance_id = self._directory.instance.id
-        self._quiet_until = now + LOOK_AGAIN_SECONDS
-        due = await self._database.read(lambda c: logout_notices.next_due(c, instance_id))
-        if due is None or due > now:
-            self._quiet_until = min(self._quiet_until, due or math.inf)
-            return
-        busy = [a for a, n in Counter(self._running.values()).items() if n >= OF_ONE_APPLICATION]
-
-        def claim(tx: Transaction) -> list[Notice]:
-            return logout_notices.claim(
-                tx,
-                instance_id,
-                claimant=self._claimant,
-                lease=LEASE_SECONDS,
-                limit=min(free, OF_ONE_APPLICATION),
-                without=busy,
-            )
-
-        notices = await self._database.write(claim)
-        # Nothing but notices of applications that are busy: one of them ends soon, and wakes.
-        self._quiet_until = min(self._quiet_until, now + (0.0 if notices else 1.0))
-        for notice in notices:
-            task = asyncio.create_task(self._deliver(notice))
-            self._running[task] = notice.application_id
-            task.add_done_callback(self._ended)
-
-    async def stop(self) -> None:
-        """Let go of what is going on; another process tries again when the lease is over."""
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self.wake()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease ends by itself, and then it is tried again.
-            _log.error("a logout notice was left to the next attempt", exc_info=error)
+    def _claim(self, tx: Transaction, wanted: Claiming) -> list[Notice]:
+        return logout_notices.claim(tx, self._directory.instance.id, **wanted._asdict())
 
     async def _deliver(self, notice: Notice) -> None:
         application = await self._directory.application_by_id(notice.application_id)
@@ -145,7 +83,9 @@ class LogoutDelivery:
         token = mint_logout_token(
             client_id, notice.sid, notice.sub, int(self._clock()), self._directory.instance, key
         )
-        await self._targets.post(url, token)
+        body = urlencode({"logout_token": token}).encode()
+        # OpenID Connect Back-Channel Logout §2.5.
+        await self._targets.post(url, FORM_TYPE, body)
 
     async def _try_again_or_give_up(
         self, notice: Notice, client_id: str | None, cause: str
@@ -157,7 +97,9 @@ class LogoutDelivery:
         _log.info("%s was not told of a sign-out (%s); trying again", client_id, cause)
         instance_id = self._directory.instance.id
         await self._database.write(
-            lambda tx: logout_notices.put_off(tx, instance_id, notice.id, self._claimant, until)
+            lambda tx: logout_notices.put_off(
+                tx, instance_id, notice.id, self.rounds.claimant, until
+            )
         )
 
     async def _finish(self, notice: Notice, client_id: str | None, failure: str | None) -> None:
@@ -165,7 +107,7 @@ class LogoutDelivery:
         instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> None:
-            if logout_notices.done(tx, instance_id, notice.id, self._claimant):
+            if logout_notices.done(tx, instance_id, notice.id, self.rounds.claimant):
                 tx.record(
                     AuditEvent(
                         instance_id=instance_id,

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
-import secrets
 from collections.abc import Callable
 from functools import cached_property
 
+from sqlalchemy import Connection
+
 from mintgate.contract.clock import Clock
 from mintgate.contract.instance import Instance
-from mintgate.identity.logout.delivery import retry_seconds
 from mintgate.identity.mail.letters import Kind, Letters
 from mintgate.identity.mail.outbox import Outbox
-from mintgate.identity.mail.post import NotSent, Post
+from mintgate.identity.mail.post import AT_ONCE, NotSent, Post
+from mintgate.identity.outgoing.rounds import Claiming, Pace, Queue, Rounds, retry_seconds
 from mintgate.store import AuditEvent, Database, Transaction, mails
 from mintgate.store.key_encryption import KeyEncryptionProblem
 from mintgate.store.mails import StoredMail
 
 _log = logging.getLogger(__name__)
-LEASE_SECONDS = 120.0
-"""Longer than an attempt can take; after it another process may try."""
-AT_ONCE = 4
+MAIL_SERVER = "the mail server"
 LOOK_AGAIN_SECONDS = 10.0
 """For what other processes have written, and the state feed does not tell of."""
+PACE = Pace(LOOK_AGAIN_SECONDS, lease=120.0, at_once=AT_ONCE, of_one_receiver=AT_ONCE)
 
 
 class MailDelivery:
@@ -50,57 +48,25 @@ class MailDelivery:
         self._make_letters = letters
         self._post = post
         self._clock = clock
-        self._claimant = secrets.token_hex(16)
-        self._running: set[asyncio.Task[None]] = set()
-        self._quiet_until = -math.inf
+        queue = Queue(self._next_due, self._claim, lambda _: MAIL_SERVER, PACE)
+        self.rounds: Rounds[StoredMail] = Rounds(database, queue, self._deliver, clock)
 
     @cached_property
     def _letters(self) -> Letters:
         return self._make_letters()
 
-    def wake(self) -> None:
-        """There may be a letter: look at the next chance."""
-        self._quiet_until = -math.inf
+    def _next_due(self, connection: Connection) -> float | None:
+        return mails.next_due(connection, self._instance.id)
 
-    async def start_due(self) -> None:
-        """Start sending what is due; returns without waiting for any server."""
-        free = AT_ONCE - len(self._running)
-        now = self._clock()
-        if now < self._quiet_until or free <= 0:
-            return
-        instance_id = self._instance.id
-        self._quiet_until = now + LOOK_AGAIN_SECONDS
-        due = await self._database.read(lambda c: mails.next_due(c, instance_id))
-        if due is None or due > now:
-            self._quiet_until = min(self._quiet_until, due or math.inf)
-            return
-
-        def claim(tx: Transaction) -> list[StoredMail]:
-            return mails.claim(
-                tx, instance_id, claimant=self._claimant, lease=LEASE_SECONDS, limit=free
-            )
-
-        claimed = await self._database.write(claim)
-        if claimed:
-            self.wake()  # there may be more than `free`
-        for mail in claimed:
-            task = asyncio.create_task(self._deliver(mail))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
-
-    async def stop(self) -> None:
-        """Let go of what is going on; another process tries again when the lease is over."""
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self.wake()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease ends by itself, and then it is tried again.
-            _log.error("a letter was left to the next attempt", exc_info=error)
+    def _claim(self, tx: Transaction, wanted: Claiming) -> list[StoredMail]:
+        # All go to one server: whoever is busy with it takes none.
+        return mails.claim(
+            tx,
+            self._instance.id,
+            claimant=wanted.claimant,
+            lease=wanted.lease,
+            limit=wanted.limit,
+        )
 
     async def _deliver(self, mail: StoredMail) -> None:
         if mail.kind == Kind.NOBODY:
@@ -151,7 +117,7 @@ class MailDelivery:
         _log.warning("a letter (%s) was not sent (%s); trying again", mail.kind, failed)
         instance_id = self._instance.id
         await self._database.write(
-            lambda tx: mails.put_off(tx, instance_id, mail.id, self._claimant, until)
+            lambda tx: mails.put_off(tx, instance_id, mail.id, self.rounds.claimant, until)
         )
 
     async def _finish(self, mail: StoredMail, failure: str | None) -> None:
@@ -159,7 +125,7 @@ class MailDelivery:
         instance_id = self._instance.id
 
         def work(tx: Transaction) -> None:
-            if not mails.done(tx, instance_id, mail.id, self._claimant) or not mail.user_id:
+            if not mails.done(tx, instance_id, mail.id, self.rounds.claimant) or not mail.user_id:
                 return
             if failure is not None:
                 tx.record(mails.failed(instance_id, tx.now, mail.kind, mail.user_id, failure))

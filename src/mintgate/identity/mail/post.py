@@ -6,6 +6,9 @@ import sys
 from email.message import EmailMessage
 from typing import Protocol
 
+AT_ONCE = 4
+"""How many letters a process gives away at a time."""
+
 
 class NotSent(Exception):
     """The letter was not taken; the message says why, for operators only.

@@ -11,14 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from typing import Any
 
-from mintgate.identity.mail.post import NotSent
+from mintgate.identity.mail.post import AT_ONCE, NotSent
 from mintgate.identity.mail.settings import SmtpSettings, Tls
 
 STEP_SECONDS = 15.0
 """How long one answer of the server may take."""
 TOTAL_SECONDS = 60.0
 """How long a letter may take: a server that sends a byte now and then keeps no thread for ever."""
-AT_ONCE = 4
 MAX_SHOWN = 200
 
 

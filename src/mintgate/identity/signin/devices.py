@@ -10,9 +10,14 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from mintgate.contract import lifetimes
 from mintgate.contract.clock import Clock
+from mintgate.contract.identifiers import token_digest
+from mintgate.store import user_devices
 
 PURPOSE = "known devices"
 MAX_MARKS = 4
@@ -22,6 +27,24 @@ MAX_MARKS = 4
 _NAME = r"[A-Za-z0-9_-]{22}"
 _MARK = r"[0-9a-f]{1,12}-[A-Za-z0-9_-]{43}"
 _COOKIE = re.compile(rf"({_NAME})((?:\.{_MARK}){{0,{MAX_MARKS}}})")
+
+
+class Device(NamedTuple):
+    """Args:
+    made_at: when its user signed in there last, Unix seconds.
+    """
+
+    name: str
+    made_at: int
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.name)
+
+
+def digest_of(name_or_cookie: str) -> str:
+    """By which the database knows a device; its name is in the cookie only."""
+    return token_digest(name_or_cookie.partition(".")[0])
 
 
 class KnownDevices:
@@ -36,15 +59,29 @@ class KnownDevices:
         self._key = key
         self._clock = clock
 
-    def name_of(self, cookie: str | None, user_id: str) -> str | None:
-        """The device's name, if this user signed in there in the last 180 days."""
+    def find(self, cookie: str | None, user_id: str) -> Device | None:
+        """The device, if this user signed in there in the last 180 days."""
         device, marks = _parsed(cookie)
         now = self._clock()
         for mark in marks:
             made_at = int(mark.partition("-")[0], 16)
             if self._is_signed(mark, device, user_id) and now < made_at + lifetimes.KNOWN_DEVICE:
-                return device
+                return Device(device, made_at)
         return None
+
+    def name_of(
+        self, connection: Connection, instance_id: str, cookie: str | None, user_id: str
+    ) -> str | None:
+        """The device's name, if it is known and was not removed since [PRF-8].
+
+        Nothing is asked of the database for who has no cookie of this user: a stranger's try
+        costs the same whoever it is for [SGN-3].
+        """
+        device = self.find(cookie, user_id)
+        if device is None:
+            return None
+        removed_at = user_devices.removed_at(connection, instance_id, user_id, device.digest)
+        return device.name if removed_at is None or removed_at < device.made_at else None
 
     def remember(self, cookie: str | None, user_id: str) -> str:
         """The cookie's new value, after a sign-in of this user."""

@@ -22,7 +22,7 @@ from mintgate.identity.signin import passkeys as ceremonies
 from mintgate.identity.signin import recovery_codes, totp
 from mintgate.identity.signin.passkeys import Answer, Json, PasskeyRefused
 from mintgate.identity.signin.totp import TotpOffer
-from mintgate.store import Transaction, passkeys, second_factors
+from mintgate.store import Transaction, passkeys, second_factors, totp_offers
 from mintgate.store import recovery_codes as stored_codes
 from mintgate.store.key_encryption import KeyEncryptionKey
 from mintgate.store.passkeys import Passkey
@@ -34,6 +34,7 @@ REGISTER = "register"
 UNNAMED = "Passkey"
 
 
+TOOK_TOO_LONG = translatable("This took too long. Start again.")
 _TOO_MANY = translatable("You have as many passkeys as there may be. Remove one first.")
 
 
@@ -46,6 +47,8 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         record: notes an audit event, by name and details.
+        bound_to: the sign-in in which the person acts; what is begun in it can be ended nowhere
+            else, at most 64 characters.
     """
 
     tx: Transaction
@@ -53,6 +56,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     user: User
     key_encryption_key: Callable[[], KeyEncryptionKey]
     record: Callable[[str, dict[str, Any]], None]
+    bound_to: str
 
     def factors(self) -> Factors:
         return second_factors.of(self.tx.connection, self.instance.id, self.user.id)
@@ -70,20 +74,26 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     def offer_totp(self, *, anew: bool = False) -> TotpOffer:
         """The secret to put into an app: the one that waits for its first code, or a new one.
 
+        Each sign-in has a secret of its own. Somebody else who knows the password would else be
+        shown the one that the person is about to confirm [USR-8].
+
         Raises:
             NotPossible: the instance has no second factors for this person.
         """
         self._require_allowed()
+        second_factors.lock(self.tx, self.instance.id)  # two windows are shown the same
         here, user_id = self.instance.id, self.user.id
         kek, name = self.key_encryption_key(), totp_name(here, user_id)
-        waiting = second_factors.pending_totp(self.tx.connection, here, user_id, self.tx.now)
+        waiting = self._waiting_totp()
         if waiting is not None and not anew:
             secret = kek.open(waiting, name).decode()
         else:
             secret = totp.new_secret()
             sealed = kek.seal(secret.encode(), name)
             until = self.tx.now + PENDING_SECONDS
-            second_factors.begin_totp(self.tx, here, user_id, sealed, until)
+            totp_offers.put(
+                self.tx, here, user_id, bound_to=self.bound_to, sealed=sealed, until=until
+            )
         return totp.offer_of(secret, issuer=self.instance.name, account=self.user.login)
 
     def confirm_totp(self, typed: str) -> tuple[str, ...] | None:
@@ -93,18 +103,20 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
             New recovery codes, when the person had none left; None when the code is wrong.
 
         Raises:
-            NotPossible: nothing waits for a code.
+            NotPossible: nothing waits for a code in this sign-in.
         """
         self._require_allowed()
         here, user_id = self.instance.id, self.user.id
         second_factors.lock(self.tx, here)
-        waiting = second_factors.pending_totp(self.tx.connection, here, user_id, self.tx.now)
+        waiting = self._waiting_totp()
         if waiting is None:
-            raise NotPossible(translatable("This took too long. Start again."))
+            raise NotPossible(TOOK_TOO_LONG)
         code = one_time_code_of(typed)
         secret = self.key_encryption_key().open(waiting, totp_name(here, user_id)).decode()
         step = totp.step_of(secret, code, self.tx.now) if code is not None else None
-        if step is None or not second_factors.confirm_totp(self.tx, here, user_id, waiting, step):
+        if step is None or not second_factors.confirm_totp(
+            self.tx, here, user_id, waiting, step, bound_to=self.bound_to
+        ):
             return None
         self.record("user.totp_added", {})
         return self._codes_if_none()
@@ -129,11 +141,8 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
             raise NotPossible(translatable("Set up an authenticator app or a passkey first."))
         return self._new_codes()
 
-    def registration_options(self, bound_to: str) -> Json:
+    def registration_options(self) -> Json:
         """For the browser that is to make a passkey.
-
-        Args:
-            bound_to: what the challenge is for, see `passkeys.open_challenge`.
 
         Raises:
             NotPossible: passkeys cannot be used here, or there are too many.
@@ -149,7 +158,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
             here,
             ceremonies.challenge_digest(challenge),
             purpose=REGISTER,
-            bound_to=bound_to,
+            bound_to=self.bound_to,
             until=self.tx.now + ceremonies.CHALLENGE_SECONDS,
         )
         return ceremonies.registration_options(
@@ -161,7 +170,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
             known=known,
         )
 
-    def add_passkey(self, answer: Answer, verified: Passkey, *, bound_to: str) -> tuple[str, ...]:
+    def add_passkey(self, answer: Answer, verified: Passkey) -> tuple[str, ...]:
         """Register a passkey that `verify_registration` found to hold.
 
         Returns:
@@ -174,7 +183,9 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         self._require_passkeys()
         here, user_id = self.instance.id, self.user.id
         digest = ceremonies.challenge_digest(answer.challenge)
-        if not passkeys.use_challenge(self.tx, here, digest, purpose=REGISTER, bound_to=bound_to):
+        if not passkeys.use_challenge(
+            self.tx, here, digest, purpose=REGISTER, bound_to=self.bound_to
+        ):
             raise PasskeyRefused("the challenge is over, or was made for something else")
         second_factors.lock(self.tx, here)
         if passkeys.by_credential(self.tx.connection, here, verified.credential_id) is not None:
@@ -203,6 +214,15 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         self._require_another()
         passkeys.remove(self.tx, here, user_id, passkey_id)
         self.record("user.passkey_removed", {"passkey": passkey_id})
+
+    def _waiting_totp(self) -> bytes | None:
+        return totp_offers.find(
+            self.tx.connection,
+            self.instance.id,
+            self.user.id,
+            bound_to=self.bound_to,
+            now=self.tx.now,
+        )
 
     def _codes_if_none(self) -> tuple[str, ...]:
         return () if self.factors().recovery_codes else self._new_codes()

@@ -124,7 +124,7 @@ def read_answer(text: str) -> Answer:
         return Answer(
             credential=credential,
             credential_id=_decoded(credential["rawId"]),
-            challenge=str(client_data["challenge"]),
+            challenge=_encoded(_decoded(client_data["challenge"])),
             user_handle=_encoded(_decoded(handle)) if handle else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,7 +24,7 @@ from mintgate.identity.passwords import (
 )
 from mintgate.identity.signin import devices, throttle
 from mintgate.identity.signin.devices import KnownDevices
-from mintgate.identity.signin.hashing import THREADS, hashing_threads
+from mintgate.identity.signin.hashing import hashing_threads
 from mintgate.identity.signin.throttle import Origin, TryNames
 from mintgate.identity.tallies import HASHING, SIGN_INS
 from mintgate.store import AuditEvent, Database, Transaction, sign_in_tries, users
@@ -38,10 +39,16 @@ _NOBODYS_HASH = unmatchable_hash()
 
 
 class Proved(msgspec.Struct, frozen=True):
-    """A user whose password was right, with the stored hash that says so."""
+    """A user whose password was right, with the stored hash that says so.
+
+    Args:
+        settle: forgets the tries before it, in the transaction that makes use of the proof: each
+            commit is one that the tokens of everybody else wait for.
+    """
 
     user: User
     password_hash: str
+    settle: Callable[[Transaction], None]
 
     def __repr__(self) -> str:
         return f"Proved({self.user.id})"
@@ -60,7 +67,7 @@ class PasswordSignIn:
     """Checks passwords in threads of its own; a full queue is refused, never queued forever."""
 
     def __init__(
-        self, directory: Directory, database: Database, clock: Clock, threads: int = THREADS
+        self, directory: Directory, database: Database, clock: Clock, threads: int | None = None
     ) -> None:
         self._instance_id = directory.instance.id
         self._database = database
@@ -71,6 +78,19 @@ class PasswordSignIn:
         self._names = TryNames(directory.derived_key(throttle.PURPOSE))
 
     async def authenticate(
+        self,
+        login_or_email: str,
+        password: str,
+        address: str | None,
+        device_cookie: str | None = None,
+    ) -> Proved | None:
+        """The same as `prove`, where nothing else is written: the tries are forgotten at once."""
+        proved = await self.prove(login_or_email, password, address, device_cookie)
+        if proved is not None:
+            await self._database.write(proved.settle)
+        return proved
+
+    async def prove(
         self,
         login_or_email: str,
         password: str,
@@ -115,9 +135,8 @@ class PasswordSignIn:
             stored = upgraded or await self._changed_meanwhile(user, password)
             if stored is None:
                 return None
-        await self._database.write(lambda tx: self._forget_tries(tx, attempt.origin, user))
         SIGN_INS.add("right")
-        return Proved(user, stored)
+        return Proved(user, stored, partial(self._forget_tries, attempt.origin, user))
 
     async def hashed(self, password: str) -> str:
         """The hash of a new password, made where passwords are checked.
@@ -140,7 +159,9 @@ class PasswordSignIn:
     ) -> _Try:
         found = users.for_sign_in(connection, self._instance_id, login)
         user, stored = found if found is not None else (None, None)
-        device = self.devices.name_of(device_cookie, user.id if user else _NOBODY)
+        device = self.devices.name_of(
+            connection, self._instance_id, device_cookie, user.id if user else _NOBODY
+        )
         origin = self._names.origin(login, address, device)
         full = sign_in_tries.any_is_full(
             connection, self._instance_id, origin.counts, self._clock()
@@ -173,7 +194,7 @@ class PasswordSignIn:
 
         await self._database.write(work)
 
-    def _forget_tries(self, tx: Transaction, origin: Origin, user: User) -> None:
+    def _forget_tries(self, origin: Origin, user: User, tx: Transaction) -> None:
         # The wide counts stay: a sign-in of one's own must not wipe out what one guessed before.
         sign_in_tries.forget(tx, self._instance_id, origin.own)
         users.forget_failed_sign_ins(tx, self._instance_id, user.id)

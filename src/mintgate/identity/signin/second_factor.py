@@ -20,7 +20,7 @@ from mintgate.identity.auditing import record_refusal
 from mintgate.identity.directory import Directory
 from mintgate.identity.signin import recovery_codes, throttle, totp
 from mintgate.identity.signin.devices import KnownDevices
-from mintgate.identity.signin.enrolment import Enrolment
+from mintgate.identity.signin.enrolment import TOOK_TOO_LONG, Enrolment, NotPossible
 from mintgate.identity.signin.events import factor_event
 from mintgate.identity.signin.passkey_sign_in import PasskeySignIn
 from mintgate.identity.signin.throttle import Origin, TryNames
@@ -28,11 +28,13 @@ from mintgate.store import (
     Database,
     Transaction,
     second_factors,
+    sign_in_proofs,
     sign_in_tries,
 )
 from mintgate.store import recovery_codes as stored_codes
 from mintgate.store.key_encryption import KeyEncryptionKey
 from mintgate.store.sealing import totp_name
+from mintgate.store.sign_in_proofs import SignInProof
 
 T = TypeVar("T")
 
@@ -100,7 +102,9 @@ class SecondFactors:
             device_cookie: what `devices` gave this browser after a sign-in.
         """
         short = one_time_code_of(typed)
-        device = self._devices.name_of(device_cookie, user.id)
+        device = await self._database.read(
+            lambda c: self._devices.name_of(c, self.instance.id, device_cookie, user.id)
+        )
         origin = self._names.second_factor(user.login, address, device, is_short=short is not None)
 
         def work(tx: Transaction) -> str | None:
@@ -151,7 +155,9 @@ class SecondFactors:
         left = second_factors.of(tx.connection, here, user.id).recovery_codes
         return {"factor": "recovery_code", "left": left}
 
-    def enrolment(self, tx: Transaction, user: User, address: str | None) -> Enrolment:
+    def enrolment(
+        self, tx: Transaction, user: User, proof: SignInProof, address: str | None
+    ) -> Enrolment:
         """The person's factors, to be set up by the person at the sign-in."""
 
         def record(event: str, details: dict[str, Any]) -> None:
@@ -161,9 +167,35 @@ class SecondFactors:
             return self._kek
 
         return Enrolment(
-            tx=tx, instance=self.instance, user=user, key_encryption_key=kek, record=record
+            tx=tx,
+            instance=self.instance,
+            user=user,
+            key_encryption_key=kek,
+            record=record,
+            bound_to=proof.proof_hash,
         )
 
-    async def enrol(self, user: User, address: str | None, work: Callable[[Enrolment], T]) -> T:
-        """Do something with the person's factors, in one transaction."""
-        return await self._database.write(lambda tx: work(self.enrolment(tx, user, address)))
+    async def enrol(
+        self,
+        user: User,
+        proof: SignInProof,
+        address: str | None,
+        work: Callable[[Enrolment], T],
+    ) -> T:
+        """Do something with the person's factors, in one transaction.
+
+        Raises:
+            NotPossible: the proof is over, as after a change of the password a moment ago.
+        """
+        here = self.instance.id
+
+        def begun(tx: Transaction) -> T:
+            second_factors.lock(tx, here)  # whoever ends proofs has it, too
+            found = sign_in_proofs.find(
+                tx.connection, here, proof.proof_hash, proof.interaction_hash, tx.now
+            )
+            if found is None:
+                raise NotPossible(TOOK_TOO_LONG)
+            return work(self.enrolment(tx, user, proof, address))
+
+        return await self._database.write(begun)

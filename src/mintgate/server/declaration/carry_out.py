@@ -10,6 +10,7 @@ from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.record_changes import before_and_after
 from mintgate.contract.users import User
 from mintgate.identity.administration.changes import change_event
+from mintgate.identity.lifecycle import telling
 from mintgate.server.declaration import api_attributes
 from mintgate.server.declaration.differences import (
     action_of,
@@ -74,7 +75,7 @@ def _write_api(tx: Transaction, instance_id: str, change: ApiChange) -> None:
 def _write_application(tx: Transaction, instance_id: str, change: ApplicationChange) -> None:
     if change.after is None:
         if change.before is not None:
-            applications.remove(tx, instance_id, change.before.id)
+            telling.remove_application(tx, instance_id, change.before, None)
     elif change.before is None:
         applications.add(tx, instance_id, change.after)
     else:

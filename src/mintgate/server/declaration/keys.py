@@ -51,6 +51,7 @@ INSTANCE = TableShape(
         "display_name": kinds.optional_text(128),
         "accent_colour": kinds.optional_text(7),
         "logo": kinds.optional_text(MAX_LOGO),
+        "fresh_sign_in_seconds": kinds.integer,
         "second_factor_internal": kinds.one_of(SecondFactorRule),
         "second_factor_community": kinds.one_of(SecondFactorRule),
     },

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mintgate.contract.redirects import origin_of
 from mintgate.server.declaration import kinds
 from mintgate.server.declaration.keys import LIMITS, POLICY, TableShape
 from mintgate.server.declaration.kinds import Unfit
@@ -14,6 +16,7 @@ from mintgate.server.declaration.secrets import is_utf8, problem_of_secret, secr
 TABLES = ("gate", "tenants", "routes")
 IDENTITIES = ("none", "headers", "token")
 MAX_URL = 500
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def gate(environment: Mapping[str, str], folder: Path) -> TableShape:
@@ -93,6 +96,17 @@ def number_between(least: int, most: int) -> kinds.Kind:
     return fit
 
 
+def _origins(value: object) -> tuple[str, ...]:
+    """Origins as browsers send them: any other spelling would allow nobody."""
+    found = tuple(kinds.texts(value))
+    for text in found:
+        if not _ORIGIN.fullmatch(text) or origin_of(text) != text:  # that knows the usual ports
+            raise Unfit(
+                f"must be origins such as https://app.example.org, without a path, not {text!r}"
+            )
+    return found
+
+
 CONCURRENCY = TableShape(
     kinds={
         "per_session": number_between(1, 10_000),
@@ -125,6 +139,7 @@ ROUTE = TableShape(
         "idle_seconds": seconds(least=0.1),
         "total_seconds": seconds(),
         "max_body_bytes": number_between(0, kinds.MAX_INTEGER),
+        "allowed_origins": _origins,
     },
     required=("prefix", "api"),
     tables={

@@ -37,4 +37,6 @@ def _manner(route: RouteSettings) -> str:
         manner.append("without the prefix")
     if route.websocket:
         manner.append("also WebSocket")
+    if route.allowed_origins:
+        manner.append(f"refusals readable from {' '.join(route.allowed_origins)}")
     return f" ({', '.join(manner)})" if manner else ""

@@ -79,6 +79,8 @@ class Worker:
             await self.ended()
             message = f"worker {self.pid} was not ready within {seconds:.0f} s"
             raise WorkerFailed(message) from None
+        except OSError:  # it ended while it was told something
+            word = b""
         if word != READY_WORD:
             code = await self.ended()
             raise WorkerFailed(

@@ -83,6 +83,7 @@ _OVER = {
             "It works once, within three days. If you have used it already, the address is "
             "confirmed."
         ),
+        goes_on=_GO_ON,
     ),
     LinkOver.INVITE: _Said(
         title=translatable("This invitation works no more"),
@@ -90,6 +91,7 @@ _OVER = {
             "It works once, within seven days. If you have accepted it already, sign in; else ask "
             "whoever invited you for another one."
         ),
+        goes_on=_GO_ON,
     ),
 }
 

@@ -53,6 +53,7 @@ APPLICATION_ACTS = (
         subject=_uri,
         done="app_enabled",
         back=_APP,
+        needs_fresh=True,
         is_danger=False,
     ),
     Act(

@@ -96,6 +96,29 @@ FIELDS = {
     "Notes": "notes",
 }
 """Where the problems of an attribute are shown."""
+KEPT_FIELDS = (
+    "etag",
+    "kind",
+    "client_type",
+    "uri",
+    *(f"name_{code}" for code in LANGUAGES),
+    "internal",
+    "community",
+    "login_urls",
+    "logout_urls",
+    "consent",
+    "back_channel",
+    "front_channel",
+    "service",
+    "system_user",
+    *(f"scope_{name}" for name in OFFERED_SCOPES),
+    "scope_more",
+    "audience_*",
+    "reference_tokens",
+    "basic",
+    "notes",
+)
+"""All of the form, see `Door.page`: what were not there again, Save would take away."""
 
 
 def kind_of(key: str | None) -> Kind | None:

@@ -16,6 +16,7 @@ from mintgate.contract.automation.credentials import GrantQuery, NewServiceToken
 from mintgate.contract.automation.problems import InvalidInput
 from mintgate.contract.automation.secrets import SecretRotation
 from mintgate.contract.errors import Refusal
+from mintgate.contract.identifiers import new_secret
 from mintgate.contract.reference_tokens import (
     GRANTABLE_SCOPES,
     CreationForbidden,
@@ -91,6 +92,7 @@ class ApplicationTokenPages:
             tab="secrets",
             secrets=lines,
             keeps_secret=app.client_type is ClientType.CONFIDENTIAL and not app.is_built_in,
+            once=new_secret(),
             kept=self._desk.choices(request, visitor, KEPT),
             lives=self._desk.choices(request, visitor, LIVES),
         )
@@ -103,6 +105,7 @@ class ApplicationTokenPages:
         )
 
         def run(call: Call) -> tuple[str | None, Any, TrustedApplication]:
+            self._desk.sent_once.require(call, visitor, form)
             made = secrets.rotate(call)
             stored = applications.stored(call)
             return made.secret, applications.shown(call, stored), stored
@@ -161,15 +164,18 @@ class ApplicationTokenPages:
         self, request: Request, visitor: Visitor, form: Mapping[str, str]
     ) -> Response:
         """A service token [IMG-4]; its value is in this answer and nowhere else [REF-3]."""
+
+        def run(call: Call) -> Any:
+            self._desk.sent_once.require(call, visitor, form)
+            return reference_tokens.create_service(call)
+
         try:
             body = NewServiceToken(
                 scopes=tuple(name for name in GRANTABLE_SCOPES if f"scope_{name}" in form),
                 expires_at=_end_of_day(form.get("expires")),
                 description=form.get("description"),
             )
-            made = await self._desk.calls.write(
-                request, visitor, reference_tokens.create_service, body=body
-            )
+            made = await self._desk.calls.write(request, visitor, run, body=body)
         except (CreationForbidden, CreationInvalid, InvalidInput) as refused:
             return await self._token_form(request, visitor, form, refused)
         return self._desk.page(
@@ -206,6 +212,7 @@ class ApplicationTokenPages:
             app=app,
             fields={"expires": (today + timedelta(days=365)).isoformat(), **fields},
             errors=errors,
+            once=new_secret(),
             offered=[name for name in GRANTABLE_SCOPES if name in stored.scope_names],
             obstacle=language.gettext(obstacle) if obstacle else None,
             today=today.isoformat(),

@@ -17,10 +17,12 @@ from mintgate.contract.automation.credentials import ApplicationQuery
 from mintgate.contract.automation.problems import InvalidInput, PreconditionFailed
 from mintgate.contract.identifiers import new_secret
 from mintgate.contract.instance import API_AUDIENCES
-from mintgate.identity.administration import applications
+from mintgate.identity.administration import applications, lifecycle
 from mintgate.identity.administration.call import Call, etag_of
+from mintgate.identity.administration.lifecycle import EventLine
 from mintgate.sites.manage.application_form import (
     FIELDS,
+    KEPT_FIELDS,
     KINDS,
     POLICIES,
     Kind,
@@ -49,19 +51,35 @@ class ApplicationPages:
         door = self._desk.door
         return [
             door.page("/apps", show=self.index),
-            door.page("/apps/new", show=self.choose, act=self.create),
+            door.page(
+                "/apps/new",
+                show=self.choose,
+                act=self.create,
+                needs_fresh=True,
+                keeps=KEPT_FIELDS,
+            ),
             door.page(_APP, show=self.show),
-            door.page(_APP + "/edit", show=self.edit, act=self.change),
+            door.page(
+                _APP + "/edit",
+                show=self.edit,
+                act=self.change,
+                needs_fresh=True,
+                keeps=KEPT_FIELDS,
+            ),
             door.page(_APP + "/connect", show=self.connect),
         ]
 
     async def index(self, request: Request, visitor: Visitor) -> Response:
         query = asked(request)
         search = query.get("search")
-        found = await self._desk.calls.read(
+
+        def run(call: Call) -> tuple[Any, bool]:
+            return applications.list_all(call), lifecycle.is_on(call)
+
+        found, tells = await self._desk.calls.read(
             request,
             visitor,
-            applications.list_all,
+            run,
             query=ApplicationQuery(limit=PAGE_SIZE, cursor=query.get("after"), search=search),
         )
         return self._desk.page(
@@ -71,13 +89,14 @@ class ApplicationPages:
             APPS,
             items=found.items,
             search=search or "",
+            tells=tells,
             next_url=self._desk.url(APPS, search=search, after=found.next) if found.next else None,
             is_first="after" not in query,
         )
 
     async def choose(self, request: Request, visitor: Visitor) -> Response:
         """What it is first; then the form with what such an application needs."""
-        kind = kind_of(asked(request).get("kind"))
+        kind = kind_of(asked(request).get("kind") or visitor.draft.get("kind"))
         if kind is None:
             return self._desk.page(request, visitor, "app_kinds", APPS, kinds=KINDS)
         return await self._form(request, visitor, kind, visitor.draft or kind.defaults, {})
@@ -106,11 +125,11 @@ class ApplicationPages:
         )
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
-        def run(call: Call) -> tuple[Any, TrustedApplication]:
+        def run(call: Call) -> tuple[Any, TrustedApplication, list[EventLine]]:
             stored = applications.stored(call)
-            return applications.shown(call, stored), stored
+            return applications.shown(call, stored), stored, lifecycle.of_application(call)
 
-        app, stored = await self._desk.calls.read(request, visitor, run)
+        app, stored, told = await self._desk.calls.read(request, visitor, run)
         language = self._desk.language(request, visitor)
         return self._desk.page(
             request,
@@ -120,6 +139,7 @@ class ApplicationPages:
             app=app,
             tab="overview",
             created=stored.creation_time_utc,
+            events=told,
             policies=dict(self._desk.choices(request, visitor, POLICIES)),
             warnings=[language.gettext(_plain(text)) for text in warnings_of(stored)],
         )
@@ -133,9 +153,9 @@ class ApplicationPages:
         stored, system_user, etag = await self._desk.calls.read(request, visitor, run)
         if first_party.is_built_in(stored.application_uri):
             return self._desk.go(f"{APPS}/{stored.id}")
-        wanted = asked(request).get("type", stored.client_type.value)
+        wanted = asked(request).get("type") or visitor.draft.get("client_type", "")
         kind = kind_of_type(_type(wanted, stored.client_type))
-        fields = {**fields_of(stored, system_user), "etag": etag}
+        fields = visitor.draft or {**fields_of(stored, system_user), "etag": etag}
         return await self._form(request, visitor, kind, fields, {}, stored=stored)
 
     async def change(self, request: Request, visitor: Visitor, form: Mapping[str, str]) -> Response:

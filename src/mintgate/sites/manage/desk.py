@@ -15,6 +15,7 @@ from mintgate.contract.translating import translatable
 from mintgate.identity.forms import query_of
 from mintgate.sites.languages import Language
 from mintgate.sites.manage.notices import DONE
+from mintgate.sites.manage.sent_once import SentOnce
 from mintgate.sites.manage.sentences import problem_texts
 from mintgate.sites.rendering import Entry, PageRenderer, Shell
 from mintgate.sites.visiting.making import SiteGround
@@ -54,6 +55,7 @@ class Desk:
         self.calls = ground.calls
         self.database = ground.database
         self.clock = ground.clock
+        self.sent_once = SentOnce(ground.instance.id, ground.key_encryption_key)
         self._renderer = PageRenderer(ground.instance)
 
     def language(self, request: Request, visitor: Visitor) -> Language:

@@ -49,6 +49,7 @@ _CAUSES = {
     "unauthorized_client": translatable("A flow that the application may not use"),
     "access_denied": translatable("Not allowed for this user"),
     "insufficient_scope": translatable("A token without the needed scope"),
+    "insufficient_user_authentication": translatable("A sign-in that was too long ago"),
     "login_required": translatable("Nobody was signed in"),
     "unsupported_grant_type": translatable("An unknown grant"),
     "too_many_requests": translatable("Too many requests"),

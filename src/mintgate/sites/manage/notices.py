@@ -6,6 +6,12 @@ from mintgate.contract.translating import translatable
 
 DONE = {
     "saved": translatable("Saved."),
+    "logo_removed": translatable("The logo is removed."),
+    "factors_reset": translatable(
+        "The second factors of the user are removed. The password alone is enough now, unless the "
+        "instance asks for more."
+    ),
+    "rules_saved": translatable("The rules are saved. They count from the next sign-in on."),
     "created": translatable("Created."),
     "removed": translatable("Removed."),
     "app_disabled": translatable(
@@ -33,5 +39,9 @@ DONE = {
     "reserved": translatable("The licence is reserved."),
     "reservation_removed": translatable("The reservation is removed."),
     "total_saved": translatable("The number of licences is saved."),
+    "installed_told": translatable(
+        "The application is installed. It is being told now, with all that it needs."
+    ),
+    "sent_again": translatable("The application is being told again."),
     "uninstalled": translatable("The application is uninstalled. All its tokens have ended."),
 }

@@ -108,6 +108,15 @@ _KNOWN = [
             translatable("This instance has no such API."),
         ),
         (
+            r"must be a colour such as #0b6b4f",
+            translatable("Write a colour such as #0b6b4f: six digits from 0 to f."),
+        ),
+        (
+            r"must not hold control characters or line breaks",
+            translatable("This must be one line of plain text."),
+        ),
+        (r"must be one of the list", translatable("Choose one of the list.")),
+        (
             r"must be between (\d+) and (\d+)",
             translatable("This must be a number between %s and %s."),
         ),

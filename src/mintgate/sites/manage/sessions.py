@@ -82,10 +82,6 @@ def _login(call: Call) -> str:
     return sessions.shown(call, found).login or found.sid
 
 
-def _erp_session(call: Call) -> str:
-    return call.path["session_id"]
-
-
 SESSION_ACTS = (
     Act(
         path="/sessions/{sid}/end",
@@ -103,12 +99,12 @@ SESSION_ACTS = (
         section=SESSIONS,
         title=translatable("Close this session?"),
         text=translatable(
-            "Its licence is free at once. Whoever holds the token can open a session again with "
-            "the next request: to keep somebody out, lock the user or revoke the token."
+            "The licence of %s is free at once. Whoever holds the token can open a session again "
+            "with the next request: to keep somebody out, lock the user or revoke the token."
         ),
         yes=translatable("Close"),
         run=erp_sessions.close,
-        subject=_erp_session,
+        subject=erp_sessions.login_of,
         done="session_closed",
         back="/sessions",
     ),

@@ -12,6 +12,7 @@ import msgspec
 from mintgate.contract.applications import ReferenceTokenPolicy, TrustedApplication
 from mintgate.contract.instance import Instance
 from mintgate.contract.redirects import registered_uris
+from mintgate.contract.scopes import OFFLINE_ACCESS, OPENID, PROFILE, PROTOCOL_SCOPES
 from mintgate.contract.translating import translatable
 
 
@@ -122,12 +123,16 @@ const manager = new UserManager({
   authority: $issuer,
   client_id: $client_id,
   redirect_uri: $redirect,
-  scope: $scope,
+  post_logout_redirect_uri: $logout,
+  scope: $renewable_scope,
+  loadUserInfo: true,
 });
 await manager.signinRedirect();
 // on the page of redirect_uri:
 const user = await manager.signinRedirectCallback();
-await fetch($customers, { headers: { Authorization: `Bearer $${user.access_token}` } });""",
+await fetch($customers, { headers: { Authorization: `Bearer $${user.access_token}` } });
+// and to sign out:
+await manager.signoutRedirect();""",
     "MSAL.js": """import { PublicClientApplication } from "@azure/msal-browser";
 
 const app = new PublicClientApplication({
@@ -135,12 +140,25 @@ const app = new PublicClientApplication({
     clientId: $client_id,
     authority: $issuer,
     redirectUri: $redirect,
+    postLogoutRedirectUri: $logout,
     knownAuthorities: [$host],
+    OIDCOptions: { responseMode: "fragment" },
   },
   system: { protocolMode: "OIDC" },
 });
 await app.initialize();
-await app.loginRedirect({ scopes: $scopes });""",
+await app.handleRedirectPromise();
+const claims = JSON.stringify({ id_token: { name: null, preferred_username: null } });
+await app.loginRedirect({ scopes: $api_scopes, claims });
+const account = app.getAllAccounts()[0];
+const { accessToken } = await app.acquireTokenSilent({ scopes: $api_scopes, account });
+await fetch($customers, { headers: { Authorization: `Bearer $${accessToken}` } });
+// and to sign out:
+await app.logoutRedirect({ account, idTokenHint: account.idToken });
+
+// the page of redirectUri, which has nothing else:
+import { broadcastResponseToMainFrame } from "@azure/msal-browser/redirect-bridge";
+broadcastResponseToMainFrame();""",
     ".NET, Duende.IdentityModel.OidcClient": """var client = new OidcClient(new OidcClientOptions
 {
     Authority = $issuer,
@@ -209,8 +227,9 @@ def _filled(templates: dict[str, str], values: dict[str, str]) -> tuple[Snippet,
 def _values(application: TrustedApplication, instance: Instance) -> dict[str, str]:
     issuer = instance.issuer
     redirect = next(iter(registered_uris(application.impersonate_login_url)), "https://…")
-    api_scopes = [name for name in application.scope_names if name not in {"openid", "profile"}]
-    scopes = ["openid", "profile", *api_scopes]
+    logout = next(iter(registered_uris(application.impersonate_logout_url)), "https://…")
+    api_scopes = [name for name in application.scope_names if name not in PROTOCOL_SCOPES]
+    scopes = [OPENID, PROFILE, *api_scopes]
     customers = f"{instance.odata_root}Crm_Sales_Customers?$top=5"
     token = f"{issuer}/connect/token"
     quoted = {
@@ -221,7 +240,10 @@ def _values(application: TrustedApplication, instance: Instance) -> dict[str, st
         "token": token,
         "metadata": f"{issuer}/.well-known/openid-configuration",
         "scope": " ".join(scopes),
+        # Without a refresh token a library renews in a frame, which shows no page [EP-7].
+        "renewable_scope": " ".join([*scopes, OFFLINE_ACCESS]),
         "redirect": redirect,
+        "logout": logout,
         "host": instance.base_url.partition("://")[2],
     }
     php = {
@@ -236,7 +258,7 @@ def _values(application: TrustedApplication, instance: Instance) -> dict[str, st
     return {
         **{name: json.dumps(text, ensure_ascii=False) for name, text in quoted.items()},
         **{name: _php(text) for name, text in php.items()},
-        "scopes": json.dumps(scopes),
+        "api_scopes": json.dumps(api_scopes),
         "token_url": shlex.quote(token),
         "curl_id": shlex.quote(application.application_uri),
         "curl_redirect": shlex.quote(redirect),

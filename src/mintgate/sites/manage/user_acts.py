@@ -8,17 +8,40 @@ from msgspec.structs import replace
 
 from mintgate.contract.automation import records
 from mintgate.contract.automation.credentials import Lock, NoBody
+from mintgate.contract.automation.problems import Conflict
 from mintgate.contract.translating import translatable
-from mintgate.identity.administration import everything, grants, reference_tokens, sessions, users
+from mintgate.identity.administration import (
+    everything,
+    grants,
+    reference_tokens,
+    second_factors,
+    sessions,
+    users,
+)
 from mintgate.identity.administration.call import Call
 from mintgate.sites.manage.acts import Act
 from mintgate.sites.manage.desk import USERS
 
 _USER = "/users/{user_id}"
+NO_FACTORS = translatable("This user has no second factor.")
 
 
 def _login(call: Call) -> str:
     return users.stored(call).login
+
+
+def _with_factors(call: Call) -> str:
+    """The login; raises Conflict for who has none, as on a page that was open too long."""
+    found = second_factors.of_user(call)
+    if not (found.has_app or found.passkeys or found.recovery_codes):
+        raise Conflict(NO_FACTORS)
+    return _login(call)
+
+
+def _reset_factors(call: Call) -> object:
+    call.lock()
+    _with_factors(call)
+    return second_factors.reset_of_user(call)
 
 
 def _token(call: Call) -> str:
@@ -56,6 +79,7 @@ USER_ACTS = (
         subject=_login,
         done="user_enabled",
         back=_USER,
+        needs_fresh=True,
         is_danger=False,
     ),
     Act(
@@ -81,6 +105,7 @@ USER_ACTS = (
         subject=_login,
         done="user_unlocked",
         back=_USER,
+        needs_fresh=True,
         is_danger=False,
     ),
     Act(
@@ -119,6 +144,24 @@ USER_ACTS = (
         done="all_signed_out",
         back=_USER,
         body=NoBody(),
+    ),
+    Act(
+        path=_USER + "/reset-second-factors",
+        section=USERS,
+        title=translatable("Remove the second factors of this user?"),
+        text=translatable(
+            "The app, the passkeys and the recovery codes of %s are removed, and cannot be brought "
+            "back. Until new ones are set up, the password alone is enough: make sure who asks "
+            "you for this, as a thief with the password would ask the same."
+        ),
+        yes=translatable("Remove them"),
+        run=_reset_factors,
+        subject=_with_factors,
+        done="factors_reset",
+        back=_USER,
+        body=NoBody(),
+        needs_fresh=True,
+        not_oneself=True,
     ),
     Act(
         path=_USER + "/revoke-everything",

@@ -39,6 +39,19 @@ FIELDS = {
     "UserType": "user_type",
 }
 
+KEPT_FIELDS = (
+    "etag",
+    "user_type",
+    "login",
+    *(f"name_{code}" for code in LANGUAGES),
+    "email",
+    "email_confirmed",
+    "phone",
+    "language",
+    "basic",
+)
+"""Everything but the password, see `Door.page`."""
+
 
 def type_text(user_type: str) -> str:
     """What a type is called, to be translated."""

@@ -20,12 +20,26 @@ from mintgate.contract.automation.credentials import (
 )
 from mintgate.contract.automation.problems import InvalidInput, PreconditionFailed
 from mintgate.contract.users import MAY_SIGN_IN, User
-from mintgate.identity.administration import grants, reference_tokens, sessions, users
+from mintgate.identity.administration import (
+    grants,
+    reference_tokens,
+    second_factors,
+    sessions,
+    users,
+)
 from mintgate.identity.administration.call import Call, etag_of
 from mintgate.sites.manage.application_form import names_of
 from mintgate.sites.manage.desk import PAGE_SIZE, USERS, Desk, asked
-from mintgate.sites.manage.user_form import FIELDS, TYPES, fields_of, type_text, values_of
+from mintgate.sites.manage.user_form import (
+    FIELDS,
+    KEPT_FIELDS,
+    TYPES,
+    fields_of,
+    type_text,
+    values_of,
+)
 from mintgate.sites.visiting.visitor import Visitor
+from mintgate.store.user_search import LOOKS_THROUGH
 
 _USER = "/users/{user_id}"
 SHOWN = 10
@@ -39,12 +53,15 @@ class UserPages:
 
     def routes(self) -> list[BaseRoute]:
         door = self._desk.door
-        keeps = ("user_type", "login", "name_en", "name_bg", "email", "phone", "language")
+        keeps = KEPT_FIELDS
         return [
             door.page("/users", show=self.index),
             door.page("/users/new", show=self.new, act=self.create, needs_fresh=True, keeps=keeps),
             door.page(_USER, show=self.show),
-            door.page(_USER + "/edit", show=self.edit, act=self.change),
+            # A forgotten password is chosen anew by whoever gets the letter.
+            door.page(
+                _USER + "/edit", show=self.edit, act=self.change, needs_fresh=True, keeps=keeps
+            ),
             door.page(
                 _USER + "/password", show=self.password, act=self.set_password, needs_fresh=True
             ),
@@ -67,6 +84,7 @@ class UserPages:
             items=found.items,
             type_text=type_text,
             search=search or "",
+            looked=LOOKS_THROUGH,
             next_url=self._desk.url(USERS, search=search, after=found.next) if found.next else None,
             is_first="after" not in query,
         )
@@ -96,6 +114,7 @@ class UserPages:
             few = PageQuery(limit=SHOWN)
             return {
                 "user": stored,
+                "factors": second_factors.of_user(call),
                 "sign_ins": [
                     sessions.shown(call, one) for one in sessions.of_user(call, stored.id)
                 ],
@@ -121,7 +140,7 @@ class UserPages:
 
     async def edit(self, request: Request, visitor: Visitor) -> Response:
         stored = await self._desk.calls.read(request, visitor, users.stored)
-        fields = {**fields_of(stored), "etag": etag_of(users.shown(stored))}
+        fields = visitor.draft or {**fields_of(stored), "etag": etag_of(users.shown(stored))}
         return self._form(request, visitor, fields, {}, stored=stored)
 
     async def change(self, request: Request, visitor: Visitor, form: Mapping[str, str]) -> Response:

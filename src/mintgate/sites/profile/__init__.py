@@ -1,4 +1,4 @@
-"""Profile: what a person sees, changes and ends of the own account [PRF-1..7, PRF-10..22]."""
+"""Profile: what a person sees, changes and ends of the own account [PRF-1..8, PRF-10..22]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from starlette.routing import BaseRoute
 
 from mintgate.sites.profile import (
     consents,
+    devices,
+    email,
     history,
     me,
     overview,
@@ -26,9 +28,11 @@ def routes(ground: SiteGround) -> Sequence[BaseRoute]:
     return [
         *me.routes(ground),
         *overview.routes(frame),
+        *email.routes(frame),
         *password.routes(frame),
         *second_factors.routes(frame),
         *sign_ins.routes(frame),
+        *devices.routes(frame),
         *consents.routes(frame),
         *history.routes(frame),
         *tokens.routes(frame),

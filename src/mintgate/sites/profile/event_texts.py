@@ -27,9 +27,14 @@ _TEXTS = {
     "user.sign_in_throttled": EventText(
         translatable("Sign-ins were refused after too many tries"), "alert", "warning"
     ),
+    "user.device_removed": EventText(translatable("A device was removed"), "device"),
     "session.ended": EventText(translatable("A browser was signed out from elsewhere"), "out"),
     "user.added": EventText(translatable("The account was made"), "user"),
     "user.changed": EventText(translatable("The account was changed"), "settings"),
+    "user.email_confirmed": EventText(translatable("The mail address was confirmed"), "mail"),
+    "user.password_reset": EventText(
+        translatable("The password was chosen anew by a mailed link"), "lock", "warning"
+    ),
     "user.picture_changed": EventText(translatable("The picture was changed"), "user"),
     "user.picture_removed": EventText(translatable("The picture was removed"), "user"),
     "user.everything_revoked": EventText(
@@ -67,16 +72,18 @@ _TEXTS = {
 }
 EVENTS = tuple(_TEXTS)
 """Those that a person is told; every single access token is not among them."""
-PASSWORD_CHANGED = EventText(translatable("The password was changed"), "lock", "warning")
+_OF_CHANGES = {
+    "Password": EventText(translatable("The password was changed"), "lock", "warning"),
+    "Email": EventText(translatable("The mail address was changed"), "mail", "warning"),
+    "EmailConfirmed": EventText(translatable("The mail address was confirmed"), "mail"),
+}
+"""What an account was changed in, by attribute; the first that fits."""
 
 
 def event_text(record: AuditRecord, language: Language) -> EventText:
     """The event in this language."""
     told = _TEXTS[record.event]
-    if record.event == "user.changed" and _tells_of_password(record):
-        told = PASSWORD_CHANGED
+    if record.event == "user.changed":
+        attributes = (record.details or {}).get("attributes", ())
+        told = next((text for name, text in _OF_CHANGES.items() if name in attributes), told)
     return told._replace(text=language.gettext(told.text))
-
-
-def _tells_of_password(record: AuditRecord) -> bool:
-    return "Password" in (record.details or {}).get("attributes", ())

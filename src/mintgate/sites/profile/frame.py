@@ -16,9 +16,11 @@ from mintgate.sites.visiting.door import LEAVE_PATH
 from mintgate.sites.visiting.making import SiteGround
 
 PASSWORD = "/security/password"  # noqa: S105 - a path
+EMAIL = "/email"
 SECOND_FACTORS = "/security/second-factors"
 TOKENS = "/security/tokens"
 SIGN_INS = "/security/sign-ins"
+DEVICES = "/devices"
 HISTORY = "/security/history"
 APPLICATIONS = "/applications"
 
@@ -27,7 +29,8 @@ ENTRIES = (
     Entry(translatable("Password"), PROFILE_PATH + PASSWORD, "lock"),
     Entry(translatable("Second factors"), PROFILE_PATH + SECOND_FACTORS, "shield"),
     Entry(translatable("Tokens"), PROFILE_PATH + TOKENS, "token"),
-    Entry(translatable("Sign-ins"), PROFILE_PATH + SIGN_INS, "device"),
+    Entry(translatable("Sign-ins"), PROFILE_PATH + SIGN_INS, "check"),
+    Entry(translatable("Devices"), PROFILE_PATH + DEVICES, "device"),
     Entry(translatable("Applications"), PROFILE_PATH + APPLICATIONS, "apps"),
     Entry(translatable("History"), PROFILE_PATH + HISTORY, "audit"),
 )
@@ -40,10 +43,15 @@ DONE = {
     "password": translatable(
         "Your password was changed. You are signed out everywhere but in this browser."
     ),
+    "email": translatable(
+        "Your address was changed. Open the link in the letter that is on its way to it."
+    ),
+    "email-link": translatable("Another letter is on its way."),
     "app-added": translatable("The app is set up."),
     "passkey-added": translatable("The passkey is registered."),
     "factor-removed": translatable("It is removed."),
     "signed-out": translatable("That browser is signed out."),
+    "device-removed": translatable("The device is removed, and you are signed out there."),
     "signed-out-others": translatable("All other browsers are signed out."),
     "withdrawn": translatable("The application may do nothing in your name any more."),
     "revoked": translatable("The token works no more."),

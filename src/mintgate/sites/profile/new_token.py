@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from starlette.requests import Request
@@ -21,6 +22,8 @@ from mintgate.sites.scope_texts import scope_text
 from mintgate.sites.visiting import Visitor
 from mintgate.sites.visiting.door import Form
 
+SHOWN = 24
+"""Applications to choose from at once; a search finds the others."""
 DAYS = (7, 30, 90, 365)
 USUAL_DAYS = "365"
 """[REF-18]"""
@@ -51,11 +54,30 @@ class NewToken:
             wanted = offers.items[0].id
         application = next((one for one in offers.items if one.id == wanted), None)
         if application is None:
-            return self._frame.page(
-                request, visitor, "choose_application.html", current=TOKENS, offers=offers.items
-            )
+            return self._choice(request, visitor, offers.items)
         form = dict(draft) or {"days": USUAL_DAYS, SCOPE_FIELD + READ: "on"}
         return self._form(request, visitor, application, len(offers.items), form)
+
+    def _choice(
+        self, request: Request, visitor: Visitor, offers: Sequence[TokenApplication]
+    ) -> Response:
+        search = request.query_params.get("search", "").strip()
+        wanted = search.casefold()
+        found = [
+            one
+            for one in offers
+            if wanted in one.application.casefold() or wanted in (one.name or "").casefold()
+        ]
+        return self._frame.page(
+            request,
+            visitor,
+            "choose_application.html",
+            current=TOKENS,
+            offers=found[:SHOWN],
+            more=len(found) - SHOWN,
+            search=search,
+            can_search=bool(search) or len(offers) > SHOWN,
+        )
 
     async def create(self, request: Request, visitor: Visitor, form: Form) -> Response:
         """Make it once, however often the form comes [PRF-6]."""

@@ -15,7 +15,8 @@ from mintgate.contract.instance import PROFILE_PATH
 from mintgate.identity.administration import own_account
 from mintgate.identity.administration.own_account import OwnDetails
 from mintgate.sites.languages import LANGUAGES
-from mintgate.sites.profile.drawing import BadPicture, drawn
+from mintgate.sites.pictures import BadPicture
+from mintgate.sites.profile.drawing import drawn
 from mintgate.sites.profile.frame import Frame
 from mintgate.sites.profile.picture_urls import picture_urls
 from mintgate.sites.visiting import Visitor

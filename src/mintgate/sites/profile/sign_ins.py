@@ -27,8 +27,6 @@ def routes(frame: Frame) -> list[BaseRoute]:
     page, door = _SignIns(frame), frame.door
     return [
         door.page(SIGN_INS, show=page.show),
-        # [PRF-8] No application registers devices here: those that a person has are these.
-        door.page("/devices", show=page.devices),
         door.page(SIGN_INS + "/end-others", act=page.end_others, back=SIGN_INS),
         door.page(SIGN_INS + "/{sid}/end", act=page.end, back=SIGN_INS),
     ]
@@ -46,9 +44,6 @@ class _SignIns:
             key=lambda one: (not one.is_own, -(one.record.last_used_at or one.record.created_at)),
         )
         return self._frame.page(request, visitor, "sign_ins.html", current=SIGN_INS, found=shown)
-
-    async def devices(self, request: Request, visitor: Visitor) -> Response:
-        return self._frame.to(SIGN_INS)
 
     async def end(self, request: Request, visitor: Visitor, form: Form) -> Response:
         await self._frame.calls.write(request, visitor, own.end_session)

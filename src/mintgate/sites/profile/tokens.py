@@ -18,6 +18,7 @@ from mintgate.sites.visiting.door import Form
 
 SOON = 14 * 24 * 3600.0
 """Seconds before its end at which a token stands out."""
+PAGE = 50
 
 
 def routes(frame: Frame) -> list[BaseRoute]:
@@ -47,17 +48,27 @@ class _Tokens:
         offers = await self._frame.calls.read(request, visitor, own.list_applications)
         live = [grant for grant in found.items if grant.state == "live"]
         shows_all = "all" in request.query_params
+        listed = found.items if shows_all else live
+        number = _number(request.query_params.get("page"))
+        first = (number - 1) * PAGE
         language = self._frame.language_of(request, visitor)
         shown = [
             (grant, [scope_text(scope, language)[0] for scope in token_order(grant.scopes)])
-            for grant in (found.items if shows_all else live)
+            for grant in listed[first : first + PAGE]
         ]
+
+        def url(other: int) -> str:
+            query = (["all=1"] if shows_all else []) + ([f"page={other}"] if other > 1 else [])
+            return self._frame.url(TOKENS) + (f"?{'&'.join(query)}" if query else "")
+
         return self._frame.page(
             request,
             visitor,
             "tokens.html",
             current=TOKENS,
             found=shown,
+            previous=url(number - 1) if number > 1 else None,
+            following=url(number + 1) if first + PAGE < len(listed) else None,
             may_create=bool(offers.items),
             shows_all=shows_all,
             ended=len(found.items) - len(live),
@@ -82,3 +93,8 @@ class _Tokens:
         if grant is None:
             raise NoSuchRecord
         return grant
+
+
+def _number(text: str | None) -> int:
+    """Of a page; what is none is the first."""
+    return max(int(text), 1) if text and text.isascii() and text.isdigit() and len(text) < 7 else 1

@@ -14,7 +14,7 @@ from mintgate.identity.administration.call import Acting, Call
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
 from mintgate.sites.visiting.visitor import Visitor, Visitors
-from mintgate.store import Database, Transaction
+from mintgate.store import Database, Transaction, instances
 from mintgate.store.keys import KeyEncryptionKey
 
 SESSION_ENDED = translatable("Your session has ended. Open the page again.")
@@ -25,8 +25,11 @@ Run = Callable[[Call], T]
 class Calls:
     """Runs operations for the visitors of one site.
 
-    Who acts is read in the same transaction as what is done: a sign-out, a lock or a lost
-    administrator's right that was committed a moment ago counts.
+    `can_mail` tells whether letters that are written now are sent.
+
+    Who acts is read in the same transaction as what is done, and by what writes after the lock of
+    the instance: a sign-out, a lock or a lost administrator's right that was committed a moment ago
+    counts, also when what committed it was waited for [USR-4, TOP-13].
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class Calls:
         self._database = database
         self._visitors = visitors
         self._kek = key_encryption_key
-        self._can_mail = can_mail
+        self.can_mail = can_mail
 
     async def read(
         self,
@@ -78,6 +81,7 @@ class Calls:
         """The same for one that changes something; returns after the commit."""
 
         def work(tx: Transaction) -> T:
+            instances.lock(tx, self._directory.instance.id)
             call = self._call(
                 tx.connection, tx, request, visitor, tx.now, path, body=body, prepared=prepared
             )
@@ -113,7 +117,7 @@ class Calls:
             ),
             key_encryption_key=lambda: self._kek,
             tx=tx,
-            can_mail=self._can_mail,
+            can_mail=self.can_mail,
             path=request.path_params if path is None else path,
             **given,
         )

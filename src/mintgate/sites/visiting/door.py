@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from mintgate.contract.automation.problems import NoSuchRecord
 from mintgate.contract.errors import (
     Forbidden,
     Refusal,
@@ -24,8 +25,6 @@ from mintgate.sites.visiting.uploads import Files, read_upload
 from mintgate.sites.visiting.visitor import Visitor
 from mintgate.store import DatabaseUnavailable, Transaction, site_sessions
 
-FRESH_SECONDS = 600.0
-"""How long ago a sign-in may be for what is dangerous, unless the site says otherwise."""
 LEAVE_PATH = "/signout"
 FORM_FIELD = "anti_forgery"
 MAX_DRAFT = 8192
@@ -47,7 +46,6 @@ class Door:
 
     Args:
         end_session: signs people out, of the site and of the instance.
-        fresh_seconds: how long ago a person may have signed in for pages with `needs_fresh`.
     """
 
     def __init__(
@@ -55,14 +53,13 @@ class Door:
         site: Site,
         parts: SignInParts,
         end_session: EndSessionEndpoint,
-        fresh_seconds: float = FRESH_SECONDS,
     ) -> None:
         self.site = site
         self._parts = parts
         self._instance = parts.directory.instance
         self._sign_in = SiteSignIn(site, parts)
         self._end_session = end_session
-        self._fresh_seconds = fresh_seconds
+        self._fresh_seconds = self._instance.fresh_sign_in_seconds
 
     def page(
         self,
@@ -89,7 +86,8 @@ class Door:
             needs_fresh: whether both ask for a sign-in that is not long ago.
             act_needs_fresh: whether only POST does.
             keeps: the fields that are kept while the person signs in anew, for the page at `back`
-                to fill in from `Visitor.draft`. Never a secret.
+                to fill in from `Visitor.draft`; `begin_*` stands for all that begin so. Never a
+                secret.
         """
         handlers: dict[str, Handler] = {}
         if show is not None:
@@ -148,6 +146,8 @@ class Door:
     async def answer(self, request: Request, handler: Handler) -> Response:
         """What a handler answers; what it refuses becomes a page."""
         try:
+            if any("\0" in value for value in request.path_params.values()):
+                raise NoSuchRecord("There is no such page.")  # PostgreSQL is asked of no NUL
             return await handler(request)
         except DatabaseUnavailable as error:
             refusal: Refusal = TemporarilyUnavailable(cause=str(error))
@@ -186,7 +186,7 @@ class Door:
 
     async def _leave(self, request: Request, visitor: Visitor, form: Form) -> Response:
         """Sign out of everything in this browser, as by `end_session_endpoint` [END-4]."""
-        response = await self._end_session.leave(visitor.sid)
+        response = await self._end_session.leave(visitor.sid, self.site.client_id)
         self._parts.cookies.drop_session(response)
         return response
 
@@ -252,7 +252,7 @@ class _Acting:
         form, files = await self._read(request)
         door.require_own_form(request, visitor, form)
         if self._needs_fresh and not door.is_fresh(visitor):
-            kept = {name: form[name] for name in self._keeps if name in form}
+            kept = {name: form[name] for name in form if self._is_kept(name)}
             await door.keep_draft(visitor, address, kept)
             return door.ask_again(request, visitor, address)
         form = {name: value for name, value in form.items() if name != FORM_FIELD}
@@ -260,6 +260,12 @@ class _Acting:
             return await self._upload(request, visitor, form, files)
         assert self._act is not None  # noqa: S101 - told to the type checker
         return await self._act(request, visitor, form)
+
+    def _is_kept(self, name: str) -> bool:
+        return any(
+            name.startswith(kept[:-1]) if kept.endswith("*") else name == kept
+            for kept in self._keeps
+        )
 
     async def _read(self, request: Request) -> tuple[Form, Files]:
         if self._upload is not None:

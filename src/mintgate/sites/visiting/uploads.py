@@ -57,6 +57,8 @@ async def read_upload(request: Request, max_bytes: int) -> tuple[dict[str, str],
                 fields[name] = data.decode()
             except UnicodeDecodeError:
                 raise InvalidRequest(BAD_UPLOAD) from None
+            if "\0" in fields[name]:
+                raise InvalidRequest(BAD_UPLOAD)
     return fields, files
 
 

@@ -5,6 +5,6 @@ What each part proves stands in docs/audit.md, why it is so in docs/adr/0003-aud
 
 from mintgate.store.audit.chain import Chain
 from mintgate.store.audit.event import AuditEvent
-from mintgate.store.audit.rows import MAX_ROWS, StoredEvent, append, latest, statement
+from mintgate.store.audit.rows import StoredEvent, append, latest
 
-__all__ = ["MAX_ROWS", "AuditEvent", "Chain", "StoredEvent", "append", "latest", "statement"]
+__all__ = ["AuditEvent", "Chain", "StoredEvent", "append", "latest"]

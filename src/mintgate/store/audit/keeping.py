@@ -14,9 +14,10 @@ from mintgate.store.audit.checkpoint_walk import CheckpointWalk
 from mintgate.store.audit.checkpoints import AuditLogTampered
 from mintgate.store.audit.event import AuditEvent
 from mintgate.store.audit.findings import Report
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.keys import KeyEncryptionKey
 from mintgate.store.pacing import bit_by_bit
-from mintgate.store.transaction import DatabaseUnavailable, Transaction
+from mintgate.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from mintgate.store.database import Database

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import CTE, ColumnElement, Connection, RowMapping, func, literal, select, tuple_
 
 from mintgate.store.audit.chain import Chain, Head
 from mintgate.store.audit.event import AuditEvent
+from mintgate.store.prepared import ManyRows
 from mintgate.store.tables import audit_events
 
 HASHED = (
@@ -31,9 +30,7 @@ HASHED = (
 )
 """What a row's hash covers, in this order."""
 COLUMNS = (*HASHED, "hash", "actor", "address", "actor_salt", "personal", "personal_salt")
-_MARKS = {"sqlite": "?", "postgresql": "%s"}
-MAX_ROWS = 64
-"""Of one statement."""
+INSERT = ManyRows("audit_events", COLUMNS)
 PAGE = 1000
 
 
@@ -81,28 +78,11 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-@functools.cache
-def _insert(dialect: str, rows: int) -> str:
-    # One statement for many rows: each statement costs a hand-over between the threads.
-    row = f"({', '.join([_MARKS[dialect]] * len(COLUMNS))})"
-    return f"INSERT INTO audit_events ({', '.join(COLUMNS)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - constants
-
-
 def append(connection: Connection, chain: Chain, events: Sequence[AuditEvent]) -> dict[str, Head]:
-    """Insert events at the end of a writer's chains; returns the heads, to be kept after commit.
-
-    The statement is a constant, and its values go to the driver as they are.
-    """
+    """Insert events at the end of a writer's chains; returns the heads, to be kept after commit."""
     linked, heads = chain.link(events)
-    for start in range(0, len(linked), MAX_ROWS):
-        part = linked[start : start + MAX_ROWS]
-        connection.exec_driver_sql(*statement(connection.dialect.name, part))
+    INSERT.insert(connection, linked)
     return heads
-
-
-def statement(dialect: str, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
-    """The INSERT of at most `MAX_ROWS` linked rows, and its values."""
-    return _insert(dialect, len(rows)), tuple([value for row in rows for value in row])
 
 
 def latest(

@@ -16,10 +16,10 @@ import msgspec
 
 from mintgate.store import schema
 from mintgate.store.database import Database
+from mintgate.store.failures import DatabaseUnavailable
 from mintgate.store.portable.copying import Progress, fill, no_progress, require_source
 from mintgate.store.portable.problems import CopyProblem
 from mintgate.store.portable.target import Target
-from mintgate.store.transaction import DatabaseUnavailable
 
 HEADER = b"SQLite format 3\0"
 

@@ -22,14 +22,17 @@ from mintgate.store import (
     idempotency,
     instances,
     keys,
+    lifecycle_events,
     mailed_links,
     mails,
+    marketplace_keys,
     recovery_codes,
     reference_tokens,
     refresh,
     revocations,
     sessions,
     sign_in_proofs,
+    totp_offers,
     users,
 )
 from mintgate.store.audit import AuditEvent
@@ -103,8 +106,15 @@ def end_all(
     }
     idempotency.forget_all(tx, here)
     sign_in_proofs.end_all(tx, here)
+    totp_offers.end_all(tx, here)
     mailed_links.end_all(tx, here)
     mails.forget_all(tx, here)
+    lifecycle_events.give_up_all(tx, here, BECAUSE)
+    if marketplace_keys.remove(tx, here):  # it may have been replaced since, as it was stolen
+        off = AuditEvent(
+            instance_id=here, at=tx.now, event="marketplace.disabled", actor=actor, cause=BECAUSE
+        )
+        tx.record(off)
     if revoke_reference_tokens:
         ended["reference_tokens"] = reference_tokens.revoke_all(tx, here, actor)
     # One of them may have been declared compromised since. No good JWT needs them any more.

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Table, func, select
 
 from mintgate.store import feed
 from mintgate.store.database import Database
+from mintgate.store.failures import AWAY, translated
 from mintgate.store.portable.tables import Row, reading
 from mintgate.store.tables import audit_events
-from mintgate.store.transaction import AWAY, translated
 
 BATCH_ROWS = 2000
 

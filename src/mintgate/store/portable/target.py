@@ -12,12 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from mintgate.store import schema
 from mintgate.store.database import Database
+from mintgate.store.failures import AWAY, DatabaseUnavailable
 from mintgate.store.portable.problems import CopyProblem
 from mintgate.store.portable.snapshot import without_limits
 from mintgate.store.portable.tables import TABLES, Row, key_of, writing
 from mintgate.store.schema import Standing
 from mintgate.store.tables import schema_state
-from mintgate.store.transaction import AWAY, DatabaseUnavailable, Transaction
+from mintgate.store.transaction import Transaction
 
 Purpose = Literal["copy", "restore", "backup"]
 

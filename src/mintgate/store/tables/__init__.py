@@ -19,6 +19,7 @@ from mintgate.store.tables.instance import (
     state_feed,
 )
 from mintgate.store.tables.licences import erp_sessions, licence_pools, reserved_seats
+from mintgate.store.tables.lifecycle import lifecycle_events, marketplace_keys
 from mintgate.store.tables.mailing import mailed_links, mails
 from mintgate.store.tables.schema import schema_state
 from mintgate.store.tables.second_factors import (
@@ -27,6 +28,7 @@ from mintgate.store.tables.second_factors import (
     recovery_codes,
     second_factors,
     sign_in_proofs,
+    totp_offers,
 )
 from mintgate.store.tables.security_records import application_authorizations, applications, users
 from mintgate.store.tables.signing_in import (
@@ -37,6 +39,7 @@ from mintgate.store.tables.signing_in import (
     logout_notices,
     session_applications,
     sign_in_tries,
+    user_devices,
 )
 from mintgate.store.tables.sites import site_sessions, user_pictures
 from mintgate.store.tables.tokens import (
@@ -66,9 +69,11 @@ __all__ = [
     "instances",
     "interactions",
     "licence_pools",
+    "lifecycle_events",
     "logout_notices",
     "mailed_links",
     "mails",
+    "marketplace_keys",
     "metadata",
     "passkey_challenges",
     "passkeys",
@@ -88,6 +93,8 @@ __all__ = [
     "signing_keys",
     "site_sessions",
     "state_feed",
+    "totp_offers",
+    "user_devices",
     "user_pictures",
     "userinfo_requests",
     "users",

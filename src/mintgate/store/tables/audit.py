@@ -33,12 +33,14 @@ audit_events = Table(
     Column("personal_salt", LargeBinary),
     Index("ix_audit_events_at", "instance_id", "at"),
 )
-# Only rows that name a user are in them: tokens of services cost nothing here.
+# Only rows that name a user are in them: tokens of services cost nothing here. In the order of
+# time, for a person's history is read from its end.
 for _name in ("actor_id", "subject_id"):
     Index(
-        f"ix_audit_events_{_name}",
+        f"ix_audit_events_{_name.removesuffix('_id')}_time",
         audit_events.c.instance_id,
         audit_events.c[_name],
+        audit_events.c.at,
         sqlite_where=audit_events.c[_name].is_not(None),
         postgresql_where=audit_events.c[_name].is_not(None),
     )

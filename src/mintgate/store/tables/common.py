@@ -15,3 +15,12 @@ metadata = MetaData(
 
 def instance_id() -> Column[str]:
     return Column("instance_id", String(36), primary_key=True)
+
+
+def by_code_points(length: int) -> String:
+    """A text for which an index knows how it begins, as it is ordered by its code points.
+
+    SQLite orders so; PostgreSQL orders by the language of the database unless it is told. Such a
+    column is compared with values only: with a column in another order PostgreSQL refuses it.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")

@@ -38,6 +38,7 @@ instances = Table(
     Column("display_name", String(128)),
     Column("accent_colour", String(7)),
     Column("logo", Text),
+    Column("fresh_sign_in_seconds", Integer, nullable=False, server_default="600"),
     Column("second_factor_internal", String(16), nullable=False, server_default="allowed"),
     Column("second_factor_community", String(16), nullable=False, server_default="allowed"),
     # The number of the newest entry of the state feed. Updating it serialises those who append,

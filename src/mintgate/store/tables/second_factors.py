@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from mintgate.store.tables.common import instance_id, metadata
 
-# One row for a person with a second factor, or with one that is being set up.
+# One row for a person with a second factor, or with one that was begun.
 second_factors = Table(
     "second_factors",
     metadata,
@@ -28,9 +28,21 @@ second_factors = Table(
     Column("totp_secret", LargeBinary),
     Column("totp_since", Double),
     Column("totp_last_step", BigInteger),
-    # A secret that no code has been shown for yet.
+    # Of the release before; `totp_offers` stands in their place.
     Column("pending_secret", LargeBinary),
     Column("pending_until", Double),
+)
+
+# A secret that no code has been shown for yet, for the one sign-in where it is shown.
+totp_offers = Table(
+    "totp_offers",
+    metadata,
+    instance_id(),
+    Column("user_id", String(36), primary_key=True),
+    Column("bound_to", String(64), primary_key=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("ix_totp_offers_expiry", "instance_id", "expires_at"),
 )
 
 recovery_codes = Table(
@@ -89,4 +101,5 @@ sign_in_proofs = Table(
     Column("amr", JSON(none_as_null=True)),
     Column("expires_at", Double, nullable=False),
     Index("ix_sign_in_proofs_expiry", "instance_id", "expires_at"),
+    Index("ix_sign_in_proofs_user", "instance_id", "user_id"),
 )

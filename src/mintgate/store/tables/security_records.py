@@ -16,7 +16,7 @@ from sqlalchemy import (
     false,
 )
 
-from mintgate.store.tables.common import instance_id, metadata
+from mintgate.store.tables.common import by_code_points, instance_id, metadata
 
 users = Table(
     "users",
@@ -24,11 +24,11 @@ users = Table(
     instance_id(),
     Column("id", String(36), primary_key=True),
     Column("login", String(64), nullable=False),
-    Column("login_key", String(64), nullable=False),
+    Column("login_key", by_code_points(64), nullable=False),
     Column("name", JSON, nullable=False),
     Column("user_type", String(32), nullable=False),
     Column("email", String(254)),
-    Column("email_key", String(254)),
+    Column("email_key", by_code_points(254)),
     Column("email_confirmed", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("is_admin", Boolean, nullable=False),

@@ -34,9 +34,29 @@ identity_sessions = Table(
     Column("last_used_at", Double),
     Column("address", String(64)),
     Column("user_agent", String(256)),
+    # The device of `user_devices` where it was made.
+    Column("device_hash", String(64)),
     UniqueConstraint("instance_id", "cookie_hash"),
-    Index("ix_identity_sessions_user", "instance_id", "user_id"),
+    Index("ix_identity_sessions_user_time", "instance_id", "user_id", "created_at"),
     Index("ix_identity_sessions_expiry", "instance_id", "expires_at"),
+    Index("ix_identity_sessions_time", "instance_id", "created_at"),
+)
+
+# Where a person signed in [PRF-8]: the name of the device is in its cookie [SGN-6], and here its
+# digest. A device that was removed stays, so that the cookie from before counts no more.
+user_devices = Table(
+    "user_devices",
+    metadata,
+    instance_id(),
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("device_hash", String(64), nullable=False),
+    Column("info", String(256)),
+    Column("created_at", Double, nullable=False),
+    Column("last_sign_in_at", Double, nullable=False),
+    Column("removed_at", Double),
+    UniqueConstraint("instance_id", "user_id", "device_hash"),
+    Index("ix_user_devices_last_sign_in", "instance_id", "last_sign_in_at"),
 )
 
 sign_in_tries = Table(

@@ -27,8 +27,8 @@ refresh_families = Table(
     Column("expires_at", Double, nullable=False),
     Column("revoked_at", Double),
     Column("revoked_because", String(32)),
-    Index("ix_refresh_families_user", "instance_id", "user_id"),
-    Index("ix_refresh_families_application", "instance_id", "application_id"),
+    Index("ix_refresh_families_user_time", "instance_id", "user_id", "created_at"),
+    Index("ix_refresh_families_application_time", "instance_id", "application_id", "created_at"),
     Index("ix_refresh_families_sid", "instance_id", "sid"),
     Index("ix_refresh_families_expiry", "instance_id", "expires_at"),
 )
@@ -98,7 +98,7 @@ reference_tokens = Table(
     Column("remind_at", Double),
     UniqueConstraint("instance_id", "id"),
     UniqueConstraint("instance_id", "jti"),
-    Index("ix_reference_tokens_user", "instance_id", "user_id"),
-    Index("ix_reference_tokens_application", "instance_id", "application_id"),
+    Index("ix_reference_tokens_user_time", "instance_id", "user_id", "created_at"),
+    Index("ix_reference_tokens_application_time", "instance_id", "application_id", "created_at"),
     Index("ix_reference_tokens_remind", "instance_id", "remind_at"),
 )

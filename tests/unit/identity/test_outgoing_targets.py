@@ -1,4 +1,4 @@
-"""Where logout tokens may go: addresses, names, certificates [EXT-3]."""
+"""Where this server may post to: addresses, names, certificates [EXT-3, EVT-10]."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,13 +23,14 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintgate.identity.logout import targets
-from mintgate.identity.logout.delivery import (
+from mintgate.identity.outgoing import targets
+from mintgate.identity.outgoing.failed import DeliveryFailed
+from mintgate.identity.outgoing.rounds import (
     FIRST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
     retry_seconds,
 )
-from mintgate.identity.logout.targets import DeliveryFailed, LogoutTargets, address_problem
+from mintgate.identity.outgoing.targets import Targets, address_problem
 
 PUBLIC, LOOPBACK, PRIVATE, NEVER = "public", "loopback", "private", "never"
 ADDRESSES = [
@@ -96,8 +99,8 @@ class Names:
 
 
 def post(url: str, names: Names, *, loopback: bool = False, private: bool = False) -> None:
-    sender = LogoutTargets(loopback_allowed=loopback, private_allowed=private, resolve=names)
-    asyncio.run(sender.post(url, "the-token"))
+    sender = Targets(loopback_allowed=loopback, private_allowed=private, resolve=names)
+    asyncio.run(sender.post(url, "text/plain", b"the-body"))
 
 
 REFUSED = [
@@ -137,16 +140,26 @@ def test_urls_that_are_never_called(url: str) -> None:
     assert names.asked == []
 
 
+def test_https_only() -> None:
+    """[EVT-10] not even on this machine is a secret sent in clear"""
+    names = Names(["127.0.0.1"])
+    sender = Targets(loopback_allowed=True, private_allowed=True, https_only=True, resolve=names)
+    with pytest.raises(DeliveryFailed, match="the URL must use https"):
+        asyncio.run(sender.post("http://localhost/", "text/plain", b"x"))
+    assert names.asked == []
+
+
 class Server:
     """Takes requests on 127.0.0.1, with TLS when there is a certificate."""
 
-    def __init__(self, certificate: Path | None) -> None:
+    def __init__(self, certificate: Path | None, answers_after: float) -> None:
         requests: list[dict[str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 requests.append({"body": body, **{k.lower(): v for k, v in self.headers.items()}})
+                time.sleep(answers_after)
                 self.send_response(200)
                 self.end_headers()
 
@@ -163,8 +176,8 @@ class Server:
 
 
 @contextmanager
-def serving(certificate: Path | None = None) -> Iterator[Server]:
-    server = Server(certificate)
+def serving(certificate: Path | None = None, answers_after: float = 0.0) -> Iterator[Server]:
+    server = Server(certificate, answers_after)
     thread = threading.Thread(target=server.server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -182,8 +195,41 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
         post(f"http://localhost:{server.port}/back?x=1", names, loopback=True)
     assert names.asked == [("localhost", server.port)]
     (request,) = server.requests
-    assert request["body"] == b"logout_token=the-token"
+    assert request["body"] == b"the-body"
     assert request["host"] == f"localhost:{server.port}"
+
+
+def test_only_the_whole_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[EVT-9] an answer in the last of the ten seconds counts; shortened here"""
+    assert (targets.CONNECT_SECONDS, targets.TOTAL_SECONDS) == (5.0, 10.0)
+    monkeypatch.setattr(targets, "CONNECT_SECONDS", 0.05)
+    with serving(answers_after=0.3) as server:
+        post(f"http://127.0.0.1:{server.port}/", Names(["127.0.0.1"]), loopback=True)
+        monkeypatch.setattr(targets, "TOTAL_SECONDS", 0.1)
+        with pytest.raises(DeliveryFailed, match=r"no answer within 0\.1 seconds"):
+            post(f"http://127.0.0.1:{server.port}/", Names(["127.0.0.1"]), loopback=True)
+
+
+def test_a_dead_address_leaves_time_for_the_next() -> None:
+    """Only the one that nothing comes after may take all of it."""
+    tried: list[tuple[str, float | None]] = []
+
+    class Network(httpcore.AsyncMockBackend):
+        async def connect_tcp(
+            self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+        ) -> httpcore.AsyncNetworkStream:
+            tried.append((host, timeout))
+            if len(tried) < 2:
+                raise httpcore.ConnectTimeout
+            return await super().connect_tcp(host, port)
+
+    async def allowed(*_: Any, **__: Any) -> list[targets.Address]:
+        return [ip_address("93.184.216.34"), ip_address("93.184.216.35")]
+
+    backend = targets._CheckedBackend(allowed, must_be_loopback=False)
+    backend._inner = Network([])
+    asyncio.run(backend.connect_tcp("rp.example", 443))
+    assert tried == [("93.184.216.34", 2.5), ("93.184.216.35", None)]
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

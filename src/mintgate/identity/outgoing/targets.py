@@ -1,4 +1,4 @@
-"""Where logout tokens may be sent: a registered URL must not reach what only this server can.
+"""Where this server may post to: a registered URL must not reach what only this server can.
 
 A name is resolved here, each of its addresses is judged, and the connection goes to an address
 that was judged: asking a second time could give another answer (DNS rebinding). No redirect is
@@ -15,17 +15,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from urllib.parse import urlencode
 
 import httpcore
 
-from mintgate.contract.redirects import problem_of
-from mintgate.identity.logout.failed import DeliveryFailed
+from mintgate.contract.redirects import is_https, problem_of
+from mintgate.identity.outgoing.failed import DeliveryFailed
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 CONNECT_SECONDS = 5.0
+"""In all for the addresses of a name that have another after them."""
 TOTAL_SECONDS = 10.0
+"""[EVT-9] For everything, from the name to the answer: no part of it has a limit of its own."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _USED_IPV6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
@@ -37,7 +38,7 @@ _resolvers = ThreadPoolExecutor(4, "mintgate-resolve")
 def address_problem(
     address: Address, *, loopback_allowed: bool, private_allowed: bool
 ) -> str | None:
-    """Why no logout token goes to `address`, or None when one may.
+    """Why nothing is posted to `address`, or None when it may be.
 
     Link-local addresses, where clouds keep the machine's credentials, and multicast are never
     allowed. IPv4 inside IPv6 counts as the IPv4 address that it leads to.
@@ -58,34 +59,43 @@ def address_problem(
     return None
 
 
-class LogoutTargets:
-    """Sends logout tokens to addresses that are allowed.
+class Targets:
+    """Posts to addresses that are allowed.
 
     Args:
         loopback_allowed: the instance itself is for development on this machine.
-        private_allowed: its setting `allow_private_logout_targets`.
+        private_allowed: what is sent may stay in the own network.
+        https_only: not even loopback addresses are called by http.
         resolve: from host and port to addresses; the system's resolver by default.
     """
 
     def __init__(
-        self, *, loopback_allowed: bool, private_allowed: bool, resolve: Resolve | None = None
+        self,
+        *,
+        loopback_allowed: bool,
+        private_allowed: bool,
+        https_only: bool = False,
+        resolve: Resolve | None = None,
     ) -> None:
         self._loopback_allowed = loopback_allowed
         self._private_allowed = private_allowed
+        self._https_only = https_only
         self._resolve = resolve or _resolve
 
-    async def post(self, url: str, logout_token: str) -> None:
-        """Deliver a token (OpenID Connect Back-Channel Logout §2.5).
+    async def post(self, url: str, content_type: str, body: bytes) -> None:
+        """Deliver a body.
 
         Raises:
             DeliveryFailed: it is not allowed, not reachable, or not answered with success.
         """
         problem = problem_of(url, public=False)
+        if problem is None and self._https_only and not is_https(url):
+            problem = "must use https"
         if problem:
             raise DeliveryFailed(f"the URL {problem}")
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
-                status = await self._send(url, logout_token)
+                status = await self._send(url, content_type, body)
         except TimeoutError:
             raise DeliveryFailed(f"no answer within {TOTAL_SECONDS:g} seconds") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
@@ -93,22 +103,16 @@ class LogoutTargets:
         if not 200 <= status < 300:
             raise DeliveryFailed(f"answered {status}")
 
-    async def _send(self, url: str, logout_token: str) -> int:
-        is_plain = url.lower().startswith("http:")
-        backend = _CheckedBackend(self._allowed_addresses, must_be_loopback=is_plain)
+    async def _send(self, url: str, content_type: str, body: bytes) -> int:
+        backend = _CheckedBackend(self._allowed_addresses, must_be_loopback=not is_https(url))
         pool = httpcore.AsyncConnectionPool(ssl_context=_tls(), network_backend=backend)
-        waits = dict.fromkeys(("connect", "read", "write", "pool"), CONNECT_SECONDS)
         async with (
             pool,
             pool.stream(
                 "POST",
                 url,
-                headers={
-                    "Content-Type": "application/x-www-form-urlencoded",
-                    "User-Agent": "mintgate",
-                },
-                content=urlencode({"logout_token": logout_token}).encode(),
-                extensions={"timeout": waits},
+                headers={"Content-Type": content_type, "User-Agent": "mintgate"},
+                content=body,
             ) as response,
         ):
             return response.status
@@ -157,11 +161,11 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = await self._allowed(host, port, must_be_loopback=self._must_be_loopback)
-        share = timeout / len(addresses) if timeout else None
+        share = CONNECT_SECONDS / len(addresses)  # a dead one leaves time for the next
         for address in addresses[:-1]:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._inner.connect_tcp(str(address), port, share)
-        return await self._inner.connect_tcp(str(addresses[-1]), port, share)
+        return await self._inner.connect_tcp(str(addresses[-1]), port, timeout)
 
     async def connect_unix_socket(
         self,
@@ -169,7 +173,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        raise DeliveryFailed("a logout token goes to a TCP address only")
+        raise DeliveryFailed("only TCP addresses are called")
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)

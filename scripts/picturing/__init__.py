@@ -1,0 +1,1 @@
+"""What `scripts/screenshots` is made of: an instance to look at, visits, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""What this server posts by itself to applications' servers: where to, when, and how often."""
