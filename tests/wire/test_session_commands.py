@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mintgate.store import erp_session_ends
+from tests.promptness import promptly
 from tests.wire.management_world import MORE
 from tests.wire.test_cli import MISUSED, REFUSED
 from tests.wire.test_remote_cli import Remote
@@ -130,7 +131,7 @@ def test_the_old_names_of_sign_in_commands_say_the_new_ones(remote: Remote) -> N
     assert "end-all" not in remote("session", "--help").stdout
 
 
-def test_what_the_program_closes_is_closed_in_the_server_within_a_second(
+def test_what_the_program_closes_is_closed_in_the_server_soon(
     database_url: str, tmp_path: Path
 ) -> None:
     """[SES-23, SES-38, EXT-17] another process, on both engines"""
@@ -142,15 +143,11 @@ def test_what_the_program_closes_is_closed_in_the_server_within_a_second(
         world.sync()
         assert [world.api(CALL, token).status_code for token in tokens] == [200, 200]
         assert here("session", "close", "--all") == "Closed 2 ERP sessions.\n"
-        closed = time.monotonic()
-        while 200 in [world.api(CALL, token).status_code for token in tokens]:
-            assert time.monotonic() - closed < 1.0
+        promptly(lambda: 200 not in [world.api(CALL, token).status_code for token in tokens])
         # With no slot left, an open session is all that would have let them in.
         assert [world.api(CALL, token).status_code for token in tokens] == [503, 503]
         # And so is a slot that somebody buys.
         here("licence", "set-total", "2")
-        bought = time.monotonic()
-        while world.api(CALL, tokens[0]).status_code != 200:
-            assert time.monotonic() - bought < 1.0
+        promptly(lambda: world.api(CALL, tokens[0]).status_code == 200)
     finally:
         world.stop()

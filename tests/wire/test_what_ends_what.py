@@ -31,6 +31,7 @@ from mintgate.store import (
     users,
 )
 from mintgate.verify import Principal
+from tests.promptness import PROMPT_SECONDS
 from tests.wire.verifier_process import VerifierProcess
 from tests.world import (
     LOGOUT,
@@ -345,7 +346,7 @@ def test_what_ends_what(
     rules: str,
     stage: tuple[World, VerifierProcess],
 ) -> None:
-    """[TOP-13] what ends is refused elsewhere within a second; what survives is accepted."""
+    """[TOP-13] what ends is refused elsewhere soon; what survives is accepted."""
     world, verifier = stage
     cast = cast_in(world, require_consent=act is withdraw_consent)
     now = world.clock() + 2  # a second later, when 'before' and 'after' can be told apart
@@ -361,7 +362,7 @@ def test_what_ends_what(
     expected = dict(zip(credentials, (access, service, pat, sat), strict=True))
     for token, outcome in expected.items():
         if outcome == ENDS:
-            assert verifier.seconds_until_refused(token, now) <= 1.0, event
+            assert verifier.seconds_until_refused(token, now) < PROMPT_SECONDS, event
     world.sync()
     # [SES-22, REF-51] The other three go on whatever happens, until they are idle.
     still = erp_session == SURVIVES

@@ -72,7 +72,7 @@ class VerifierProcess:
     def accepts(self, token: str, now: float) -> bool:
         return bool(self.ask(token, now)["accepted"])
 
-    def seconds_until_refused(self, token: str, now: float, limit: float = 5.0) -> float:
+    def seconds_until_refused(self, token: str, now: float, limit: float = 10.0) -> float:
         """How long the token is still accepted from now on; `limit` when it is not refused."""
         started = time.monotonic()
         while time.monotonic() - started < limit:

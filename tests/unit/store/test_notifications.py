@@ -17,6 +17,7 @@ from mintgate.contract.feed import ChangedUser
 from mintgate.store import AuditEvent, Database, Transaction, follower, schema
 from mintgate.store.follower import Follower
 from mintgate.store.tables import instances
+from tests.promptness import PROMPT_SECONDS
 from tests.unit.store.test_growth import INSTANCE
 
 HERE = INSTANCE["id"]
@@ -96,14 +97,14 @@ def test_a_change_is_heard_of_and_not_waited_for(
     database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "POLL_SECONDS", LONG)
-    assert asyncio.run(seconds_until_seen(database, url)) < 1.0
+    assert asyncio.run(seconds_until_seen(database, url)) < PROMPT_SECONDS
 
 
 def test_a_lost_notification_costs_a_poll(
     database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Follower, "_hear", lambda *_: None)
-    assert asyncio.run(seconds_until_seen(database, url)) < 1.0
+    assert asyncio.run(seconds_until_seen(database, url)) < PROMPT_SECONDS
 
 
 def test_the_listener_comes_back(
@@ -151,7 +152,7 @@ def test_the_address_of_another_database(
     monkeypatch.setattr(notifications, "TRIAL_SECONDS", 0.2)
     database = Database(url, notify_url=postgresql())
     took = asyncio.run(seconds_until_seen(database, url, listening=False))
-    assert took < 1.0
+    assert took < PROMPT_SECONDS
 
     async def wait_for_words() -> None:
         following = Follower(database, lambda _: None)
