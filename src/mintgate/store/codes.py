@@ -53,11 +53,12 @@ class StoredCode(msgspec.Struct, frozen=True, kw_only=True):
     family_id: str | None = None
 
 
+_ADD = Prepared(insert(authorization_codes))
+
+
 def add(tx: Transaction, instance_id: str, code: StoredCode) -> None:
     """Store a code; from now on its application belongs to the session [EXT-3]."""
-    tx.connection.execute(
-        insert(authorization_codes).values(**to_row(code), instance_id=instance_id)
-    )
+    _ADD.changed(tx.connection, to_row(code) | {"instance_id": instance_id})
     session_applications.note(
         tx,
         instance_id,

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 def insert_into(tx: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows `ON CONFLICT`: standard SQL does not, and the engines agree on it."""
+    return insert_at(tx.connection.dialect.name, table)
+
+
+def insert_at(engine: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The same for an engine by its name."""
     # Imported here: a dialect takes part in every start, and one of them is never used.
-    if tx.connection.dialect.name == "postgresql":
+    if engine == "postgresql":
         from sqlalchemy.dialects import postgresql
 
         return postgresql.insert(table)

@@ -1,23 +1,24 @@
 """Statements of the paths that are measured: compiled once an engine, then given to the driver.
 
 SQLAlchemy finds the text of an ordinary statement anew each time, which costs more than SQLite
-takes to carry it out. These are made of the same tables and columns; their values must be what
-the driver takes: see `json_text` and `from_columns`.
+takes to carry it out. These are made of the same tables and columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import ClauseElement, Connection
+from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from mintgate.store import tallies
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
+Process = Callable[[Any], Any]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _MARKS = {"sqlite": "?", "postgresql": "%s"}
@@ -25,21 +26,61 @@ MAX_ROWS = 64
 """Of one statement."""
 
 
+class _Compiled(NamedTuple):
+    """A statement as one engine's driver takes it.
+
+    Args:
+        order: the names of the values, where the driver takes them by their places.
+        constant: values that stand in the statement itself, by the names that they got.
+        given: what makes of a value what the driver takes, where it takes another one.
+        taken: the names of the columns, and what makes a value of what the driver gives.
+    """
+
+    text: str
+    order: tuple[str, ...] | None
+    constant: dict[str, Any]
+    given: tuple[tuple[str, Process], ...]
+    taken: tuple[tuple[str, Process | None], ...]
+
+
 class Prepared:
-    """A statement whose every value is a named `bindparam`.
+    """A statement whose values are constants, or named `bindparam`s.
 
     It goes to the driver directly, in the transaction of the connection that it is given; what the
     driver raises comes out as SQLAlchemy would raise it.
+
+    Args:
+        statement: or what makes it, given the name of an engine, `sqlite` or `postgresql`.
     """
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement | Callable[[str], ClauseElement]) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The first row; `values` may hold more than the statement names."""
+        """The first row, as the driver gives it; `values` may hold more than the statement names.
+
+        See `from_columns` for what is JSON; SQLite's booleans are numbers.
+        """
         # All are fetched: until then SQLite would not commit.
-        rows = self._run(connection, values, lambda cursor: cursor.fetchall())
+        rows = self._run(connection, values, _all_rows)
+        return rows[0] if rows else None
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All rows by the names of their columns, as SQLAlchemy would give them."""
+        rows = self._run(connection, values, _all_rows)
+        taken = self._for(connection.dialect).taken
+        return [
+            {
+                name: value if process is None else process(value)
+                for (name, process), value in zip(taken, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    def row(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The first of these rows."""
+        rows = self.rows(connection, values)
         return rows[0] if rows else None
 
     def changed(self, connection: Connection, values: Mapping[str, Any]) -> int:
@@ -50,15 +91,54 @@ class Prepared:
     def _run(
         self, connection: Connection, values: Mapping[str, Any], outcome: Callable[[Any], T]
     ) -> T:
-        dialect = connection.dialect
+        compiled = self._compiled.get(connection.dialect.name) or self._for(connection.dialect)
+        if compiled.constant:
+            values = {**values, **compiled.constant}
+        if compiled.given:
+            values = {**values, **{name: make(values[name]) for name, make in compiled.given}}
+        order = compiled.order
+        given = values if order is None else [values[name] for name in order]
+        return run(connection, compiled.text, given, outcome)
+
+    def _for(self, dialect: Dialect) -> _Compiled:
         known = self._compiled.get(dialect.name)
         if known is None:
-            made = self._statement.compile(dialect=dialect)
-            order = tuple(made.positiontup) if made.positiontup is not None else None  # type: ignore[attr-defined]
-            known = self._compiled[dialect.name] = (made.string, order)
-        text, order = known
-        given = values if order is None else [values[name] for name in order]
-        return run(connection, text, given, outcome)
+            statement = self._statement
+            if not isinstance(statement, ClauseElement):
+                statement = statement(dialect.name)
+            known = self._compiled[dialect.name] = _compiled(statement, dialect)
+        return known
+
+
+def _compiled(statement: ClauseElement, dialect: Dialect) -> _Compiled:
+    made: Any = statement.compile(dialect=dialect)
+    given = (
+        (name, _type(bind.type, dialect).bind_processor(dialect))
+        for name, bind in made.binds.items()
+    )
+    columns: Any = getattr(statement, "exported_columns", {})
+    return _Compiled(
+        text=made.string,
+        order=tuple(made.positiontup) if made.positiontup is not None else None,
+        constant={name: bind.value for name, bind in made.binds.items() if not bind.required},
+        given=tuple((name, process) for name, process in given if process is not None),
+        taken=tuple((name, _taking(column.type, dialect)) for name, column in columns.items()),
+    )
+
+
+def _taking(declared: TypeEngine[Any], dialect: Dialect) -> Process | None:
+    if dialect.name != "sqlite":
+        return None  # psycopg knows booleans and JSON by itself
+    return _type(declared, dialect).result_processor(dialect, None)
+
+
+def _type(declared: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    return declared.dialect_impl(dialect)
+
+
+def _all_rows(cursor: Any) -> list[Sequence[Any]]:
+    rows: list[Sequence[Any]] = cursor.fetchall()
+    return rows
 
 
 class ManyRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from mintgate.contract.converting import convert
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def from_row(struct: type[S], row: RowMapping) -> S:
+def from_row(struct: type[S], row: Mapping[str, Any] | RowMapping) -> S:
     """Build a struct from the columns that it has fields for; enums and tuples are converted."""
     values = {name: row[name] for name in struct.__struct_fields__}
     return convert(_encoded(struct, values), struct)

@@ -10,9 +10,12 @@ import secrets
 
 import msgspec
 from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
     ColumnElement,
     Connection,
     Table,
+    bindparam,
     case,
     delete,
     func,
@@ -25,6 +28,7 @@ from mintgate.contract.second_factors import Factors
 from mintgate.contract.users import UserType
 from mintgate.store import instances, legacy_sessions, totp_offers
 from mintgate.store.conflicts import insert_into
+from mintgate.store.prepared import Prepared
 from mintgate.store.tables import passkeys, recovery_codes, second_factors, users
 from mintgate.store.transaction import Transaction
 from mintgate.store.user_changes import tell
@@ -57,17 +61,29 @@ class StoredTotp(msgspec.Struct, frozen=True):
         return f"StoredTotp(since {self.since})"
 
 
-def of(connection: Connection, instance_id: str, user_id: str) -> Factors:
-    """What this person has enrolled."""
+def _counting(_engine: str) -> ClauseElement:
+    """How many of each kind: apps, passkeys, recovery codes."""
+    here: BindParameter[str] = bindparam("instance")
+    who: BindParameter[str] = bindparam("user")
     counted = [
-        select(func.count()).where(_of(second_factors, instance_id, user_id), _has_totp()),
-        select(func.count()).where(_of(passkeys, instance_id, user_id)),
+        select(func.count()).where(_of(second_factors, here, who), _has_totp()),
+        select(func.count()).where(_of(passkeys, here, who)),
         select(func.count()).where(
-            _of(recovery_codes, instance_id, user_id), recovery_codes.c.used_at.is_(None)
+            _of(recovery_codes, here, who), recovery_codes.c.used_at.is_(None)
         ),
     ]
-    row = connection.execute(select(*(c.scalar_subquery() for c in counted))).one()
-    return Factors(row[0] > 0, row[1], row[2])
+    return select(*(c.scalar_subquery() for c in counted))
+
+
+_COUNT = Prepared(_counting)
+
+
+def of(connection: Connection, instance_id: str, user_id: str) -> Factors:
+    """What this person has enrolled."""
+    row = _COUNT.first(connection, {"instance": instance_id, "user": user_id})
+    assert row is not None  # noqa: S101 - told to the type checker: counts are always there
+    apps, passkeys_count, codes = row
+    return Factors(apps > 0, passkeys_count, codes)
 
 
 def is_enabled(connection: Connection, instance_id: str, user_id: str) -> bool:
@@ -235,7 +251,9 @@ def changed(tx: Transaction, instance_id: str, user_id: str) -> None:
     tell(tx, instance_id, user_id)
 
 
-def _of(table: Table, instance_id: str, user_id: str) -> ColumnElement[bool]:
+def _of(
+    table: Table, instance_id: str | BindParameter[str], user_id: str | BindParameter[str]
+) -> ColumnElement[bool]:
     return (table.c.instance_id == instance_id) & (table.c.user_id == user_id)
 
 

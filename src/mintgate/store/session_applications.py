@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ClauseElement, Connection, delete, select
 
 from mintgate.contract import lifetimes
-from mintgate.store.conflicts import insert_into
+from mintgate.store.conflicts import insert_at
+from mintgate.store.prepared import Prepared
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import applications, session_applications, users
 from mintgate.store.transaction import Transaction
@@ -24,6 +25,17 @@ class Told(msgspec.Struct, frozen=True):
     front_channel_url: str | None
 
 
+def _noting(engine: str) -> ClauseElement:
+    statement = insert_at(engine, session_applications)
+    return statement.on_conflict_do_update(
+        index_elements=["instance_id", "sid", "application_id"],
+        set_={"expires_at": statement.excluded.expires_at},
+    )
+
+
+_NOTE = Prepared(_noting)
+
+
 def note(
     tx: Transaction, instance_id: str, *, sid: str, application_id: str, user_id: str, at: float
 ) -> None:
@@ -35,13 +47,7 @@ def note(
         "user_id": user_id,
         "expires_at": at + KEPT,
     }
-    statement = insert_into(tx, session_applications).values(row)
-    tx.connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["instance_id", "sid", "application_id"],
-            set_={"expires_at": statement.excluded.expires_at},
-        )
-    )
+    _NOTE.changed(tx.connection, row)
 
 
 def take(tx: Transaction, instance_id: str, sid: str) -> list[Told]:

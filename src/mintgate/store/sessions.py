@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from mintgate.contract.feed import EndedSession
 from mintgate.store import (
@@ -13,7 +23,8 @@ from mintgate.store import (
     refresh,
     session_applications,
 )
-from mintgate.store.conflicts import insert_into
+from mintgate.store.conflicts import insert_at
+from mintgate.store.prepared import Prepared
 from mintgate.store.purging import delete_some
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import identity_sessions, interactions, site_sessions
@@ -62,20 +73,53 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     consented_by: str | None = None
 
 
-def by_cookie(connection: Connection, instance_id: str, cookie_hash: str) -> IdentitySession | None:
-    statement = select(identity_sessions).where(
-        identity_sessions.c.instance_id == instance_id,
-        identity_sessions.c.cookie_hash == cookie_hash,
+_INSTANCE: BindParameter[str] = bindparam("instance")
+_SID: BindParameter[str] = bindparam("sid")
+_INTERACTION: BindParameter[str] = bindparam("interaction")
+_of_instance = identity_sessions.c.instance_id == _INSTANCE
+_this_interaction = (interactions.c.instance_id == _INSTANCE) & (
+    interactions.c.id_hash == _INTERACTION
+)
+_BY_COOKIE = Prepared(
+    select(identity_sessions).where(
+        _of_instance, identity_sessions.c.cookie_hash == bindparam("cookie")
     )
-    row = connection.execute(statement).mappings().first()
+)
+_BY_SID = Prepared(select(identity_sessions).where(_of_instance, identity_sessions.c.sid == _SID))
+_HOLD = Prepared(
+    # FOR SHARE is PostgreSQL's; SQLite, which is given nothing of it, has one writer anyway.
+    select(identity_sessions.c.sid)
+    .where(_of_instance, identity_sessions.c.sid == _SID)
+    .with_for_update(read=True)
+)
+_OPEN = Prepared(insert(interactions))
+_FIND = Prepared(select(interactions).where(_this_interaction))
+_CLOSE = Prepared(delete(interactions).where(_this_interaction))
+_NOTES = {
+    name: Prepared(update(interactions).where(_this_interaction).values({name: bindparam("noted")}))
+    for name in ("authenticated_sid", "chosen_sid", "consented_by")
+}
+
+
+def _putting(engine: str) -> ClauseElement:
+    statement, key = insert_at(engine, identity_sessions), {"instance_id", "sid"}
+    # In one statement: two windows may sign in at once, at two servers.
+    return statement.on_conflict_do_update(
+        index_elements=sorted(key),
+        set_={c.name: statement.excluded[c.name] for c in identity_sessions.c if c.name not in key},
+    )
+
+
+_PUT = Prepared(_putting)
+
+
+def by_cookie(connection: Connection, instance_id: str, cookie_hash: str) -> IdentitySession | None:
+    row = _BY_COOKIE.row(connection, {"instance": instance_id, "cookie": cookie_hash})
     return from_row(IdentitySession, row) if row else None
 
 
 def by_sid(connection: Connection, instance_id: str, sid: str) -> IdentitySession | None:
-    statement = select(identity_sessions).where(
-        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
-    )
-    row = connection.execute(statement).mappings().first()
+    row = _BY_SID.row(connection, {"instance": instance_id, "sid": sid})
     return from_row(IdentitySession, row) if row else None
 
 
@@ -85,13 +129,7 @@ def put(tx: Transaction, instance_id: str, session: IdentitySession) -> None:
     What hangs on the `sid` goes on: the same person has signed in once more.
     """
     row = to_row(session) | _used_by(session.address, session.user_agent)
-    # In one statement: two windows may sign in at once, at two servers.
-    statement = insert_into(tx, identity_sessions).values(**row, instance_id=instance_id)
-    tx.connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[identity_sessions.c.instance_id, identity_sessions.c.sid], set_=row
-        )
-    )
+    _PUT.changed(tx.connection, row | {"instance_id": instance_id})
 
 
 def note_use(
@@ -118,14 +156,10 @@ def hold(tx: Transaction, instance_id: str, sid: str) -> bool:
 
     So that a code that is written now is either seen by the end of its session or not written.
     """
-    statement = select(identity_sessions.c.sid).where(
-        identity_sessions.c.instance_id == instance_id, identity_sessions.c.sid == sid
-    )
-    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        statement = statement.with_for_update(read=True)
+    values = {"instance": instance_id, "sid": sid}
     # A second look: a sign-in in another window replaces the row [SES-51], which the first look
     # sees vanish and not come back.
-    return any(tx.connection.execute(statement).first() is not None for _ in range(2))
+    return any(_HOLD.first(tx.connection, values) is not None for _ in range(2))
 
 
 def wait_for_codes(tx: Transaction, instance_id: str, user_id: str) -> None:
@@ -227,39 +261,30 @@ def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:
 
 
 def open_interaction(tx: Transaction, instance_id: str, interaction: Interaction) -> None:
-    tx.connection.execute(
-        insert(interactions).values(**to_row(interaction), instance_id=instance_id)
-    )
+    _OPEN.changed(tx.connection, to_row(interaction) | {"instance_id": instance_id})
 
 
 def interaction(connection: Connection, instance_id: str, id_hash: str) -> Interaction | None:
-    statement = select(interactions).where(
-        interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash
-    )
-    row = connection.execute(statement).mappings().first()
+    row = _FIND.row(connection, {"instance": instance_id, "interaction": id_hash})
     return from_row(Interaction, row) if row else None
 
 
 def note_authentication(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
-    _note(tx, instance_id, id_hash, authenticated_sid=sid)
+    _note(tx, instance_id, id_hash, "authenticated_sid", sid)
 
 
 def note_choice(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
-    _note(tx, instance_id, id_hash, chosen_sid=sid)
+    _note(tx, instance_id, id_hash, "chosen_sid", sid)
 
 
 def note_consent(tx: Transaction, instance_id: str, id_hash: str, user_id: str) -> None:
-    _note(tx, instance_id, id_hash, consented_by=user_id)
+    _note(tx, instance_id, id_hash, "consented_by", user_id)
 
 
 def close_interaction(tx: Transaction, instance_id: str, id_hash: str) -> bool:
     """End it; False when another request has ended it already."""
-    result = tx.connection.execute(
-        delete(interactions).where(
-            interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash
-        )
-    )
-    return result.rowcount == 1
+    values = {"instance": instance_id, "interaction": id_hash}
+    return _CLOSE.changed(tx.connection, values) == 1
 
 
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
@@ -281,9 +306,6 @@ def _delete(tx: Transaction, table: Table, instance_id: str, sid: str) -> None:
     )
 
 
-def _note(tx: Transaction, instance_id: str, id_hash: str, **values: str) -> None:
-    tx.connection.execute(
-        update(interactions)
-        .where(interactions.c.instance_id == instance_id, interactions.c.id_hash == id_hash)
-        .values(**values)
-    )
+def _note(tx: Transaction, instance_id: str, id_hash: str, what: str, value: str) -> None:
+    values = {"instance": instance_id, "interaction": id_hash, "noted": value}
+    _NOTES[what].changed(tx.connection, values)

@@ -6,12 +6,24 @@ field may have been a password. Whether there is a user of that login makes no d
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from sqlalchemy import Connection, case, delete, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Connection,
+    Double,
+    bindparam,
+    case,
+    delete,
+    or_,
+    select,
+)
 
-from mintgate.store.conflicts import insert_into
+from mintgate.store.conflicts import insert_at, insert_into
+from mintgate.store.prepared import Prepared
 from mintgate.store.purging import delete_some
 from mintgate.store.tables import sign_in_tries
 from mintgate.store.transaction import Transaction
@@ -50,19 +62,58 @@ class Tries(msgspec.Struct, frozen=True):
     ends_at: float
 
 
+_INSTANCE: BindParameter[str] = bindparam("instance")
+_NOW: BindParameter[float] = bindparam("now", type_=Double())
+
+
+@functools.cache
+def _looking_at(number: int) -> Prepared:
+    """At so many counts: a list of any length would be another statement each time."""
+    keys: list[BindParameter[str]] = [bindparam(f"key_{at}") for at in range(number)]
+    return Prepared(
+        select(_columns.bucket, _columns.tries).where(
+            _columns.instance_id == _INSTANCE, _columns.bucket.in_(keys), _columns.ends_at > _NOW
+        )
+    )
+
+
+def _adding_one(engine: str) -> ClauseElement:
+    is_over = _columns.ends_at <= _NOW
+    limit: BindParameter[int] = bindparam("limit", type_=_columns.tries.type)
+    until: BindParameter[float] = bindparam("until", type_=Double())
+    insert = insert_at(engine, sign_in_tries)
+    return insert.on_conflict_do_update(
+        index_elements=[_columns.instance_id, _columns.bucket],
+        set_={
+            "tries": case((is_over, 1), else_=_columns.tries + 1),
+            "ends_at": case(
+                (is_over, insert.excluded.ends_at),
+                (_columns.tries + 1 >= limit, until),
+                else_=_columns.ends_at,
+            ),
+        },
+        where=or_(is_over, _columns.tries < limit),
+    ).returning(_columns.tries)
+
+
+_ADD_ONE = Prepared(_adding_one)
+_FORGET = Prepared(
+    delete(sign_in_tries).where(
+        _columns.instance_id == _INSTANCE, _columns.bucket == bindparam("key")
+    )
+)
+
+
 def any_is_full(
     connection: Connection, instance_id: str, counts: Iterable[Count], now: float
 ) -> Count | None:
     """The first count whose wait is not over at `now` (Unix seconds). A look, not a decision."""
     by_key = {count.key: count for count in counts}
-    rows = connection.execute(
-        select(_columns.bucket, _columns.tries).where(
-            _columns.instance_id == instance_id,
-            _columns.bucket.in_(by_key),
-            _columns.ends_at > now,
-        )
-    )
-    tried = {row.bucket: row.tries for row in rows}
+    if not by_key:
+        return None
+    keys = {f"key_{at}": key for at, key in enumerate(by_key)}
+    rows = _looking_at(len(keys)).rows(connection, {"instance": instance_id, "now": now} | keys)
+    tried = {row["bucket"]: row["tries"] for row in rows}
     return next((c for c in by_key.values() if tried.get(c.key, 0) >= c.limit.tries), None)
 
 
@@ -73,42 +124,23 @@ def add_one(tx: Transaction, instance_id: str, count: Count) -> bool:
     limit between them. The last try that is allowed begins the wait.
     """
     limit, now = count.limit, tx.now
-    is_over = _columns.ends_at <= now
-    ends_at = now + (limit.window if limit.tries > 1 else limit.wait)
-    statement = (
-        insert_into(tx, sign_in_tries)
-        .values(
-            instance_id=instance_id,
-            bucket=count.key,
-            kind=count.kind,
-            login=count.login,
-            tries=1,
-            ends_at=ends_at,
-        )
-        .on_conflict_do_update(
-            index_elements=[_columns.instance_id, _columns.bucket],
-            set_={
-                "tries": case((is_over, 1), else_=_columns.tries + 1),
-                "ends_at": case(
-                    (is_over, ends_at),
-                    (_columns.tries + 1 >= limit.tries, now + limit.wait),
-                    else_=_columns.ends_at,
-                ),
-            },
-            where=or_(is_over, _columns.tries < limit.tries),
-        )
-        .returning(_columns.tries)
-    )
-    return tx.connection.execute(statement).first() is not None
+    values = {
+        "instance_id": instance_id,
+        "bucket": count.key,
+        "kind": count.kind,
+        "login": count.login,
+        "tries": 1,
+        "ends_at": now + (limit.window if limit.tries > 1 else limit.wait),
+        "limit": limit.tries,
+        "until": now + limit.wait,
+        "now": now,
+    }
+    return _ADD_ONE.first(tx.connection, values) is not None
 
 
 def forget(tx: Transaction, instance_id: str, count: Count) -> None:
     """Start this count anew: the right password was given."""
-    tx.connection.execute(
-        delete(sign_in_tries).where(
-            _columns.instance_id == instance_id, _columns.bucket == count.key
-        )
-    )
+    _FORGET.changed(tx.connection, {"instance": instance_id, "key": count.key})
 
 
 def of_logins(

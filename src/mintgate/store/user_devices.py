@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
+from sqlalchemy import ClauseElement, ColumnElement, Connection, delete, or_, select, update
 
 from mintgate.contract import lifetimes
 from mintgate.contract.identifiers import new_guid
-from mintgate.store.conflicts import insert_into
+from mintgate.store.conflicts import insert_at
+from mintgate.store.prepared import Prepared
 from mintgate.store.purging import delete_some
-from mintgate.store.rows import from_row
+from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import user_devices
 from mintgate.store.transaction import Transaction
 
@@ -34,21 +35,29 @@ class UserDevice(msgspec.Struct, frozen=True, kw_only=True):
     removed_at: float | None = None
 
 
+def _noting(engine: str) -> ClauseElement:
+    statement = insert_at(engine, user_devices)
+    seen = {name: statement.excluded[name] for name in ("info", "last_sign_in_at")}
+    key = ["instance_id", "user_id", "device_hash"]
+    return statement.on_conflict_do_update(index_elements=key, set_=seen)
+
+
+_NOTE = Prepared(_noting)
+
+
 def note(
     tx: Transaction, instance_id: str, user_id: str, device_hash: str, info: str | None
 ) -> None:
     """Note a sign-in; the device is a new one or known already."""
-    seen = {"info": info[:256] if info else None, "last_sign_in_at": tx.now}
-    statement = insert_into(tx, user_devices).values(
-        instance_id=instance_id,
+    device = UserDevice(
         id=new_guid(),
         user_id=user_id,
         device_hash=device_hash,
+        info=info[:256] if info else None,
         created_at=tx.now,
-        **seen,
+        last_sign_in_at=tx.now,
     )
-    key = ["instance_id", "user_id", "device_hash"]
-    tx.connection.execute(statement.on_conflict_do_update(index_elements=key, set_=seen))
+    _NOTE.changed(tx.connection, to_row(device) | {"instance_id": instance_id})
 
 
 def of_user(connection: Connection, instance_id: str, user_id: str, now: float) -> list[UserDevice]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from mintgate.contract.feed import ChangedUser
 from mintgate.contract.users import User
@@ -23,6 +33,7 @@ from mintgate.store import (
     totp_offers,
     user_devices,
 )
+from mintgate.store.prepared import Prepared
 from mintgate.store.rows import from_row, to_row
 from mintgate.store.tables import users
 from mintgate.store.transaction import Transaction
@@ -37,8 +48,26 @@ def _of(instance_id: str, user_id: str) -> ColumnElement[bool]:
     return (users.c.instance_id == instance_id) & (users.c.id == user_id)
 
 
+_INSTANCE: BindParameter[str] = bindparam("instance")
+_KEY: BindParameter[str] = bindparam("key")
+_this_user = (users.c.instance_id == _INSTANCE) & (users.c.id == bindparam("user"))
+_BY_ID = Prepared(select(users).where(_this_user))
+_FOR_SIGN_IN = Prepared(
+    select(users).where(
+        users.c.instance_id == _INSTANCE, or_(users.c.login_key == _KEY, users.c.email_key == _KEY)
+    )
+)
+_HOLD_PASSWORD_HASH = Prepared(
+    # FOR SHARE is PostgreSQL's; SQLite, which is given nothing of it, has one writer anyway.
+    select(users.c.password_hash).where(_this_user).with_for_update(read=True)
+)
+_FORGET_FAILED_SIGN_INS = Prepared(
+    update(users).where(_this_user, users.c.access_failed_count != 0).values(access_failed_count=0)
+)
+
+
 def by_id(connection: Connection, instance_id: str, user_id: str) -> User | None:
-    row = connection.execute(select(users).where(_of(instance_id, user_id))).mappings().first()
+    row = _BY_ID.row(connection, {"instance": instance_id, "user": user_id})
     return from_row(User, row) if row else None
 
 
@@ -60,16 +89,7 @@ def for_sign_in(
 ) -> tuple[User, str | None] | None:
     """The user with this login, else with this email [USR-2], and the stored password hash."""
     key = _key(login_or_email)
-    rows = (
-        connection.execute(
-            select(users).where(
-                users.c.instance_id == instance_id,
-                or_(users.c.login_key == key, users.c.email_key == key),
-            )
-        )
-        .mappings()
-        .all()
-    )
+    rows = _FOR_SIGN_IN.rows(connection, {"instance": instance_id, "key": key})
     # A login that looks like another user's email wins over that email.
     row = min(rows, key=lambda row: row["login_key"] != key, default=None)
     return (from_row(User, row), row["password_hash"]) if row else None
@@ -118,10 +138,8 @@ def password_hash(connection: Connection, instance_id: str, user_id: str) -> str
 
 def hold_password_hash(tx: Transaction, instance_id: str, user_id: str) -> str | None:
     """The same; who changes it waits until this is committed, and so sees what is written now."""
-    statement = select(users.c.password_hash).where(_of(instance_id, user_id))
-    if tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        statement = statement.with_for_update(read=True)
-    return tx.connection.execute(statement).scalar_one_or_none()
+    row = _HOLD_PASSWORD_HASH.first(tx.connection, {"instance": instance_id, "user": user_id})
+    return row[0] if row is not None else None
 
 
 def hold(tx: Transaction, instance_id: str, user_id: str) -> User | None:
@@ -202,11 +220,8 @@ def note_failed_sign_in(tx: Transaction, instance_id: str, user_id: str) -> None
 
 
 def forget_failed_sign_ins(tx: Transaction, instance_id: str, user_id: str) -> None:
-    tx.connection.execute(
-        update(users)
-        .where(_of(instance_id, user_id), users.c.access_failed_count != 0)
-        .values(access_failed_count=0)
-    )
+    values = {"instance": instance_id, "user": user_id}
+    _FORGET_FAILED_SIGN_INS.changed(tx.connection, values)
 
 
 def _end_everything(tx: Transaction, instance_id: str, user_id: str, because: str) -> None:

@@ -70,6 +70,11 @@ def test_the_last_try_begins_the_wait(database: Database, clock: Clock) -> None:
     assert [add(database) for _ in range(6)] == [True] * 5 + [False]
 
 
+def test_where_nothing_is_counted_nothing_is_full(database: Database, clock: Clock) -> None:
+    look = lambda c: sign_in_tries.any_is_full(c, HERE, (), clock())  # noqa: E731
+    assert database.read_now(look) is None
+
+
 def test_tries_are_forgotten_after_the_window(database: Database, clock: Clock) -> None:
     assert all(add(database) for _ in range(4))
     clock.now += 1000
