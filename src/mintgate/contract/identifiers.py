@@ -7,6 +7,7 @@ import hmac
 import os
 import re
 import secrets
+import time
 import uuid
 from base64 import b64encode
 
@@ -46,6 +47,18 @@ def new_secret() -> str:
 def new_guid() -> str:
     """A random GUID as ERP.net writes it: lower case, with hyphens."""
     return str(uuid.uuid4())
+
+
+def new_ordered_guid() -> str:
+    """A GUID that begins with the time, to the millisecond (RFC 9562 §5.7: version 7).
+
+    Rows that are made one after the other then stand together in an index, and a group of them
+    writes a few of its pages in place of one each. It is a name and no secret.
+    """
+    moment = time.time_ns() // 1_000_000 << 80
+    version, variant = 0x7 << 76, 0b10 << 62
+    random = secrets.randbits(12) << 64 | secrets.randbits(62)
+    return str(uuid.UUID(int=moment | version | variant | random))
 
 
 def token_digest(token: str) -> str:

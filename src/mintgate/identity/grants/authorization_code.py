@@ -11,7 +11,7 @@ from mintgate.contract import lifetimes
 from mintgate.contract.applications import TrustedApplication
 from mintgate.contract.clock import Clock
 from mintgate.contract.errors import InvalidGrant, InvalidRequest, UnauthorizedClient
-from mintgate.contract.identifiers import new_guid, new_hex128, new_token, token_digest
+from mintgate.contract.identifiers import new_hex128, new_ordered_guid, new_token, token_digest
 from mintgate.contract.scopes import OFFLINE_ACCESS, PROFILE, PROTOCOL_SCOPES
 from mintgate.contract.users import User
 from mintgate.identity.directory import Directory
@@ -69,7 +69,7 @@ class AuthorizationCode:
 
         def work(tx: Transaction) -> UserGrant | None:
             """Raises InvalidGrant or UnauthorizedClient, and then nothing is redeemed."""
-            jti, family_id = new_hex128(), new_guid()
+            jti, family_id = new_hex128(), new_ordered_guid()
             usual_end = float(int(tx.now) + lifetime)
             code = codes.redeem(
                 tx,
