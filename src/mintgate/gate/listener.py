@@ -67,7 +67,7 @@ def server_config(
         protocol = RepeatingProtocol
         heads = KnownHeads(max_bytes=min(MAX_BYTES, settings.max_header_bytes))
         configured |= {"shortcut": shortcut, "outbox": Outbox(), "heads": heads}
-        configured["known"] = KnownRequests()
+        configured |= {"known": KnownRequests(), "posts": KnownRequests()}
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (protocol,), configured),

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import Any
+from typing import Any, cast
 
 from mintgate.gate.answering_protocol import WITH_MORE, AnsweringProtocol
-from mintgate.gate.known_requests import MAX_BYTES, KnownRequests
+from mintgate.gate.known_posts import KnownPost, WholeExchange
+from mintgate.gate.known_requests import MAX_BYTES, KnownRequests, keys_of
 from mintgate.gate.request_head import Telling
 from mintgate.gate.shortcut import head, header_lines
 from mintgate.identity.repeating import REPEAT, Headers, RepeatedRequest
 
 _MOST_HELD = 64 * 1024
 """Bytes that are kept for after an answer; a client that sends more is not read meanwhile."""
+_END_OF_HEAD = b"\r\n\r\n"
 _CLOSE = b"connection: close\r\n"
+_FAILED: tuple[int, Headers, bytes] = (
+    500,
+    ((b"content-type", b"text/plain; charset=utf-8"),),
+    b"Internal Server Error",
+)
 _log = logging.getLogger(__name__)
 
 
 class RepeatingProtocol(AnsweringProtocol):
-    """Answers requests whose bytes it knows without reading them; an answer may take its time."""
+    """Answers requests whose bytes it knows without reading them; an answer may take its time.
 
-    known = KnownRequests()
+    Where it knows the head alone, the application is called with what it means and with the body.
+    """
+
+    known = KnownRequests[RepeatedRequest]()
+    posts = KnownRequests[KnownPost]()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -34,10 +45,16 @@ class RepeatingProtocol(AnsweringProtocol):
         """Whether an answer was begun here that has not been sent yet."""
         self._held = bytearray()
         self._ends = False
+        self._gone: asyncio.Future[None] = self.loop.create_future()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._peer = f"{self.client[0]}\0{self.scheme}\0".encode() if self.client else b"\0"
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._gone.done():
+            self._gone.set_result(None)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_waiting:
@@ -53,7 +70,9 @@ class RepeatingProtocol(AnsweringProtocol):
         ):
             super().data_received(data)
             return
-        key = self.known.key_of(self._peer, data)
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        head, body = data[:end], data[end:]
+        head_key, key = keys_of(self._peer, head, body)
         request = self.known.find(key)
         if request is not None:
             if self._begins(request):
@@ -61,10 +80,45 @@ class RepeatingProtocol(AnsweringProtocol):
                 self._has_read_known_head()
                 return
             self.known.forget(key)
-        repetition = self._repetition = _Repetition(self.known, key)
+        repetition = _Repetition(self.known, key)
+        post = self.posts.find(head_key)
+        if post is not None and post.length == len(body):
+            repetition.is_whole = True
+            self._call(post, data, body, repetition)
+            return
+        self._repetition = repetition
         super().data_received(data)
         self._repetition = None
         repetition.is_whole = self._is_between and self._begun == 1
+        if (
+            repetition.is_whole
+            and repetition.is_offered
+            and KnownPost.can_be_kept(self.scope, head)
+        ):
+            self.posts.add(head_key, KnownPost(self.scope, head, len(body)))
+
+    def _call(self, post: KnownPost, data: bytes, body: bytes, repetition: _Repetition) -> None:
+        """Call the application as the parser would have it called."""
+        self._is_waiting = True
+        self._has_read_known_head()
+        scope = post.scope_for(
+            data, client=self.client, server=self.server, state=self.app_state.copy()
+        )
+        scope[REPEAT] = repetition
+        task = self.loop.create_task(self._answer(scope, body))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _answer(self, scope: dict[str, Any], body: bytes) -> None:
+        exchange = WholeExchange(body, self._gone)
+        answer = _FAILED
+        try:
+            await self.app(cast("Any", scope), exchange.receive, cast("Any", exchange.send))
+            answer = exchange.answer()
+        except Exception:  # noqa: BLE001 - logged, and the client is told
+            _log.exception("Exception in ASGI application")
+            self._ends = True
+        self._send_whole(*answer)
 
     def _begins(self, request: RepeatedRequest) -> bool:
         try:
@@ -81,6 +135,7 @@ class RepeatingProtocol(AnsweringProtocol):
             and version == "1.1"
             and WITH_MORE.isdisjoint(head)
         ):
+            self._repetition.is_offered = True
             return {**left, REPEAT: self._repetition}
         return left
 
@@ -138,12 +193,14 @@ class RepeatingProtocol(AnsweringProtocol):
 class _Repetition:
     """Takes what the application tells of a request, if nothing else came in the same bytes."""
 
-    __slots__ = ("_key", "_known", "is_whole")
+    __slots__ = ("_key", "_known", "is_offered", "is_whole")
 
-    def __init__(self, known: KnownRequests, key: bytes) -> None:
+    def __init__(self, known: KnownRequests[RepeatedRequest], key: bytes) -> None:
         self._known = known
         self._key = key
         self.is_whole = False
+        self.is_offered = False
+        """Whether the application is called with it: with what is not is nothing to be known."""
 
     def __call__(self, request: RepeatedRequest) -> None:
         if self.is_whole:

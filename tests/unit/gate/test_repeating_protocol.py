@@ -10,10 +10,12 @@ import pytest
 import uvicorn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from mintgate.gate.draining import Draining, Ending
-from mintgate.gate.known_requests import AGE_SECONDS, MAX_BYTES, KnownRequests
+from mintgate.gate.known_posts import KnownPost
+from mintgate.gate.known_requests import AGE_SECONDS, MAX_BYTES, KnownRequests, keys_of
 from mintgate.gate.listener import server_config
 from mintgate.gate.repeating_protocol import RepeatingProtocol
 from mintgate.gate.settings import ListenerSettings
@@ -31,6 +33,7 @@ class App:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, bytes]] = []
+        self.gone: list[Any] = []
 
     def answer(self, way: str, target: bytes, body: bytes) -> tuple[int, Headers, bytes]:
         self.log.append((way, body))
@@ -43,7 +46,13 @@ class App:
         while message.get("more_body"):
             message = await receive()
             body += message.get("body", b"")
-        target = scope["raw_path"] + scope["query_string"]
+        # Everything that a head says; the client's port is another one with each connection.
+        said = {name: v for name, v in scope.items() if name not in {REPEAT, "client", "state"}}
+        target = repr(sorted(said.items())).encode()
+        if b"fail" in body:
+            raise RuntimeError("this application fails")
+        if b"wait" in body:
+            self.gone.append(await receive())
         if REPEAT in scope and b"once" not in body:
             scope[REPEAT](Again(self, target, body))
         await asyncio.sleep(0)
@@ -91,6 +100,7 @@ class Listening:
         self.known = self.kind.known
         if not knows:
             self.known.find = lambda key: None  # type: ignore[method-assign]
+            self.kind.posts.find = lambda key: None  # type: ignore[method-assign]
         self.config: uvicorn.Config = config
         self.out: list[bytes] = []
         self.connect()
@@ -136,7 +146,18 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-WHOLE = [post(b"a=1"), post(b"a=1"), post(b"b=22"), post(b"", target=b"?c")]
+BASIC = b"Authorization: Basic Zm9v\r\n"
+WHOLE = [
+    post(b"a=1"),
+    post(b"a=1"),
+    post(b"b=22"),
+    post(b"once2"),
+    post(b"once3"),
+    post(b"a=1", BASIC),
+    post(b"once4", BASIC),
+    post(b"once5", BASIC),
+    post(b"", target=b"?c"),
+]
 KNOWN = st.sampled_from(WHOLE)
 OTHERS = st.sampled_from(
     [
@@ -222,6 +243,91 @@ def test_requests_are_known_indeed() -> None:
     asyncio.run(run())
 
 
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the parser was given."""
+    given: list[bytes] = []
+    original = HttpToolsProtocol.data_received
+
+    def noting(protocol: HttpToolsProtocol, data: bytes) -> None:
+        given.append(data)
+        original(protocol, data)
+
+    monkeypatch.setattr(HttpToolsProtocol, "data_received", noting)
+    return given
+
+
+@pytest.mark.parametrize("more", [b"", BASIC])
+def test_a_head_is_known_whatever_the_body(parsed: list[bytes], more: bytes) -> None:
+    async def run() -> None:
+        listening = Listening()
+        bodies = [b"once%d" % number for number in range(5)]
+        for body in bodies:
+            listening.give(post(body, more))
+            await turn()
+        assert [body for _, body in listening.app.log] == bodies
+        assert parsed == [post(b"once0", more), post(b"once1", more)]
+        # Another head, with another length or another secret, is read.
+        for other in (post(b"once", more), post(b"once9", b"Authorization: Basic Zm9x\r\n")):
+            listening.give(other)
+            await turn()
+            assert parsed[-1] == other
+        # In pieces it is read, too.
+        listening.give(post(b"once8", more)[:-1])
+        listening.give(b"8")
+        await turn()
+        assert parsed[-1] == b"8"
+        assert len(listening.app.log) == 8
+        listening.end()
+
+    asyncio.run(run())
+
+
+def test_no_secret_is_kept_with_a_head() -> None:
+    """It is taken from the bytes that come; a parser finds it where these are not plain."""
+    scope = {"type": "http", "headers": [(b"host", b"a"), (b"authorization", b"Basic Zm9v")]}
+    data = b"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic Zm9v\r\n\r\n"
+    assert KnownPost.can_be_kept(scope, data)
+    kept = KnownPost(scope, data, 0)
+    assert b"Zm9v" not in repr([getattr(kept, name) for name in kept.__slots__]).encode()
+    other = data.replace(b"Zm9v", b"Zm9x")
+    assert kept.scope_for(other, client=None)["headers"][1] == (b"authorization", b"Basic Zm9x")
+    assert not KnownPost.can_be_kept(scope, data.replace(b"Host: a", b"Host: Basic Zm9v"))
+    twice = {**scope, "headers": [*scope["headers"], (b"authorization", b"Basic b")]}
+    assert not KnownPost.can_be_kept(twice, data)
+
+
+def test_an_application_that_fails_behind_a_known_head(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        listening = Listening()
+        for body in (b"once0", b"once1", b"fail2"):
+            listening.transport.written = b""
+            listening.give(post(body))
+            await turn()
+        assert listening.transport.written.startswith(b"HTTP/1.1 500 ")
+        assert b"\r\nconnection: close\r\n" in listening.transport.written
+        assert listening.transport.closed
+        listening.end()
+
+    asyncio.run(run())
+    assert "Exception in ASGI application" in caplog.text
+
+
+def test_an_application_hears_that_the_client_has_gone() -> None:
+    async def run() -> None:
+        listening = Listening()
+        for body in (b"once0", b"once1", b"wait2"):
+            listening.give(post(body))
+            await turn()
+        assert listening.app.gone == []
+        listening.end()
+        await turn()
+        assert listening.app.gone == [{"type": "http.disconnect"}]
+        assert not listening.state.tasks
+
+    asyncio.run(run())
+
+
 def test_who_has_gone_is_not_answered() -> None:
     async def run() -> None:
         listening = Listening()
@@ -241,9 +347,10 @@ def test_who_has_gone_is_not_answered() -> None:
 
 
 def test_another_address_is_another_request() -> None:
-    assert KnownRequests.key_of(b"192.0.2.1\0http\0", b"x") != KnownRequests.key_of(
-        b"192.0.2.2\0http\0", b"x"
+    one, other = (
+        keys_of(peer, b"x", b"y") for peer in (b"192.0.2.1\0http\0", b"192.0.2.2\0http\0")
     )
+    assert set(one).isdisjoint(other)
 
 
 def test_what_comes_meanwhile_is_kept_and_no_more_is_read() -> None:
