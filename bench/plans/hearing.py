@@ -50,7 +50,7 @@ def _listen_to_sqlite(engine: Engine, hear: Hear) -> None:
 def _listen_to_psycopg(engine: Engine, hear: Hear) -> None:
     import psycopg  # comes with an extra
 
-    class Cursor(psycopg.Cursor[Any]):
+    class Hearing(psycopg.Cursor[Any]):
         def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
             if isinstance(query, str):
                 hear(query, params)
@@ -62,8 +62,11 @@ def _listen_to_psycopg(engine: Engine, hear: Hear) -> None:
                 _hear_first(hear, query, given)
             super().executemany(query, given, **options)
 
+    class HearingRaw(Hearing, psycopg.RawCursor[Any]):
+        """The same of statements that are given as the server reads them."""
+
     def connected(raw: Any, _record: Any) -> None:
-        raw.cursor_factory = Cursor
+        raw.cursor_factory, raw.raw_cursor_factory = Hearing, HearingRaw
 
     event.listen(engine, "connect", connected)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -56,6 +56,14 @@ class BoundedConnection(psycopg.Connection[Any]):
     """
 
     answer_seconds = ANSWER_SECONDS
+    raw_cursor_factory: type[psycopg.RawCursor[Any]] = psycopg.RawCursor
+
+    def execute_raw(self, text: str, values: Sequence[Any]) -> psycopg.Cursor[Any]:
+        """Execute a statement whose values are marked `$1`, `$2` and so on, as the server reads it.
+
+        Others are translated: one of more than fifty values letter by letter, every time.
+        """
+        return self.raw_cursor_factory(self).execute(text, values)
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         return super().wait(self._bounded(gen), *args, **kwargs)

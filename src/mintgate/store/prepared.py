@@ -21,7 +21,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 Process = Callable[[Any], Any]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_MARKS = {"sqlite": "?", "postgresql": "%s"}
 MAX_ROWS = 64
 """Of one statement."""
 
@@ -164,17 +163,21 @@ class ManyRows:
             # SQLite is faster with one row after the other than with hundreds of values.
             run(connection, self.text(dialect, 1), rows, _nothing, how="executemany")
             return
+        how = "execute" if dialect == "sqlite" else "execute_raw"
         for start in range(0, len(rows), MAX_ROWS):
             some = rows[start : start + MAX_ROWS]
             given = [value for row in some for value in row]
-            run(connection, self.text(dialect, len(some)), given, _nothing)
+            run(connection, self.text(dialect, len(some)), given, _nothing, how=how)
 
     def text(self, dialect: str, count: int) -> str:
         """The statement for so many rows; its values are theirs, one row after the other."""
         text = self._texts.get((dialect, count))
         if text is None:
-            row = f"({', '.join([_MARKS[dialect]] * len(self.columns))})"
-            text = self._texts[dialect, count] = self._head + ", ".join([row] * count)
+            width = len(self.columns)
+            places = range(1, width * count + 1)
+            marks = ["?" if dialect == "sqlite" else f"${place}" for place in places]
+            rows = (", ".join(marks[at : at + width]) for at in range(0, len(marks), width))
+            text = self._texts[dialect, count] = self._head + ", ".join(f"({row})" for row in rows)
         return text
 
 

@@ -153,14 +153,14 @@ def test_an_answer_that_does_not_come_is_no_success(database: Database) -> None:
         connection = database._writer._carrying.connection
         assert connection is not None
         raw: Any = connection.connection.dbapi_connection
-        execute = raw.execute
+        execute = raw.execute_raw
 
         def lose_the_answer(*given: Any) -> Any:
             execute(*given)
             raw.close()
-            return execute("SELECT 1")
+            return raw.execute("SELECT 1")
 
-        raw.execute = lose_the_answer
+        raw.execute_raw = lose_the_answer
         with pytest.raises(DatabaseUnavailable):
             await database.record(broken)
         await database.record(AuditEvent(instance_id=HERE, at=3.0, event="after"))
