@@ -18,6 +18,7 @@ from mintgate.identity.repeating import REPEAT, Headers
 
 _OF_A_CONNECTION = frozenset({"client", "server", "state", "headers", REPEAT})
 _SECRET = b"authorization"
+_OTHER_SECRETS = frozenset({b"cookie", b"proxy-authorization", b"dpop"})
 _LENGTH = b"content-length"
 
 
@@ -48,8 +49,11 @@ class KnownPost:
 
     @staticmethod
     def can_be_kept(scope: Mapping[str, Any], head: bytes) -> bool:
-        """Whether it is plain which bytes of the head are a secret."""
-        secrets = [value for name, value in scope["headers"] if name == _SECRET]
+        """Whether it is plain which bytes of the head are a secret, and none else is."""
+        headers = scope["headers"]
+        if not _OTHER_SECRETS.isdisjoint([name for name, _ in headers]):
+            return False
+        secrets = [value for name, value in headers if name == _SECRET]
         return not secrets or (len(secrets) == 1 and head.count(secrets[0] or b":") == 1)
 
     def scope_for(self, data: bytes, **connection: Any) -> dict[str, Any]:

@@ -111,13 +111,13 @@ class RepeatingProtocol(AnsweringProtocol):
 
     async def _answer(self, scope: dict[str, Any], body: bytes) -> None:
         exchange = WholeExchange(body, self._gone)
-        answer = _FAILED
         try:
             await self.app(cast("Any", scope), exchange.receive, cast("Any", exchange.send))
             answer = exchange.answer()
+            _start(*answer[:2])  # known from here on, or it cannot be sent
         except Exception:  # noqa: BLE001 - logged, and the client is told
             _log.exception("Exception in ASGI application")
-            self._ends = True
+            answer, self._ends = _FAILED, True
         self._send_whole(*answer)
 
     def _begins(self, request: RepeatedRequest) -> bool:

@@ -57,9 +57,13 @@ class App:
             scope[REPEAT](Again(self, target, body))
         await asyncio.sleep(0)
         status, headers, text = self.answer("read", target, body)
+        if b"wrong" in body:
+            headers = (*headers, (b"x-more", b"a\r\nb: c"))
         length = (b"content-length", b"%d" % len(text))
         start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
         await send(start)
+        if b"part" in body:
+            return
         await send({"type": "http.response.body", "body": text})
 
 
@@ -295,12 +299,20 @@ def test_no_secret_is_kept_with_a_head() -> None:
     assert not KnownPost.can_be_kept(scope, data.replace(b"Host: a", b"Host: Basic Zm9v"))
     twice = {**scope, "headers": [*scope["headers"], (b"authorization", b"Basic b")]}
     assert not KnownPost.can_be_kept(twice, data)
+    for name in (b"cookie", b"proxy-authorization", b"dpop"):
+        other_secret = {**scope, "headers": [*scope["headers"], (name, b"x")]}
+        assert not KnownPost.can_be_kept(other_secret, data)
 
 
-def test_an_application_that_fails_behind_a_known_head(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("how", [b"fail2", b"wrong", b"part2"])
+def test_an_application_that_fails_behind_a_known_head(
+    how: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By raising, by a header that is none, by half an answer."""
+
     async def run() -> None:
         listening = Listening()
-        for body in (b"once0", b"once1", b"fail2"):
+        for body in (b"once0", b"once1", how):
             listening.transport.written = b""
             listening.give(post(body))
             await turn()
