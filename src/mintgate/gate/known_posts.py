@@ -20,6 +20,10 @@ _OF_A_CONNECTION = frozenset({"client", "server", "state", "headers", REPEAT})
 _SECRET = b"authorization"
 _OTHER_SECRETS = frozenset({b"cookie", b"proxy-authorization", b"dpop"})
 _LENGTH = b"content-length"
+MAX_POSTS = 1024
+"""How many are kept, a process: some 7 MB when each is as large as it may be."""
+_MAX_BYTES = 2048
+_MAX_HEADERS = 32
 
 
 class KnownPost:
@@ -27,14 +31,13 @@ class KnownPost:
 
     Args:
         scope: what the application was called with.
-        head: its bytes, with the empty line.
-        length: of the body, bytes.
+        head: its bytes, with the empty line; `can_be_kept` was asked.
     """
 
     __slots__ = ("_headers", "_scope", "_secret", "length")
 
-    def __init__(self, scope: Mapping[str, Any], head: bytes, length: int) -> None:
-        self.length = length
+    def __init__(self, scope: Mapping[str, Any], head: bytes) -> None:
+        self.length = _length(scope)
         self._scope = {name: v for name, v in scope.items() if name not in _OF_A_CONNECTION}
         self._headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         self._secret = self._take_secret(head)
@@ -48,9 +51,15 @@ class KnownPost:
         return None
 
     @staticmethod
-    def can_be_kept(scope: Mapping[str, Any], head: bytes) -> bool:
-        """Whether it is plain which bytes of the head are a secret, and none else is."""
+    def can_be_kept(scope: Mapping[str, Any], head: bytes, body: bytes) -> bool:
+        """Whether it is worth it, and plain which bytes of the head are a secret and none else is.
+
+        Args:
+            body: what came behind the head. A parser skips line ends behind a whole body.
+        """
         headers = scope["headers"]
+        if len(head) > _MAX_BYTES or len(headers) > _MAX_HEADERS or len(body) != _length(scope):
+            return False
         if not _OTHER_SECRETS.isdisjoint([name for name, _ in headers]):
             return False
         secrets = [value for name, value in headers if name == _SECRET]
@@ -63,6 +72,11 @@ class KnownPost:
             index, start, end = self._secret
             headers[index] = _SECRET, data[start:end]
         return {**self._scope, "headers": headers, **connection}
+
+
+def _length(scope: Mapping[str, Any]) -> int:
+    """Of the body, as the head tells it; the parser has let one length through at most."""
+    return next((int(value) for name, value in scope["headers"] if name == _LENGTH), 0)
 
 
 class WholeExchange:
@@ -83,7 +97,8 @@ class WholeExchange:
     async def receive(self) -> Message:
         body, self._body = self._body, None
         if body is None:
-            await asyncio.shield(self._gone)
+            if not self._is_whole:
+                await asyncio.shield(self._gone)
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from mintgate.gate.draining import Draining
 from mintgate.gate.known_heads import MAX_BYTES, KnownHeads
+from mintgate.gate.known_posts import MAX_POSTS
 from mintgate.gate.known_requests import KnownRequests
 from mintgate.gate.outbox import Outbox
 from mintgate.gate.repeating_protocol import RepeatingProtocol
@@ -67,7 +68,7 @@ def server_config(
         protocol = RepeatingProtocol
         heads = KnownHeads(max_bytes=min(MAX_BYTES, settings.max_header_bytes))
         configured |= {"shortcut": shortcut, "outbox": Outbox(), "heads": heads}
-        configured |= {"known": KnownRequests(), "posts": KnownRequests()}
+        configured |= {"known": KnownRequests(), "posts": KnownRequests(MAX_POSTS)}
     return uvicorn.Config(
         app,
         http=type("ConfiguredProtocol", (protocol,), configured),

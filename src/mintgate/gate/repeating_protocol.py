@@ -70,8 +70,8 @@ class RepeatingProtocol(AnsweringProtocol):
         ):
             super().data_received(data)
             return
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        head, body = data[:end], data[end:]
+        head, empty_line, body = data.partition(_END_OF_HEAD)
+        head += empty_line
         head_key, key = keys_of(self._peer, head, body)
         request = self.known.find(key)
         if request is not None:
@@ -93,9 +93,9 @@ class RepeatingProtocol(AnsweringProtocol):
         if (
             repetition.is_whole
             and repetition.is_offered
-            and KnownPost.can_be_kept(self.scope, head)
+            and KnownPost.can_be_kept(self.scope, head, body)
         ):
-            self.posts.add(head_key, KnownPost(self.scope, head, len(body)))
+            self.posts.add(head_key, KnownPost(self.scope, head))
 
     def _call(self, post: KnownPost, data: bytes, body: bytes, repetition: _Repetition) -> None:
         """Call the application as the parser would have it called."""
@@ -113,10 +113,13 @@ class RepeatingProtocol(AnsweringProtocol):
         exchange = WholeExchange(body, self._gone)
         try:
             await self.app(cast("Any", scope), exchange.receive, cast("Any", exchange.send))
+        except BaseException:  # noqa: BLE001 - the client is told of a cancelled task, too
+            _log.exception("Exception in ASGI application")
+        try:
             answer = exchange.answer()
             _start(*answer[:2])  # known from here on, or it cannot be sent
-        except Exception:  # noqa: BLE001 - logged, and the client is told
-            _log.exception("Exception in ASGI application")
+        except (RuntimeError, ValueError):
+            _log.exception("no answer can be sent")
             answer, self._ends = _FAILED, True
         self._send_whole(*answer)
 

@@ -113,6 +113,16 @@ class Database:
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """The same in the calling thread, for the command line."""
+
+        def begun(connection: Connection) -> T:
+            # Not left to the first statement: some go past SQLAlchemy. All see one moment, within
+            # the limits that a transaction has behind a pooler.
+            connection.begin()
+            return work(connection)
+
+        return self._without_transaction(begun)
+
+    def _without_transaction(self, work: Callable[[Connection], T]) -> T:
         try:
             with self._reading.connect() as connection:
                 return work(connection)
@@ -134,6 +144,7 @@ class Database:
         if self._replica is not None:
             try:
                 with self._replica.connect() as connection:
+                    connection.begin()
                     return work(connection)
             except DBAPIError as error:  # it is away, or lags behind a migration
                 _log.warning("the replica cannot be read, the primary is: %s", error.orig)
@@ -247,7 +258,7 @@ class Database:
             DatabaseUnavailable: it cannot be read.
         """
         if self.is_sqlite:
-            await self.read(_copy_journal)
+            await self._read_in(self._readers, _copy_journal, self._without_transaction)
 
     def forget_erased(self) -> bool:
         """Have SQLite's file hold nothing any more of what was erased or overwritten.
@@ -296,6 +307,6 @@ class Database:
 
 
 def _copy_journal(connection: Connection) -> None:
-    # Past SQLAlchemy, which would begin a transaction, in which it is refused.
+    # Past SQLAlchemy, which would begin a transaction.
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()

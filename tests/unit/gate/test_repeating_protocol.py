@@ -51,6 +51,8 @@ class App:
         target = repr(sorted(said.items())).encode()
         if b"fail" in body:
             raise RuntimeError("this application fails")
+        if b"stop" in body:
+            raise asyncio.CancelledError
         if b"wait" in body:
             self.gone.append(await receive())
         if REPEAT in scope and b"once" not in body:
@@ -166,6 +168,8 @@ KNOWN = st.sampled_from(WHOLE)
 OTHERS = st.sampled_from(
     [
         post(b"once"),
+        post(b"once2") + b"\r\n",
+        post(b"once3") + b"POST",
         post(b"a=1", b"Connection: close\r\n"),
         post(b"a=1", b"Expect: 100-continue\r\n"),
         post(b"a=1", b"Upgrade: h2c\r\nConnection: Upgrade\r\n"),
@@ -287,28 +291,56 @@ def test_a_head_is_known_whatever_the_body(parsed: list[bytes], more: bytes) -> 
     asyncio.run(run())
 
 
+def test_line_ends_behind_a_body_are_no_part_of_it(parsed: list[bytes]) -> None:
+    """RFC 9112 §2.2: the parser skips them, and what stands there the next time is a request."""
+
+    async def run() -> None:
+        listening = Listening()
+        for body in (b"once0", b"once1", b"once2"):
+            listening.give(post(body) + b"\r\n\r\n")
+            await turn()
+        listening.give(post(b"once3") + b"POST")
+        await turn()
+        assert len(parsed) == 4
+        listening.give(POST[4:] % (b"", 5, b"", b"once4"))
+        await turn()
+        assert [body for _, body in listening.app.log] == [b"once%d" % n for n in range(5)]
+        listening.end()
+
+    asyncio.run(run())
+
+
+def test_no_head_is_kept_that_is_large() -> None:
+    many = {"headers": [(b"x-%d" % number, b"y") for number in range(40)]}
+    assert not KnownPost.can_be_kept(many, b"", b"")
+    assert KnownPost.can_be_kept({"headers": []}, b"x" * 2048, b"")
+    assert not KnownPost.can_be_kept({"headers": []}, b"x" * 2049, b"")
+    told = {"headers": [(b"content-length", b"3")]}
+    assert [KnownPost.can_be_kept(told, b"", body) for body in (b"", b"abc")] == [False, True]
+
+
 def test_no_secret_is_kept_with_a_head() -> None:
     """It is taken from the bytes that come; a parser finds it where these are not plain."""
     scope = {"type": "http", "headers": [(b"host", b"a"), (b"authorization", b"Basic Zm9v")]}
     data = b"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic Zm9v\r\n\r\n"
-    assert KnownPost.can_be_kept(scope, data)
-    kept = KnownPost(scope, data, 0)
+    assert KnownPost.can_be_kept(scope, data, b"")
+    kept = KnownPost(scope, data)
     assert b"Zm9v" not in repr([getattr(kept, name) for name in kept.__slots__]).encode()
     other = data.replace(b"Zm9v", b"Zm9x")
     assert kept.scope_for(other, client=None)["headers"][1] == (b"authorization", b"Basic Zm9x")
-    assert not KnownPost.can_be_kept(scope, data.replace(b"Host: a", b"Host: Basic Zm9v"))
+    assert not KnownPost.can_be_kept(scope, data.replace(b"Host: a", b"Host: Basic Zm9v"), b"")
     twice = {**scope, "headers": [*scope["headers"], (b"authorization", b"Basic b")]}
-    assert not KnownPost.can_be_kept(twice, data)
+    assert not KnownPost.can_be_kept(twice, data, b"")
     for name in (b"cookie", b"proxy-authorization", b"dpop"):
         other_secret = {**scope, "headers": [*scope["headers"], (name, b"x")]}
-        assert not KnownPost.can_be_kept(other_secret, data)
+        assert not KnownPost.can_be_kept(other_secret, data, b"")
 
 
-@pytest.mark.parametrize("how", [b"fail2", b"wrong", b"part2"])
+@pytest.mark.parametrize("how", [b"fail2", b"wrong", b"part2", b"stop2"])
 def test_an_application_that_fails_behind_a_known_head(
     how: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By raising, by a header that is none, by half an answer."""
+    """By raising, by a header that is none, by half an answer, by being cancelled."""
 
     async def run() -> None:
         listening = Listening()
@@ -322,7 +354,7 @@ def test_an_application_that_fails_behind_a_known_head(
         listening.end()
 
     asyncio.run(run())
-    assert "Exception in ASGI application" in caplog.text
+    assert [record.levelname for record in caplog.records][:1] == ["ERROR"]
 
 
 def test_an_application_hears_that_the_client_has_gone() -> None:

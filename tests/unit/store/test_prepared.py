@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mintgate.store import Database, schema
@@ -114,3 +114,30 @@ def test_a_statement_of_each_engine(database: Database) -> None:
             assert told == {"id": "first".ljust(36), "info": info}
         tx.connection.rollback()
     assert made == [database.engine.dialect.name]
+
+
+def test_reads_begin_a_transaction_by_themselves(database: Database) -> None:
+    """What goes past SQLAlchemy keeps to a transaction's limits, too; on SQLite, to one moment."""
+    begun: list[Connection] = []
+    note = begun.append
+    event.listen(database.engine, "begin", note)
+
+    def read(connection: Connection) -> list[bool]:
+        seen = []
+        for _ in range(2):
+            seen.append(_ALL.rows(connection, {})[0]["remember"])
+            if connection.dialect.name == "sqlite":  # PostgreSQL's statements see what is committed
+                with database.begin() as tx:
+                    tx.connection.execute(update(TABLE).values(remember=False))
+        return seen
+
+    try:
+        assert database.read_now(read) == [True, True]
+        assert database.report_now(lambda c: c.in_transaction())
+        assert len(begun) >= 2
+    finally:
+        event.remove(database.engine, "begin", note)
+        with database.begin() as tx:
+            tx.connection.execute(
+                update(TABLE).where(TABLE.c.proof_hash == "a" * 64).values(remember=True)
+            )
