@@ -469,7 +469,7 @@ def test_a_request_that_cannot_be_kept_goes_back(
     def fails(*_: Any) -> None:
         raise failure
 
-    monkeypatch.setattr("mintgate.store.sessions.open_interaction", fails)
+    monkeypatch.setattr("mintgate.store.interactions.begin", fails)
     answer = answer_of(world.browser().authorize(method))
     assert set(answer) == {"error", "error_description", "state", "iss"}
     assert (answer["error"], answer["state"]) == (error, "st-1")

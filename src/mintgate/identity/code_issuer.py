@@ -12,7 +12,15 @@ from mintgate.identity.grants import FrontChannelGrant
 from mintgate.identity.interactions import OpenInteraction
 from mintgate.identity.mint import half_hash, mint_front_channel
 from mintgate.identity.sessions import SignedIn
-from mintgate.store import AuditEvent, Database, Transaction, applications, codes, sessions
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    Transaction,
+    applications,
+    codes,
+    interactions,
+    sessions,
+)
 from mintgate.store.codes import StoredCode
 
 
@@ -54,7 +62,7 @@ class CodeIssuer:
         event = self._event(valid, signed_in, granted, address)
 
         def work(tx: Transaction) -> bool:
-            if interaction is not None and not sessions.close_interaction(
+            if interaction is not None and not interactions.close(
                 tx, instance_id, interaction.row.id_hash
             ):
                 return False

@@ -7,8 +7,8 @@ import msgspec
 from mintgate.contract import lifetimes
 from mintgate.contract.clock import Clock
 from mintgate.contract.identifiers import new_secret, token_digest
-from mintgate.store import AuditEvent, Database, Transaction, sessions
-from mintgate.store.sessions import Interaction
+from mintgate.store import AuditEvent, Database, Transaction, interactions
+from mintgate.store.interactions import Interaction
 
 
 class OpenInteraction(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Interactions:
         )
 
         def work(tx: Transaction) -> None:
-            sessions.open_interaction(tx, self._instance_id, row)
+            interactions.begin(tx, self._instance_id, row)
 
         await self._database.write(work)
         return name
@@ -49,7 +49,7 @@ class Interactions:
             return None
         digest = token_digest(name)
         row = await self._database.read(
-            lambda connection: sessions.interaction(connection, self._instance_id, digest)
+            lambda connection: interactions.find(connection, self._instance_id, digest)
         )
         if row is None or self._clock() >= row.expires_at:
             return None
@@ -59,7 +59,7 @@ class Interactions:
         """End it, and write down why."""
 
         def work(tx: Transaction) -> None:
-            sessions.close_interaction(tx, self._instance_id, interaction.row.id_hash)
+            interactions.close(tx, self._instance_id, interaction.row.id_hash)
             tx.record(event)
 
         await self._database.write(work)

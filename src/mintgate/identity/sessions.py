@@ -15,7 +15,14 @@ from mintgate.contract.users import MAY_SIGN_IN, User
 from mintgate.identity.cookies import Cookies
 from mintgate.identity.directory import Directory
 from mintgate.identity.forms import client_address
-from mintgate.store import AuditEvent, Database, Transaction, sessions, user_devices
+from mintgate.store import (
+    AuditEvent,
+    Database,
+    Transaction,
+    interactions,
+    sessions,
+    user_devices,
+)
 from mintgate.store.sessions import SIGNED_OUT, IdentitySession
 
 
@@ -133,7 +140,7 @@ class Sessions:
                 sessions.forget(tx, instance_id, before.session.sid)
             sessions.put(tx, instance_id, session)
             user_devices.note(tx, instance_id, user.id, device_hash, user_agent)
-            sessions.note_authentication(tx, instance_id, interaction_hash, session.sid)
+            interactions.note_authentication(tx, instance_id, interaction_hash, session.sid)
             begun = self._event("user.signed_in", user, session.sid, address)
             tx.record(msgspec.structs.replace(begun, details={"amr": list(amr)}))
             return True

@@ -1,4 +1,4 @@
-"""Identity sessions, and interactions: authorization requests that wait for a person."""
+"""Identity sessions: who is signed in at a browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     select,
     update,
 )
@@ -57,29 +56,9 @@ class IdentitySession(msgspec.Struct, frozen=True, kw_only=True):
     device_hash: str | None = None
 
 
-class Interaction(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization request while its sign-in or consent page is open.
-
-    `authenticated_sid` is the session that a sign-in within this interaction made or confirmed;
-    `chosen_sid` the one that the person chose to go on with; `consented_by` the user who agreed.
-    """
-
-    id_hash: str
-    parameters: dict[str, str]
-    created_at: float
-    expires_at: float
-    authenticated_sid: str | None = None
-    chosen_sid: str | None = None
-    consented_by: str | None = None
-
-
 _INSTANCE: BindParameter[str] = bindparam("instance")
 _SID: BindParameter[str] = bindparam("sid")
-_INTERACTION: BindParameter[str] = bindparam("interaction")
 _of_instance = identity_sessions.c.instance_id == _INSTANCE
-_this_interaction = (interactions.c.instance_id == _INSTANCE) & (
-    interactions.c.id_hash == _INTERACTION
-)
 _BY_COOKIE = Prepared(
     select(identity_sessions).where(
         _of_instance, identity_sessions.c.cookie_hash == bindparam("cookie")
@@ -92,13 +71,6 @@ _HOLD = Prepared(
     .where(_of_instance, identity_sessions.c.sid == _SID)
     .with_for_update(read=True)
 )
-_OPEN = Prepared(insert(interactions))
-_FIND = Prepared(select(interactions).where(_this_interaction))
-_CLOSE = Prepared(delete(interactions).where(_this_interaction))
-_NOTES = {
-    name: Prepared(update(interactions).where(_this_interaction).values({name: bindparam("noted")}))
-    for name in ("authenticated_sid", "chosen_sid", "consented_by")
-}
 
 
 def _putting(engine: str) -> ClauseElement:
@@ -260,33 +232,6 @@ def _tell(tx: Transaction, instance_id: str, sid: str) -> list[str]:
     return [a.front_channel_url for a in told if a.front_channel_url is not None]
 
 
-def open_interaction(tx: Transaction, instance_id: str, interaction: Interaction) -> None:
-    _OPEN.changed(tx.connection, to_row(interaction) | {"instance_id": instance_id})
-
-
-def interaction(connection: Connection, instance_id: str, id_hash: str) -> Interaction | None:
-    row = _FIND.row(connection, {"instance": instance_id, "interaction": id_hash})
-    return from_row(Interaction, row) if row else None
-
-
-def note_authentication(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
-    _note(tx, instance_id, id_hash, "authenticated_sid", sid)
-
-
-def note_choice(tx: Transaction, instance_id: str, id_hash: str, sid: str) -> None:
-    _note(tx, instance_id, id_hash, "chosen_sid", sid)
-
-
-def note_consent(tx: Transaction, instance_id: str, id_hash: str, user_id: str) -> None:
-    _note(tx, instance_id, id_hash, "consented_by", user_id)
-
-
-def close_interaction(tx: Transaction, instance_id: str, id_hash: str) -> bool:
-    """End it; False when another request has ended it already."""
-    values = {"instance": instance_id, "interaction": id_hash}
-    return _CLOSE.changed(tx.connection, values) == 1
-
-
 def purge(tx: Transaction, instance_id: str, before: float) -> int:
     """Remove some sessions and interactions that ended before `before`; returns how many."""
     return sum(
@@ -304,8 +249,3 @@ def _delete(tx: Transaction, table: Table, instance_id: str, sid: str) -> None:
     tx.connection.execute(
         delete(table).where(table.c.instance_id == instance_id, table.c.sid == sid)
     )
-
-
-def _note(tx: Transaction, instance_id: str, id_hash: str, what: str, value: str) -> None:
-    values = {"instance": instance_id, "interaction": id_hash, "noted": value}
-    _NOTES[what].changed(tx.connection, values)

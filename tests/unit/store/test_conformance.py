@@ -30,6 +30,7 @@ from mintgate.store import (
     feed,
     housekeeping,
     instances,
+    interactions,
     keys,
     records,
     refresh,
@@ -40,9 +41,10 @@ from mintgate.store import (
 )
 from mintgate.store.codes import StoredCode
 from mintgate.store.follower import Follower
+from mintgate.store.interactions import Interaction
 from mintgate.store.keys import KeyEncryptionKey, KeyEncryptionProblem
 from mintgate.store.purging import BATCH, delete_some
-from mintgate.store.sessions import IdentitySession, Interaction
+from mintgate.store.sessions import IdentitySession
 from mintgate.store.tables import (
     application_authorizations,
     audit_events,
@@ -361,15 +363,15 @@ def test_sessions(database: Database) -> None:
 
 def test_interactions(database: Database) -> None:
     row = Interaction(id_hash="I", parameters={"a": "ж"}, created_at=1.0, expires_at=2.0)
-    write(database, lambda tx: sessions.open_interaction(tx, HERE, row))
-    write(database, lambda tx: sessions.note_authentication(tx, HERE, "I", "SID"))
-    write(database, lambda tx: sessions.note_choice(tx, HERE, "I", "CHOSEN"))
-    write(database, lambda tx: sessions.note_consent(tx, HERE, "I", "u1"))
-    found = database.read_now(lambda c: sessions.interaction(c, HERE, "I"))
+    write(database, lambda tx: interactions.begin(tx, HERE, row))
+    write(database, lambda tx: interactions.note_authentication(tx, HERE, "I", "SID"))
+    write(database, lambda tx: interactions.note_choice(tx, HERE, "I", "CHOSEN"))
+    write(database, lambda tx: interactions.note_consent(tx, HERE, "I", "u1"))
+    found = database.read_now(lambda c: interactions.find(c, HERE, "I"))
     assert found == msgspec.structs.replace(
         row, authenticated_sid="SID", chosen_sid="CHOSEN", consented_by="u1"
     )
-    assert race(database, lambda tx: sessions.close_interaction(tx, HERE, "I"), 10) == 1
+    assert race(database, lambda tx: interactions.close(tx, HERE, "I"), 10) == 1
 
 
 def test_consents_add_up(database: Database) -> None:
@@ -610,7 +612,7 @@ def test_a_full_disk_in_a_group_keeps_nothing_half_done(tmp_path: Path) -> None:
             id_hash="I", parameters={"a": "x" * 100_000}, created_at=1.0, expires_at=2.0
         )
         try:
-            sessions.open_interaction(tx, HERE, row)
+            interactions.begin(tx, HERE, row)
         finally:
             tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
 

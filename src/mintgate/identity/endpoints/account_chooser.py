@@ -14,8 +14,7 @@ from mintgate.identity.endpoints.authorize import (
 )
 from mintgate.identity.endpoints.interaction import InteractionEndpoint
 from mintgate.identity.sessions import SignedIn
-from mintgate.store import Transaction
-from mintgate.store import sessions as session_rows
+from mintgate.store import Transaction, interactions
 
 
 class AccountChooserEndpoint(InteractionEndpoint):
@@ -54,7 +53,7 @@ class AccountChooserEndpoint(InteractionEndpoint):
         instance_id = self._directory.instance.id
 
         def work(tx: Transaction) -> None:
-            session_rows.note_choice(tx, instance_id, interaction_hash, sid)
+            interactions.note_choice(tx, instance_id, interaction_hash, sid)
 
         await self._database.write(work)
 

@@ -11,8 +11,7 @@ from mintgate.identity.endpoints.authorize import RESUME_PATH, expired_page, see
 from mintgate.identity.endpoints.interaction import InteractionEndpoint, Waiting
 from mintgate.identity.forms import client_address
 from mintgate.identity.sessions import SignedIn
-from mintgate.store import AuditEvent, Transaction, applications
-from mintgate.store import sessions as session_rows
+from mintgate.store import AuditEvent, Transaction, applications, interactions
 
 
 class ConsentEndpoint(InteractionEndpoint):
@@ -54,7 +53,7 @@ class ConsentEndpoint(InteractionEndpoint):
 
         def work(tx: Transaction) -> None:
             # In the order in which whoever issues the code takes the rows.
-            session_rows.note_consent(tx, instance_id, waiting.interaction.row.id_hash, user.id)
+            interactions.note_consent(tx, instance_id, waiting.interaction.row.id_hash, user.id)
             applications.remember_consent(tx, instance_id, user.id, application.id, allowed)
             tx.record(
                 AuditEvent(
