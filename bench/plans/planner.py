@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -61,6 +62,7 @@ BOUNDED = {
 Recorded with few rows they say nothing of many: `tests/scans` looks at them with enough.
 """
 _EXPLAINED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+_OWN_MARK = re.compile(r"\$1\b")
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _ALIAS = re.compile(r'(?:FROM|JOIN|,|UPDATE|INTO)\s+"?(\w+)"?\s+AS\s+"?(\w+)"?', re.IGNORECASE)
 _SQLITE = re.compile(r"(?P<how>SCAN|SEARCH) (?P<name>\w+)(?: USING [^(]*)?(?P<by>\(.*\))?")
@@ -94,11 +96,10 @@ def scan_in(connection: Connection, statement: str, parameters: Any) -> str | No
     raw: Any = connection.connection.dbapi_connection
 
     def explained(how: str) -> list[Any]:
-        cursor = raw.cursor()
-        try:
-            return [row[-1] for row in cursor.execute(f"{how} {statement}", parameters).fetchall()]
-        finally:
-            cursor.close()
+        # Rows of many are given to PostgreSQL in its own marks (`ManyRows`).
+        execute = raw.execute_raw if not is_sqlite and _OWN_MARK.search(statement) else raw.execute
+        with contextlib.closing(execute(f"{how} {statement}", parameters)) as cursor:
+            return [row[-1] for row in cursor.fetchall()]
 
     if is_sqlite:
         lines = explained("EXPLAIN QUERY PLAN")
