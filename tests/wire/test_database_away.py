@@ -187,7 +187,9 @@ def test_a_revocation_is_seen_at_once_when_the_way_is_mended(site: Site) -> None
 
 def test_an_unknown_outcome_is_not_told_as_done(site: Site) -> None:
     """The commit was sent and its answer lost: 503, and nothing is done a second time."""
-    database = Database(site.server.url(port=site.way.port))
+    # A way of its own: the server at work there would commit something, too.
+    way = BreakableWay(site.server.port)
+    database = Database(site.server.url(port=way.port))
     ran: list[int] = []
 
     def work(tx: Any) -> None:
@@ -196,13 +198,14 @@ def test_an_unknown_outcome_is_not_told_as_done(site: Site) -> None:
 
     async def run() -> None:
         await database.write(lambda tx: None)
-        site.way.cut_after(b"COMMIT")
+        way.cut_after(b"COMMIT")
         with pytest.raises(DatabaseUnavailable):
             await database.write(work)
 
     asyncio.run(run())
-    site.way.mend()
+    way.mend()
     database.close()
+    way.close()
     assert ran == [1]
     found = site.server.execute("SELECT jti FROM revoked_tokens")
     assert ("U" * 32,) in found  # it happened, and nobody was told that it had not
